@@ -1,0 +1,130 @@
+//! Everything about one app: what was declared, what we chose, what was observed. Three tenses, never one field.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::id::{AppId, AppKey, InstanceId, InstanceKey, RevisionId, Slot, TaskId};
+use crate::instance::Instances;
+use crate::port::Port;
+use crate::report::Failure;
+use crate::revision::{Revision, Rollout};
+use crate::time::Timestamp;
+
+/// One app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppState {
+    /// Its path.
+    pub id: AppId,
+    /// What its instance ids are made of.
+    pub key: AppKey,
+    /// How many apps this installation had declared before and with it: part of the key.
+    pub birth: u64,
+    /// **Spec.** What is declared, or nothing when the app is to stop and then be forgotten.
+    pub declared: Option<Declared>,
+    /// **Target.** Its revisions, oldest first; those that nothing needs any more are dropped. `upgrade` writes these.
+    pub revisions: Vec<Revision>,
+    /// **Target.** Where the passage between them stands; nothing before the first decision. `upgrade` writes this.
+    pub rollout: Option<Rollout>,
+    /// **Target.** The leased service port of each of the app's ports, in order; `None` where none is needed or to
+    /// be had. `ports` writes this.
+    pub service_ports: Vec<Option<Port>>,
+    /// **Target.** The wait after failures. `instances` writes this.
+    pub backoff: Backoff,
+    /// **Observed.** Its instances.
+    pub instances: Instances,
+    /// **Observed.** The last failure of an instance, for people.
+    pub last_failure: Option<Failure>,
+    /// **Observed.** When instances became condemned, oldest first, as far back as the breaker looks. `health` writes
+    /// this; bounded by [`CONDEMNED_KEPT`].
+    pub condemned: Vec<Timestamp>,
+}
+
+/// How many condemnations the breaker remembers: enough to tell the share in an app of 1,000; in a larger one, so
+/// many within a minute are a breaker's business at any share.
+pub const CONDEMNED_KEPT: usize = 1000;
+
+/// What is declared, and by whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// The declaration.
+    pub app: Arc<App>,
+    /// When it was last changed at all: Marathon's `version`.
+    pub version: Timestamp,
+    /// When the number of instances last changed.
+    pub scaled: Timestamp,
+    /// When anything else last changed.
+    pub configured: Timestamp,
+    /// Where it comes from.
+    pub source: Source,
+    /// Grows when somebody asks for a restart of all instances: opens a new revision of the same template.
+    pub restarts: u32,
+}
+
+/// Where a declaration comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A file, by its path relative to the directory of manifests, and the line of the app in it.
+    File {
+        /// The path.
+        path: Arc<str>,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// The HTTP API.
+    Api,
+}
+
+/// The wait after failures, of all instances of an app together (§4.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backoff {
+    /// Failures that the delay comes from.
+    pub failures: u32,
+    /// The present delay.
+    pub delay: Duration,
+    /// Nothing is launched before this.
+    pub until: Option<Timestamp>,
+    /// When something last happened that the wait depends on: it is forgotten `maxLaunchDelay` later.
+    pub reference: Option<Timestamp>,
+    /// The declaration (its `configured`) that it was counted for; another one starts afresh.
+    pub configured: Option<Timestamp>,
+}
+
+impl AppState {
+    /// A newly declared app.
+    pub fn new(id: AppId, key: AppKey, birth: u64, declared: Declared) -> Self {
+        Self {
+            id,
+            key,
+            birth,
+            declared: Some(declared),
+            revisions: Vec::new(),
+            rollout: None,
+            service_ports: Vec::new(),
+            backoff: Backoff::default(),
+            instances: Instances::default(),
+            last_failure: None,
+            condemned: Vec::new(),
+        }
+    }
+
+    /// One of its revisions.
+    pub fn revision(&self, id: RevisionId) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.id == id)
+    }
+
+    /// Its latest revision.
+    pub fn newest(&self) -> Option<&Revision> {
+        self.revisions.last()
+    }
+
+    /// The id of the instance in `slot`.
+    pub fn instance_id(&self, slot: Slot) -> InstanceId {
+        InstanceId { app: self.key, slot }
+    }
+
+    /// The id of the task of a launch.
+    pub fn task_id(&self, key: InstanceKey) -> TaskId {
+        self.instance_id(key.slot).task(&self.id, key.incarnation)
+    }
+}

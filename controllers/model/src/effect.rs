@@ -1,0 +1,120 @@
+//! Everything the reconciler can want done. A closed list, carried out by `src/runtime` in the order given.
+//!
+//! **Persist, then act, then acknowledge.** The reconciler holds back every effect that depends on a write until
+//! [`crate::input::Input::Stored`] says that it is durable; who carries out effects need not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::Agent;
+use crate::app::{App, CheckKind};
+use crate::event::Event;
+use crate::health::ProbeKind;
+use crate::id::{AgentId, AppId, InstanceKey, OfferId, RevisionId, Role, TaskId};
+use crate::input::{Ack, WriteSeq};
+use crate::offer::Claim;
+use crate::port::Port;
+use crate::record::Write;
+use crate::time::Timestamp;
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Make these writes durable, all or none, after those of all earlier batches; then say `Stored(seq)`.
+    Persist {
+        /// The number of the batch: 1, 2, 3, …
+        seq: WriteSeq,
+        /// The writes.
+        writes: Vec<Write>,
+    },
+    /// Use up these offers, all of one agent, for these tasks. What is left of them goes back.
+    Accept {
+        /// The offers.
+        offers: Vec<OfferId>,
+        /// The agent.
+        agent: AgentId,
+        /// The tasks.
+        tasks: Vec<TaskLaunch>,
+    },
+    /// Give these offers back.
+    Decline {
+        /// The offers.
+        offers: Vec<OfferId>,
+        /// How long not to be offered the same again.
+        refuse_for: Duration,
+    },
+    /// Ask for offers to this role again.
+    Revive(Role),
+    /// Ask for no offers to this role.
+    Suppress(Role),
+    /// End a task.
+    Kill {
+        /// Which task.
+        task: TaskId,
+        /// Where it runs, if known.
+        agent: Option<AgentId>,
+        /// Time between SIGTERM and SIGKILL.
+        grace: Option<Duration>,
+    },
+    /// Tell the cluster that an update has been taken in.
+    Acknowledge(Ack),
+    /// Ask the cluster for the state of these tasks (explicit reconciliation), or, when there are none, of all tasks
+    /// (implicit).
+    Reconcile(Vec<(TaskId, AgentId)>),
+    /// Probe an instance from now on. Replaces the probe of the same app, instance and kind.
+    StartProbe(AppId, Box<Probe>),
+    /// Probe it no more.
+    StopProbe(AppId, InstanceKey, ProbeKind),
+    /// Tell whoever listens.
+    Notify(Event),
+}
+
+/// A task to launch, complete: nothing is looked up or chosen after this.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskLaunch {
+    /// Its id.
+    pub task: TaskId,
+    /// Whose task it is.
+    pub instance: InstanceKey,
+    /// Which revision it runs.
+    pub revision: RevisionId,
+    /// The version that the task sees as `MARATHON_APP_VERSION`.
+    pub version: Timestamp,
+    /// The declaration: the template, and the labels and checks of the moment.
+    pub app: Arc<App>,
+    /// Where.
+    pub agent: Arc<Agent>,
+    /// Under which role.
+    pub role: Role,
+    /// What it takes.
+    pub claim: Claim,
+    /// The host ports, in the order of the app's ports; `None` for those not mapped to the host.
+    pub host_ports: Vec<Option<Port>>,
+    /// The service ports, in the order of the app's ports.
+    pub service_ports: Vec<Option<Port>>,
+}
+
+/// What to ask of an instance, again and again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Which instance.
+    pub instance: InstanceKey,
+    /// Which of its checks.
+    pub kind: ProbeKind,
+    /// Where it runs.
+    pub host: Arc<str>,
+    /// The port to ask, resolved; `None` for a command.
+    pub port: Option<Port>,
+    /// What to ask. The address in it is resolved by [`Probe::port`].
+    pub check: CheckKind,
+    /// The statuses that mean ready (readiness), or empty: 200 to 399 are healthy.
+    pub ready_statuses: Vec<u16>,
+    /// Whether an answer of 100–199 says nothing.
+    pub ignore_http_1xx: bool,
+    /// The first probe is this long after the start of probing; the next ones an interval apart.
+    pub first_after: Duration,
+    /// Time between two probes.
+    pub interval: Duration,
+    /// An answer after this is a failure.
+    pub timeout: Duration,
+}

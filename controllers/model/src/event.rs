@@ -1,0 +1,101 @@
+//! What is told to whoever listens: the facts behind Marathon's events (§4.16). Rendering them is the API's work.
+
+use std::sync::Arc;
+
+use crate::health::Verdict;
+use crate::id::{AppId, InstanceKey, RevisionId};
+use crate::instance::Condition;
+use crate::port::Port;
+use crate::report::KillCause;
+use crate::time::Timestamp;
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An app was declared, changed or withdrawn (`group_change_success`).
+    DesiredChanged {
+        /// Which app.
+        app: AppId,
+        /// Its version; nothing when it was withdrawn.
+        version: Option<Timestamp>,
+    },
+    /// A rollout began, or turned to another revision (`deployment_info`).
+    RolloutStarted {
+        /// Of which app.
+        app: AppId,
+        /// To which revision.
+        to: RevisionId,
+        /// The version of the declaration.
+        version: Timestamp,
+    },
+    /// A rollout is complete (`deployment_step_success`, `deployment_success`).
+    RolloutComplete {
+        /// Of which app.
+        app: AppId,
+        /// To which revision.
+        to: RevisionId,
+        /// The version of the declaration.
+        version: Timestamp,
+    },
+    /// A rollout failed (`deployment_step_failure`, `deployment_failed`).
+    RolloutFailed {
+        /// Of which app.
+        app: AppId,
+        /// To which revision.
+        to: RevisionId,
+        /// The version of the declaration.
+        version: Timestamp,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// An instance's condition changed (`instance_changed_event`, `status_update_event`).
+    InstanceChanged {
+        /// Of which app.
+        app: AppId,
+        /// Which instance.
+        instance: InstanceKey,
+        /// What is known of it now.
+        condition: Condition,
+        /// Of which version it is.
+        version: Timestamp,
+        /// The id of its agent.
+        agent: Arc<str>,
+        /// Its host.
+        host: Arc<str>,
+        /// Its host ports.
+        ports: Vec<Port>,
+        /// The cluster's words.
+        message: Arc<str>,
+        /// The task's id.
+        task: crate::id::TaskId,
+    },
+    /// An instance's verdict changed (`instance_health_changed_event`, `health_status_changed_event`).
+    HealthChanged {
+        /// Of which app.
+        app: AppId,
+        /// Which instance.
+        instance: InstanceKey,
+        /// The new verdict.
+        verdict: Verdict,
+        /// Of which version it is.
+        version: Timestamp,
+    },
+    /// An instance is being killed by us (`unhealthy_instance_kill_event` where the cause is its health).
+    Killing {
+        /// Of which app.
+        app: AppId,
+        /// Which instance.
+        instance: InstanceKey,
+        /// Why.
+        cause: KillCause,
+        /// Of which version it is.
+        version: Timestamp,
+        /// Its host.
+        host: Arc<str>,
+    },
+    /// The last instance of a withdrawn app has ended (`app_terminated_event`).
+    AppTerminated {
+        /// Which app.
+        app: AppId,
+    },
+}

@@ -1,0 +1,89 @@
+//! What probes found out about an instance.
+
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+/// What is known of an instance's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Verdict {
+    /// At least one check has not answered yet. Without checks: the instance does not run yet.
+    #[default]
+    Unknown,
+    /// Every check's latest result is a success. Without checks: it runs.
+    Healthy,
+    /// Some check's latest result is a failure that counts; the instance gets no traffic.
+    Unhealthy,
+    /// Some check failed more often in a row than its `maxConsecutiveFailures`: to be replaced. It never gets better.
+    Condemned,
+}
+
+/// Health as `health` keeps it, per instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// All checks together.
+    pub verdict: Verdict,
+    /// Per check, in the order of the app's `health_checks`. Empty until the first result.
+    pub checks: Vec<CheckState>,
+    /// Whether a rollout may count it.
+    pub readiness: Readiness,
+}
+
+/// One check of one instance. Survives a restart of Ekiden, unlike Marathon's (§4.8).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckState {
+    /// The first success ever.
+    pub first_success: Option<Timestamp>,
+    /// The latest success.
+    pub last_success: Option<Timestamp>,
+    /// The latest failure that counted.
+    pub last_failure: Option<Timestamp>,
+    /// Why it failed.
+    pub last_failure_cause: Option<Arc<str>>,
+    /// How often in a row.
+    pub consecutive_failures: u32,
+}
+
+impl CheckState {
+    /// Whether the latest result is a success; `None` before any.
+    pub fn alive(&self) -> Option<bool> {
+        match (self.last_success, self.last_failure) {
+            (None, None) => None,
+            (Some(success), Some(failure)) => Some(success > failure || self.consecutive_failures == 0),
+            (success, _) => Some(success.is_some()),
+        }
+    }
+}
+
+/// Whether an instance has passed its readiness check.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Readiness {
+    /// No check, or not asked yet: counts as ready only where the app has no readiness check.
+    #[default]
+    Unasked,
+    /// Asked, and not ready; with the latest answer's status.
+    NotReady(Option<u16>),
+    /// Ready, once and for all.
+    Ready,
+}
+
+/// What came of one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be.
+    Success,
+    /// Not as it should be, with the reason for people.
+    Failure(Arc<str>),
+    /// The probe says nothing about the instance: the checker was overloaded, or an answer is to be ignored.
+    /// Never counts against the instance.
+    NoResult(Arc<str>),
+}
+
+/// Which check of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProbeKind {
+    /// The index-th of the app's `health_checks`.
+    Health(u32),
+    /// The readiness check.
+    Readiness,
+}

@@ -1,0 +1,47 @@
+//! Numbers that an operator can set and controllers need. Defaults are Marathon's where it has them (§5).
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::id::Role;
+
+/// Settings of the brain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The role of apps that name none (`--mesos_role`).
+    pub default_role: Role,
+    /// Where service ports come from, inclusive (`--local_port_min`, `--local_port_max`).
+    pub service_ports: RangeInclusive<u16>,
+    /// A launch that nobody confirmed for so long, or that stays in staging for so long, is killed and retried
+    /// (`--task_launch_timeout`).
+    pub launch_timeout: Duration,
+    /// A kill that was not answered is sent again after this.
+    pub kill_retry: Duration,
+    /// An offer that nothing wants is declined for this long (`--decline_offer_duration`).
+    pub decline_for: Duration,
+    /// Most instances of one app that are placed before other apps get their turn.
+    pub launches_per_turn: u32,
+    /// Share of an app's instances that may become condemned within [`Self::breaker_window`] before the breaker
+    /// stops kills for health; it takes more than [`Self::breaker_minimum`] of them, too.
+    pub breaker_share: f64,
+    /// See [`Self::breaker_share`].
+    pub breaker_minimum: u32,
+    /// See [`Self::breaker_share`].
+    pub breaker_window: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_role: Role::any(),
+            service_ports: 10_000..=20_000,
+            launch_timeout: Duration::from_secs(300),
+            kill_retry: Duration::from_secs(30),
+            decline_for: Duration::from_secs(120),
+            launches_per_turn: 16,
+            breaker_share: 0.5,
+            breaker_minimum: 3,
+            breaker_window: Duration::from_secs(60),
+        }
+    }
+}

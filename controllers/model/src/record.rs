@@ -1,0 +1,88 @@
+//! What must survive a restart, as values. Their form on disk is the business of `src/store`, which has versioned
+//! structs of its own; decisions never rest on replaying inputs, only on these.
+
+use crate::app_state::{AppState, Backoff, Declared};
+use crate::id::{AppId, Incarnation, Slot};
+use crate::instance::Instance;
+use crate::port::Port;
+use crate::report::Failure;
+use crate::revision::{Revision, Rollout};
+
+/// One write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Replaces the record of the same key.
+    Put(Record),
+    /// Removes an app's record and all records of its slots.
+    DeleteApp(AppId),
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// The installation; one record.
+    Installation(Installation),
+    /// An app, by its id.
+    App(Box<AppRecord>),
+    /// A slot, by app and number.
+    Slot(SlotRecord),
+}
+
+/// What there is once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installation {
+    /// Drawn at random when the store was made.
+    pub realm: u64,
+    /// How many apps were ever declared.
+    pub births: u64,
+}
+
+/// An app without its instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppRecord {
+    /// Its path.
+    pub id: AppId,
+    /// See [`AppState::birth`].
+    pub birth: u64,
+    /// See [`AppState::declared`].
+    pub declared: Option<Declared>,
+    /// See [`AppState::revisions`].
+    pub revisions: Vec<Revision>,
+    /// See [`AppState::rollout`].
+    pub rollout: Option<Rollout>,
+    /// See [`AppState::service_ports`].
+    pub service_ports: Vec<Option<Port>>,
+    /// See [`AppState::backoff`].
+    pub backoff: Backoff,
+    /// See [`AppState::last_failure`].
+    pub last_failure: Option<Failure>,
+}
+
+/// A slot and what is in it. Kept when it is empty, so that no incarnation is used twice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlotRecord {
+    /// Of which app.
+    pub app: AppId,
+    /// Which slot.
+    pub slot: Slot,
+    /// The last incarnation that was launched in it.
+    pub last: Incarnation,
+    /// Its instances: usually one, two while one replaces another.
+    pub instances: Vec<Instance>,
+}
+
+impl AppRecord {
+    /// The part of `app` that is not its instances.
+    pub fn of(app: &AppState) -> Self {
+        Self {
+            id: app.id.clone(),
+            birth: app.birth,
+            declared: app.declared.clone(),
+            revisions: app.revisions.clone(),
+            rollout: app.rollout.clone(),
+            service_ports: app.service_ports.clone(),
+            backoff: app.backoff,
+            last_failure: app.last_failure.clone(),
+        }
+    }
+}

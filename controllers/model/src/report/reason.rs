@@ -1,0 +1,297 @@
+//! The reasons themselves.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Refusals;
+use crate::id::{AppId, RevisionId, TaskId};
+use crate::instance::Condition;
+use crate::time::Timestamp;
+
+/// One thing that is waited for, or is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason {
+    /// Instances wait for a place.
+    AwaitingOffers {
+        /// How many have none.
+        missing: u32,
+        /// Of how many.
+        wanted: u32,
+        /// What was offered and why it was refused.
+        refusals: Refusals,
+    },
+    /// Instances wait after failures.
+    BackingOff {
+        /// Until when.
+        until: Timestamp,
+        /// After how many failures.
+        failures: u32,
+        /// How many instances wait.
+        missing: u32,
+    },
+    /// Nothing is started before this dependency is healthy.
+    AwaitingDependency {
+        /// Which app.
+        app: AppId,
+        /// Its healthy instances.
+        healthy: u32,
+        /// Its wanted instances.
+        wanted: u32,
+    },
+    /// Instances are on their way: launched, and not running yet.
+    Starting {
+        /// How many.
+        count: u32,
+    },
+    /// Instances run and are not known to be healthy.
+    AwaitingHealth {
+        /// How many.
+        count: u32,
+        /// Of which revision.
+        revision: RevisionId,
+    },
+    /// Instances are healthy and not ready.
+    AwaitingReadiness {
+        /// How many.
+        count: u32,
+        /// Of which revision.
+        revision: RevisionId,
+    },
+    /// Old instances stay until new ones have taken over.
+    AtFloor {
+        /// Healthy instances.
+        healthy: u32,
+        /// How many must stay.
+        floor: u32,
+    },
+    /// Instances are ending.
+    Ending {
+        /// How many.
+        count: u32,
+    },
+    /// Instances are on agents that do not answer.
+    Unreachable {
+        /// How many.
+        count: u32,
+        /// When the next of them is replaced or forgotten; never, if there is none.
+        until: Option<Timestamp>,
+    },
+    /// Unhealthy instances are left alone, because too many turned unhealthy at once.
+    BreakerOpen {
+        /// How many are to be replaced.
+        condemned: u32,
+        /// Of how many instances.
+        instances: u32,
+        /// When the next may be replaced.
+        until: Timestamp,
+    },
+    /// The rollout stands still because its declaration says so.
+    Paused {
+        /// The revision it goes to.
+        to: RevisionId,
+        /// How many instances have it.
+        updated: u32,
+        /// How many shall.
+        wanted: u32,
+    },
+    /// The rollout is under way.
+    RollingOut {
+        /// The revision it goes to.
+        to: RevisionId,
+        /// How many instances have it and are healthy and ready.
+        updated: u32,
+        /// How many shall.
+        wanted: u32,
+    },
+    /// The rollout made no progress before its deadline.
+    RolloutFailed {
+        /// The revision that failed.
+        revision: RevisionId,
+        /// When.
+        at: Timestamp,
+        /// The last failure, if one was seen.
+        last: Option<Failure>,
+    },
+    /// The rollout failed and the app goes, or went, back.
+    RolledBack {
+        /// The revision that failed.
+        failed: RevisionId,
+        /// The revision it goes back to.
+        to: RevisionId,
+    },
+    /// The cluster at hand cannot run this, whatever it offers.
+    Unsupported {
+        /// What of the declaration.
+        what: Arc<str>,
+    },
+    /// No service port is free.
+    ServicePortsExhausted {
+        /// First of the range.
+        low: u16,
+        /// Last of the range.
+        high: u16,
+        /// Which of the app's ports has none.
+        index: u32,
+    },
+    /// A service port is taken by another app.
+    ServicePortTaken {
+        /// The port.
+        port: u16,
+        /// By whom.
+        by: AppId,
+    },
+    /// Nothing may be killed or forgotten before all is known.
+    NotSettled {
+        /// What is still missing, as a fragment: `the directory has not been read`.
+        awaiting: &'static str,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AwaitingOffers { missing, wanted, refusals } => {
+                write!(f, "{missing} of {wanted} wait for offers: {refusals}")
+            }
+            Self::BackingOff { until, failures, missing } => write!(
+                f,
+                "{missing} {} backing off until {until} after {failures} {}",
+                plural(*missing, "is", "are"),
+                plural(*failures, "failure", "failures")
+            ),
+            Self::AwaitingDependency { app, healthy, wanted } => {
+                write!(f, "waits for dependency {app}: {healthy} of {wanted} healthy")
+            }
+            Self::Starting { count } => write!(f, "{count} starting"),
+            Self::AwaitingHealth { count, revision } => write!(
+                f,
+                "waits for {count} {} of {revision} to become healthy",
+                plural(*count, "instance", "instances")
+            ),
+            Self::AwaitingReadiness { count, revision } => write!(
+                f,
+                "waits for {count} {} of {revision} to become ready",
+                plural(*count, "instance", "instances")
+            ),
+            Self::AtFloor { healthy, floor } => {
+                write!(f, "old instances stay: {healthy} healthy, at least {floor} must be")
+            }
+            Self::Ending { count } => write!(f, "{count} ending"),
+            Self::Unreachable { count, until } => {
+                write!(f, "{count} on agents that do not answer")?;
+                until.map_or(Ok(()), |until| write!(f, ", waited for until {until}"))
+            }
+            Self::BreakerOpen { condemned, instances, until } => write!(
+                f,
+                "{condemned} of {instances} turned unhealthy at once: they are left alone until {until}, since the \
+                 cause is likely not theirs"
+            ),
+            Self::Paused { to, updated, wanted } => {
+                write!(f, "rollout to {to} is paused with {updated} of {wanted} updated")
+            }
+            Self::RollingOut { to, updated, wanted } => {
+                write!(f, "rollout to {to}: {updated} of {wanted} updated and healthy")
+            }
+            Self::RolloutFailed { revision, at, last } => {
+                write!(f, "rollout to {revision} failed at {at}: no progress before its deadline")?;
+                last.as_ref().map_or(Ok(()), |last| write!(f, "; last failure: {last}"))
+            }
+            Self::RolledBack { failed, to } => write!(f, "rollout to {failed} failed, back to {to}"),
+            Self::Unsupported { what } => write!(f, "{what} cannot run on this cluster"),
+            Self::ServicePortsExhausted { low, high, index } => {
+                write!(f, "no service port of {low}-{high} is free for port {index}")
+            }
+            Self::ServicePortTaken { port, by } => write!(f, "service port {port} is taken by {by}"),
+            Self::NotSettled { awaiting } => write!(f, "nothing is stopped yet: {awaiting}"),
+        }
+    }
+}
+
+/// `one` for 1, `many` otherwise.
+pub(crate) fn plural(count: u32, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}
+
+/// Why an instance is killed, or its being lost is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KillCause {
+    /// The app is no longer declared.
+    Removed,
+    /// There are more than declared.
+    ScaledIn,
+    /// A rollout replaces it.
+    Replaced,
+    /// Its checks failed too often.
+    Unhealthy,
+    /// It did not start in time.
+    Overdue,
+    /// It came back after it had been replaced.
+    Returned,
+    /// Its agent did not answer for too long.
+    Unreachable,
+    /// Somebody asked for it.
+    Operator,
+    /// Its agent no longer matches (global placement).
+    Misplaced,
+}
+
+impl fmt::Display for KillCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "the app is no longer declared",
+            Self::ScaledIn => "there are more than declared",
+            Self::Replaced => "a newer revision replaces it",
+            Self::Unhealthy => "its checks failed too often",
+            Self::Overdue => "it did not start in time",
+            Self::Returned => "it came back after it had been replaced",
+            Self::Unreachable => "its agent did not answer for too long",
+            Self::Operator => "somebody asked for it",
+            Self::Misplaced => "its agent no longer matches",
+        })
+    }
+}
+
+/// The end of an instance that was not wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// Which task.
+    pub task: TaskId,
+    /// Of which revision.
+    pub revision: RevisionId,
+    /// On which host.
+    pub host: Arc<str>,
+    /// How it ended.
+    pub condition: Condition,
+    /// The cluster's words.
+    pub message: Arc<str>,
+    /// Whose fault it is.
+    pub cause: FailureCause,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {} ({})", self.condition.task_state(), self.host, self.message)
+    }
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureCause {
+    /// The app's: it counts against its backoff and its rollout.
+    App,
+    /// The cluster's: retried elsewhere and charged to nobody.
+    Infrastructure,
+}
+
+impl FailureCause {
+    /// Marathon's rule of what backs off (§4.8), less what the app cannot be blamed for: a dropped launch and a gone
+    /// agent are the cluster's doing.
+    pub fn of(condition: Condition) -> Self {
+        match condition {
+            Condition::Finished | Condition::Failed | Condition::Error => Self::App,
+            _ => Self::Infrastructure,
+        }
+    }
+}

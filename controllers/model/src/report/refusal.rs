@@ -1,0 +1,171 @@
+//! Why offers were refused, in the order in which they are asked (Marathon's funnel, §1.8).
+
+use std::fmt;
+
+use super::reason::plural;
+use crate::app::Constraint;
+use crate::id::Role;
+use crate::resources::Scalar;
+
+/// Why one lot of offers does not do. It is counted under the first reason in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Offered to another role, or of a role that the app does not accept.
+    Role(Role),
+    /// A constraint does not hold.
+    Constraint(Constraint),
+    /// The agent already has its one instance (global placement).
+    AgentTaken,
+    /// The agent goes into maintenance.
+    Maintenance,
+    /// Too little processor.
+    Cpus(Shortage),
+    /// Too little memory, MiB.
+    Mem(Shortage),
+    /// Too little disk, MiB.
+    Disk(Shortage),
+    /// Too few graphics processors.
+    Gpus(Shortage),
+    /// A wanted port is not offered, or there are too few; the text names what is missing.
+    Ports(String),
+    /// An agent with graphics processors is kept for those who need them.
+    ScarceGpus,
+}
+
+/// What was needed, and the most that any refused lot had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    /// What an instance needs.
+    pub needs: Scalar,
+    /// The most that one of the refused lots had.
+    pub largest: Scalar,
+}
+
+impl Refusal {
+    /// Marathon's name of the reason, as `/v2/queue` shows it.
+    pub fn marathon_name(&self) -> &'static str {
+        match self {
+            Self::Role(_) => "UnfulfilledRole",
+            Self::Constraint(_) | Self::AgentTaken => "UnfulfilledConstraint",
+            Self::Maintenance => "AgentMaintenance",
+            Self::Cpus(_) => "InsufficientCpus",
+            Self::Mem(_) => "InsufficientMemory",
+            Self::Disk(_) => "InsufficientDisk",
+            Self::Gpus(_) => "InsufficientGpus",
+            Self::Ports(_) => "InsufficientPorts",
+            Self::ScarceGpus => "DeclinedScarceResources",
+        }
+    }
+
+    /// Whether two refusals are counted in one row.
+    fn same_row(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Constraint(a), Self::Constraint(b)) => a == b,
+            (Self::Role(a), Self::Role(b)) => a == b,
+            (Self::Ports(a), Self::Ports(b)) => a == b,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Cpus(a), Self::Cpus(b))
+            | (Self::Mem(a), Self::Mem(b))
+            | (Self::Disk(a), Self::Disk(b))
+            | (Self::Gpus(a), Self::Gpus(b)) => a.largest = a.largest.max(b.largest),
+            _ => {}
+        }
+    }
+}
+
+/// All refusals of one look at the offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusals {
+    rows: Vec<(Refusal, u32)>,
+    lots: u32,
+}
+
+impl Refusals {
+    /// Counts one refused lot.
+    pub fn add(&mut self, refusal: Refusal) {
+        self.lots += 1;
+        match self.rows.iter_mut().find(|(row, _)| row.same_row(&refusal)) {
+            Some((row, count)) => {
+                row.absorb(&refusal);
+                *count += 1;
+            }
+            None => self.rows.push((refusal, 1)),
+        }
+    }
+
+    /// The reasons with how many lots each refused.
+    pub fn rows(&self) -> impl Iterator<Item = (&Refusal, u32)> {
+        self.rows.iter().map(|(refusal, count)| (refusal, *count))
+    }
+
+    /// How many lots were looked at and refused.
+    pub fn lots(&self) -> u32 {
+        self.lots
+    }
+}
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows.is_empty() {
+            return f.write_str("nothing is offered");
+        }
+        let mut rows: Vec<&(Refusal, u32)> = self.rows.iter().collect();
+        rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (index, (refusal, count)) in rows.into_iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let subject = format!("{count} {}", plural(*count, "agent", "agents"));
+            let lacks = plural(*count, "lacks", "lack");
+            let refuses = plural(*count, "refuses", "refuse");
+            let shortage = |what: &str, s: &Shortage| {
+                format!("{subject} {lacks} {what} (largest has {}, needs {})", s.largest, s.needs)
+            };
+            let text = match refusal {
+                Refusal::Role(role) => {
+                    format!("{subject} {} only to role {role}", plural(*count, "offers", "offer"))
+                }
+                Refusal::Constraint(constraint) => format!("{subject} {refuses} constraint {constraint}"),
+                Refusal::AgentTaken => {
+                    format!("{subject} already {} its one instance", plural(*count, "has", "have"))
+                }
+                Refusal::Maintenance => format!("{subject} {} into maintenance", plural(*count, "goes", "go")),
+                Refusal::Cpus(s) => shortage("cpus", s),
+                Refusal::Mem(s) => shortage("mem", s),
+                Refusal::Disk(s) => shortage("disk", s),
+                Refusal::Gpus(s) => shortage("gpus", s),
+                Refusal::Ports(what) => format!("{subject} {lacks} {what}"),
+                Refusal::ScarceGpus => {
+                    format!("{subject} {} kept for those who need gpus", plural(*count, "is", "are"))
+                }
+            };
+            write!(f, "{comma}{text}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_read_as_a_sentence() {
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.to_string(), "nothing is offered");
+        for largest in [0.1, 0.3] {
+            let shortage = Shortage { needs: Scalar::from_f64(0.5), largest: Scalar::from_f64(largest) };
+            refusals.add(Refusal::Cpus(shortage));
+        }
+        let unique = Constraint { field: crate::app::Field::Hostname, operator: crate::app::Operator::Unique };
+        refusals.add(Refusal::Constraint(unique));
+        assert_eq!(
+            refusals.to_string(),
+            "2 agents lack cpus (largest has 0.3, needs 0.5), 1 agent refuses constraint UNIQUE hostname"
+        );
+        assert_eq!(refusals.lots(), 3);
+    }
+}
