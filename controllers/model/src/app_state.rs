@@ -91,13 +91,13 @@ pub struct Backoff {
 }
 
 impl AppState {
-    /// A newly declared app.
-    pub fn new(id: AppId, key: AppKey, birth: u64, declared: Declared) -> Self {
+    /// An app of which nothing is known yet but its name.
+    pub fn new(id: AppId, key: AppKey, birth: u64) -> Self {
         Self {
             id,
             key,
             birth,
-            declared: Some(declared),
+            declared: None,
             revisions: Vec::new(),
             rollout: None,
             service_ports: Vec::new(),
