@@ -125,11 +125,21 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// What the declaration says about this probe. The same for all instances of an app, and what decides whether a
-    /// probe under way is still the wanted one: where an instance runs does not change while it lives, and how
-    /// probing began does not matter afterwards.
+    /// What the declaration says about this probe; see [`Probe::mark_of`].
     pub fn mark(&self) -> Fingerprint {
-        let Self { check, ready_statuses, ignore_http_1xx, interval, timeout, .. } = self;
+        Self::mark_of(&self.check, &self.ready_statuses, self.ignore_http_1xx, self.interval, self.timeout)
+    }
+
+    /// What the declaration says about a probe: the same for all instances of an app, and what decides whether a probe
+    /// under way is still the wanted one. Where an instance runs does not change while it lives, and how probing began
+    /// does not matter afterwards.
+    pub fn mark_of(
+        check: &CheckKind,
+        ready_statuses: &[u16],
+        ignore_http_1xx: bool,
+        interval: Duration,
+        timeout: Duration,
+    ) -> Fingerprint {
         Fingerprint::of(format_args!(
             "{} {ready_statuses:?} {ignore_http_1xx} {interval:?} {timeout:?}",
             check.question()
