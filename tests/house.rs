@@ -36,8 +36,19 @@ fn shown(path: &Path) -> String {
 #[test]
 fn the_brain_reads_no_clock_does_no_io_and_draws_no_lots() {
     let banned = [
-        "std::fs", "std::net", "std::env", "std::process", "std::thread", "SystemTime", "Instant::now", "rand::",
-        "tokio", "RandomState", "HashMap::new", "HashSet::new", "println!",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "SystemTime",
+        "Instant::now",
+        "rand::",
+        "tokio",
+        "RandomState",
+        "HashMap::new",
+        "HashSet::new",
+        "println!",
     ];
     let mut found = Vec::new();
     for path in files_below("controllers", "rs") {
@@ -89,7 +100,8 @@ fn only_the_manifest_module_knows_yaml() {
 
 #[test]
 fn nothing_is_ignored_allowed_or_left_to_do() {
-    let banned = [concat!("#[", "ignore"), concat!("#[", "allow("), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    let banned =
+        [concat!("#[", "ignore"), concat!("#[", "allow("), concat!("todo", "!("), concat!("unimplemented", "!(")];
     let mut found = Vec::new();
     for path in ["controllers", "src", "tests", "benches"].iter().flat_map(|folder| files_below(folder, "rs")) {
         for (number, line) in read(&path).lines().enumerate() {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
-use ekiden_model::app::HealthCheck;
 use ekiden_model::event::Event;
-use ekiden_model::health::{Outcome, ProbeKind};
+use ekiden_model::health::Outcome;
 use ekiden_model::id::{AppKey, InstanceId};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
@@ -197,11 +196,10 @@ impl Reconciler {
     fn fold_executor_check(&mut self, app: &AppId, key: InstanceKey, status: &TaskStatus) {
         let Some(healthy) = status.healthy else { return };
         let Some(entry) = self.apps.get_mut(app) else { return };
-        let Some(declared) = entry.state.declared.as_ref() else { return };
-        let Some(index) = declared.app.health_checks.iter().position(HealthCheck::by_executor) else { return };
+        let Some(instance) = entry.state.instances.get(key) else { return };
+        let Some(kind) = entry.state.executor_check(instance.revision) else { return };
         let outcome =
             if healthy { Outcome::Success } else { Outcome::Failure("the executor's check failed".into()) };
-        let kind = ProbeKind::Health(index as u32);
         entry.samples.push(Sample { instance: key, kind, at: self.now, outcome, http_status: None });
         self.schedule.mark(app);
     }

@@ -9,7 +9,7 @@ use ekiden_model::app::{App, ContainerKind, NetworkMode, Template};
 use ekiden_model::app_state::Declared;
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
-use ekiden_model::health::Health;
+use ekiden_model::health::{Health, ProbeKind};
 use ekiden_model::input::Abilities;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::report::KillCause;
@@ -185,13 +185,13 @@ impl Reconciler {
             Action::Judge { instance, health } => self.follow_judge(id, instance, health),
             Action::Remember { condemned } => self.with_app(id, |app| app.condemned = condemned),
             Action::StartProbe(probe) => {
+                let started = self.with_app(id, |app| {
+                    app.probing.insert((probe.instance, probe.kind), probe.mark());
+                });
                 self.journal.push(Effect::StartProbe(id.clone(), probe));
-                true
+                started
             }
-            Action::StopProbe { instance, kind } => {
-                self.journal.push(Effect::StopProbe(id.clone(), instance, kind));
-                true
-            }
+            Action::StopProbe { instance, kind } => self.stop_probe(id, instance, kind),
             Action::OpenRevision(revision) => self.record_app(id, |app| app.revisions.push(*revision)),
             Action::DropRevision { revision } => {
                 self.record_app(id, |app| app.revisions.retain(|other| other.id != revision))
@@ -360,9 +360,21 @@ impl Reconciler {
         true
     }
 
+    fn stop_probe(&mut self, id: &AppId, instance: InstanceKey, kind: ProbeKind) -> bool {
+        self.journal.push(Effect::StopProbe(id.clone(), instance, kind));
+        self.with_app(id, |app| {
+            app.probing.remove(&(instance, kind));
+        })
+    }
+
     fn follow_forget(&mut self, id: &AppId, key: InstanceKey) -> bool {
         let Some(entry) = self.apps.get_mut(id) else { return false };
         let Some(instance) = entry.state.instances.remove(key) else { return false };
+        let kinds = (key, ProbeKind::Health(0))..=(key, ProbeKind::Readiness);
+        let probed: Vec<ProbeKind> = entry.state.probing.range(kinds).map(|((_, kind), _)| *kind).collect();
+        for kind in probed {
+            self.stop_probe(id, key, kind);
+        }
         self.unplace(id, &instance);
         self.journal.note_slot(id, key.slot);
         true
