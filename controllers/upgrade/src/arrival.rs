@@ -26,9 +26,14 @@ pub(crate) fn recognise(plan: &mut Plan, view: &View<'_>, tallies: &Tallies, cou
     if let Some(rollout) = &mut plan.rollout {
         rollout.phase = Phase::Complete;
     }
-    let is_proven = plan.revision(course.to).is_some_and(|r| matches!(r.standing, Standing::Proven(_)));
-    if view.desired > 0 && !is_proven {
-        plan.stand(course.to, Standing::Proven(view.now));
+    let standing = plan.revision(course.to).map(|revision| revision.standing);
+    match standing {
+        Some(Standing::Unproven | Standing::Failed(_)) if view.desired > 0 => {
+            plan.stand(course.to, Standing::Proven(view.now));
+        }
+        // Nothing of it is left. Who scales it up again asks for another try.
+        Some(Standing::Failed(_)) => plan.stand(course.to, Standing::Unproven),
+        _ => {}
     }
 }
 
