@@ -52,6 +52,7 @@ impl Reconciler {
             ClusterEvent::Connected => {
                 self.book.clear();
                 self.suppressed.clear();
+                self.tend = true;
                 self.cluster = Connection { connected: true, ..Connection::default() };
                 self.ask_about_tasks();
             }
@@ -60,7 +61,10 @@ impl Reconciler {
                 self.cluster = Connection::default();
             }
             ClusterEvent::Offers(offers) => self.fold_offers(offers),
-            ClusterEvent::Rescinded(offer) => self.book.rescind(&offer),
+            ClusterEvent::Rescinded(offer) => {
+                self.book.rescind(&offer);
+                self.tend = true;
+            }
             ClusterEvent::Status(status) => self.fold_status(status),
             ClusterEvent::AgentUnreachable(agent) => {
                 if let Some(state) = self.agents.get_mut(&agent) {
@@ -97,6 +101,7 @@ impl Reconciler {
         if !known_agents_only {
             self.agents_changed();
         }
+        self.tend = true;
         self.schedule.offers_came(self.book.epoch());
     }
 

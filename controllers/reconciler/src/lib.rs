@@ -71,6 +71,8 @@ pub struct Reconciler {
     suppressed: BTreeSet<Role>,
     /// Roles for which an app has begun to wait for offers since offers were last asked for.
     unasked: BTreeSet<Role>,
+    /// Whether the offers are to be tended: some came or went, or the demand for them changed.
+    tend: bool,
     offers_wake: Option<Timestamp>,
     cluster: Connection,
     /// Whether the source of manifests has been read in full.

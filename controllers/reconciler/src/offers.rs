@@ -14,12 +14,22 @@ impl Reconciler {
     pub(crate) fn accept_what_was_taken(&mut self) {
         for (ix, tasks) in std::mem::take(&mut self.taken) {
             let Some(lot) = self.book.use_up(ix) else { continue };
+            self.tend = true;
             self.journal.push(Effect::Accept { offers: lot.offers, agent: lot.agent.id.clone(), tasks });
         }
     }
 
-    /// Offers that nobody took are held, declined or stopped as `instances` says.
-    pub(crate) fn tend_offers(&mut self) {
+    /// Offers that nobody took are held, declined or stopped as `instances` says: once every app has had its turn,
+    /// and only when offers or demand changed, so that what happens to one app does not cost a look at every offer.
+    pub(crate) fn tend_offers_when_due(&mut self) {
+        self.tend |= self.offers_wake.is_some_and(|at| at <= self.now);
+        if self.tend && self.schedule.is_idle() {
+            self.tend = false;
+            self.tend_offers();
+        }
+    }
+
+    fn tend_offers(&mut self) {
         let mut wanting: BTreeSet<Role> = BTreeSet::new();
         for app in self.schedule.awaiting_offers() {
             if let Some(entry) = self.apps.get(app) {

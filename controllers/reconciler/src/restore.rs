@@ -79,6 +79,7 @@ impl Reconciler {
             taken: BTreeMap::new(),
             suppressed: BTreeSet::new(),
             unasked: BTreeSet::new(),
+            tend: false,
             offers_wake: None,
             cluster: Connection::default(),
             directory_read: false,

@@ -15,7 +15,28 @@ pub(crate) struct Schedule {
     queued: BTreeSet<AppId>,
     timers: BTreeSet<(Timestamp, AppId)>,
     wakes: BTreeMap<AppId, Timestamp>,
-    awaiting_offers: BTreeMap<AppId, u64>,
+    awaiting_offers: BTreeMap<AppId, Wait>,
+}
+
+/// An app's wait for offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// None of the offers up to this epoch does.
+    pub(crate) seen: u64,
+    /// The declaration whose needs they do not meet. Another one may be met by offers that were given back, so its
+    /// wait is a new one.
+    pub(crate) version: Timestamp,
+}
+
+/// What became of an app's wait for offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It did not wait, and does.
+    Begun,
+    /// It waited, and does not.
+    Over,
+    /// Neither.
+    AsBefore,
 }
 
 impl Schedule {
@@ -66,20 +87,28 @@ impl Schedule {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// `app` waits for offers, and none in the book up to `epoch` does; or it does not wait any more. Says whether
-    /// it began to wait.
-    pub(crate) fn await_offers(&mut self, app: &AppId, epoch: Option<u64>) -> bool {
-        if let Some(epoch) = epoch {
-            return self.awaiting_offers.insert(app.clone(), epoch).is_none();
+    /// `app` waits for offers, or does not.
+    pub(crate) fn await_offers(&mut self, app: &AppId, wait: Option<Wait>) -> Waiting {
+        let before = match wait {
+            Some(wait) => self.awaiting_offers.insert(app.clone(), wait),
+            None => self.awaiting_offers.remove(app),
+        };
+        match (before, wait) {
+            (Some(before), Some(wait)) if before.version == wait.version => Waiting::AsBefore,
+            (_, Some(_)) => Waiting::Begun,
+            (Some(_), None) => Waiting::Over,
+            (None, None) => Waiting::AsBefore,
         }
-        self.awaiting_offers.remove(app);
-        false
     }
 
     /// Offers came: marks the apps that wait for them and have not seen those up to `epoch`.
     pub(crate) fn offers_came(&mut self, epoch: u64) {
-        let waiting: Vec<AppId> =
-            self.awaiting_offers.iter().filter(|(_, seen)| **seen < epoch).map(|(app, _)| app.clone()).collect();
+        let waiting: Vec<AppId> = self
+            .awaiting_offers
+            .iter()
+            .filter(|(_, wait)| wait.seen < epoch)
+            .map(|(app, _)| app.clone())
+            .collect();
         for app in waiting {
             self.mark(&app);
         }
@@ -141,9 +170,11 @@ mod tests {
     #[test]
     fn offers_wake_those_who_have_not_seen_them() {
         let mut schedule = Schedule::default();
-        assert!(schedule.await_offers(&app("/old"), Some(1)));
-        assert!(schedule.await_offers(&app("/new"), Some(2)));
-        assert!(!schedule.await_offers(&app("/new"), Some(2)), "it waits already");
+        let wait = |seen, version| Some(Wait { seen, version: at(version) });
+        assert_eq!(schedule.await_offers(&app("/old"), wait(1, 0)), Waiting::Begun);
+        assert_eq!(schedule.await_offers(&app("/new"), wait(1, 0)), Waiting::Begun);
+        assert_eq!(schedule.await_offers(&app("/new"), wait(2, 0)), Waiting::AsBefore);
+        assert_eq!(schedule.await_offers(&app("/new"), wait(2, 9)), Waiting::Begun, "it wants something else");
         schedule.offers_came(2);
         assert_eq!(schedule.next(), Some(app("/old")));
         assert!(schedule.is_idle());

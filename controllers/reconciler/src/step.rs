@@ -36,9 +36,7 @@ impl Reconciler {
             self.visit(&app);
         }
         self.accept_what_was_taken();
-        if self.schedule.is_idle() {
-            self.tend_offers();
-        }
+        self.tend_offers_when_due();
         effects.extend(self.cut());
         effects
     }

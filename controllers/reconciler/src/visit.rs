@@ -14,13 +14,14 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::report::KillCause;
 use ekiden_model::revision::{Phase, Rollout};
-use ekiden_model::view::{Again, DependencyState};
+use ekiden_model::view::{Again, DependencyState, Settled};
 use ekiden_model::{
     Action, AppId, AppState, Condition, Decision, Effect, Goal, Instance, InstanceKey, Reason, Revision,
     Timestamp, View,
 };
 
 use crate::Reconciler;
+use crate::schedule::{Wait, Waiting};
 
 /// A controller, by its place in the order: facts before numbers before actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +35,21 @@ enum Controller {
 const CONTROLLERS: [Controller; 4] =
     [Controller::Ports, Controller::Health, Controller::Upgrade, Controller::Instances];
 
+/// What of a view stays the same while one app is visited.
+struct Surroundings {
+    desired: u32,
+    dependencies: Vec<DependencyState>,
+    settled: Settled,
+    entropy: u64,
+}
+
 impl Reconciler {
     pub(crate) fn visit(&mut self, id: &AppId) {
-        if !self.apps.contains_key(id) {
-            return;
-        }
+        let Some(surroundings) = self.surroundings(id) else { return };
         let mut again = Again::OnChange;
         let mut acted = false;
         for controller in CONTROLLERS {
-            let Some(decision) = self.ask(controller, id) else { return };
+            let Some(decision) = self.ask(controller, id, &surroundings) else { return };
             again = again.or(decision.again);
             for action in decision.actions {
                 acted = true;
@@ -58,29 +65,36 @@ impl Reconciler {
                 self.touch(id);
             }
         }
-        self.after_visit(id, again, acted);
+        self.after_visit(id, surroundings.desired, again, acted);
     }
 
-    fn ask(&mut self, controller: Controller, id: &AppId) -> Option<Decision> {
-        let entropy = self.entropy(id);
-        let settled = self.settled();
+    /// What no controller changes while one app is visited.
+    fn surroundings(&self, id: &AppId) -> Option<Surroundings> {
+        let app = &self.apps.get(id)?.state;
+        Some(Surroundings {
+            desired: self.desired_of(app),
+            dependencies: self.dependencies_of(app),
+            settled: self.settled(),
+            entropy: self.entropy(id),
+        })
+    }
+
+    fn ask(&mut self, controller: Controller, id: &AppId, surroundings: &Surroundings) -> Option<Decision> {
         let entry = self.apps.get(id)?;
-        let desired = self.desired_of(&entry.state);
-        let dependencies = self.dependencies_of(&entry.state);
         let view = View {
             now: self.now,
             app: &entry.state,
-            desired,
-            dependencies: &dependencies,
+            desired: surroundings.desired,
+            dependencies: &surroundings.dependencies,
             samples: &entry.samples,
             book: &self.book,
             agents: &self.agents,
             service_ports: &self.leases,
             host_ports: &self.host_ports,
-            settled,
+            settled: surroundings.settled,
             unsupported: entry.state.declared.as_ref().and_then(|d| unsupported(&d.app.template, &self.abilities)),
             launches: self.settings.launches_per_turn,
-            entropy,
+            entropy: surroundings.entropy,
             settings: &self.settings,
         };
         let decision = match controller {
@@ -98,7 +112,7 @@ impl Reconciler {
         Some(decision)
     }
 
-    fn after_visit(&mut self, id: &AppId, again: Again, acted: bool) {
+    fn after_visit(&mut self, id: &AppId, desired: u32, again: Again, acted: bool) {
         self.work.apps_visited += 1;
         self.work.instances_visited += self.apps.get(id).map_or(0, |entry| entry.state.instances.len() as u64);
         if acted {
@@ -118,11 +132,19 @@ impl Reconciler {
         let Some(entry) = self.apps.get(id) else { return };
         let reasons = &entry.reports[Controller::Instances as usize].reasons;
         let waits = reasons.iter().any(|reason| matches!(reason, Reason::AwaitingOffers { .. }));
-        if self.schedule.await_offers(id, waits.then(|| self.book.epoch())) {
-            let role = self.role_of(&entry.state);
-            self.unasked.insert(role);
+        let role = self.role_of(&entry.state);
+        let version = entry.state.declared.as_ref().map_or(Timestamp::EPOCH, |declared| declared.version);
+        let wait = waits.then(|| Wait { seen: self.book.epoch(), version });
+        match self.schedule.await_offers(id, wait) {
+            Waiting::Begun => {
+                self.unasked.insert(role);
+                self.tend = true;
+            }
+            Waiting::Over => self.tend = true,
+            Waiting::AsBefore => {}
         }
-        let standing = standing_of(&entry.state, self.desired_of(&entry.state));
+        let Some(entry) = self.apps.get(id) else { return };
+        let standing = standing_of(&entry.state, desired);
         if standing != entry.standing {
             if let Some(entry) = self.apps.get_mut(id) {
                 entry.standing = standing;
