@@ -223,8 +223,7 @@ impl AppBuilder {
     /// # Panics
     /// When the operator does not exist or its value is not of its kind.
     pub fn constraint(mut self, field: &str, operator: &str, value: &str) -> Self {
-        let wrong = || panic!("`{operator} {value}` is no constraint");
-        let number = || value.parse::<u32>().unwrap_or_else(|_| wrong());
+        let number = || value.parse::<u32>().unwrap_or_else(|_| panic!("`{operator} {value}` needs a number"));
         let pattern = || Pattern::new(value).unwrap_or_else(|error| panic!("{error}"));
         let given = || (!value.is_empty()).then(|| value.to_owned());
         let operator = match operator {
@@ -235,7 +234,7 @@ impl AppBuilder {
             "LIKE" => Operator::Like(pattern()),
             "UNLIKE" => Operator::Unlike(pattern()),
             "IS" => Operator::Is(value.to_owned()),
-            _ => wrong(),
+            _ => panic!("`{operator}` is no operator"),
         };
         self.app.constraints.push(Constraint { field: Field::parse(field), operator });
         self

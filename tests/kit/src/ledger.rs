@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::app::{BackoffPolicy, App};
+use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, TaskStatus};
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
-use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, TaskId, Timestamp};
+use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
 
 use crate::store::Records;
 
@@ -132,10 +132,22 @@ impl Ledger {
 
     fn declare(&mut self, app: Arc<App>) {
         let before = self.declared.insert(app.id.clone(), app.clone());
-        let Some(before) = before else { return };
-        // Scaling keeps the wait, any other change starts afresh (§4.8).
-        if before.changes_from(&app).iter().any(|change| change.field != "instances") {
+        let Some(before) = before else {
             self.backoff.remove(&app.id);
+            return;
+        };
+        // Scaling keeps the wait, any other change starts afresh (§4.8).
+        if before.changes_from(&app).iter().any(|change| change.passage != Passage::Scale) {
+            self.backoff.remove(&app.id);
+        }
+        // What is known of a check belongs to its question.
+        let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
+        if question(&before) != question(&app) {
+            let ours: Vec<TaskId> =
+                self.told.keys().filter(|task| self.whose(task).is_some_and(|(of, _)| of == app.id)).cloned().collect();
+            for task in ours {
+                self.told.entry(task).or_default().checks.clear();
+            }
         }
     }
 
@@ -276,10 +288,10 @@ impl Ledger {
     }
 
     /// Whether, by all that was told, the task runs and all checks that the declaration names succeed.
-    pub fn told_healthy(&self, app: &App, task: &TaskId) -> bool {
+    pub fn told_healthy(&self, app: &App, revision: RevisionId, task: &TaskId) -> bool {
         let Some(told) = self.told.get(task) else { return false };
         told.condition == Condition::Running
-            && app.health_checks.iter().enumerate().all(|(index, check)| {
+            && self.checks(app, revision).iter().enumerate().all(|(index, check)| {
                 let by_executor = check.by_executor();
                 let ours = told.checks.get(&(index as u32)).and_then(|check| check.alive);
                 (if by_executor { told.executor } else { ours }) == Some(true)
@@ -287,11 +299,25 @@ impl Ledger {
     }
 
     /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
-    pub fn told_condemned(&self, app: &App, task: &TaskId) -> bool {
+    pub fn told_condemned(&self, app: &App, revision: RevisionId, task: &TaskId) -> bool {
         let Some(told) = self.told.get(task) else { return false };
-        app.health_checks.iter().enumerate().any(|(index, check)| {
+        self.checks(app, revision).iter().enumerate().any(|(index, check)| {
             let worst = told.checks.get(&(index as u32)).map_or(0, |check| check.worst);
             check.max_failures > 0 && worst > check.max_failures
         })
+    }
+
+    /// The checks of instances of a revision, as probes number them: today's by Ekiden, and those of the executor that
+    /// the revision was started with.
+    fn checks<'a>(&'a self, app: &'a App, revision: RevisionId) -> Vec<&'a HealthCheck> {
+        let record = self.announced.apps.get(&app.id);
+        let then = record.and_then(|record| record.revisions.iter().find(|one| one.id == revision));
+        match then {
+            Some(then) if !then.app.executor_checks().eq(app.executor_checks()) => {
+                let ours = app.health_checks.iter().filter(|check| !check.by_executor());
+                ours.chain(then.app.executor_checks()).collect()
+            }
+            _ => app.health_checks.iter().collect(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::offer::Claim;
-use ekiden_model::{AgentId, AppId, Condition, InstanceKey, Port, RevisionId, TaskId, Timestamp};
+use ekiden_model::{AgentId, App, AppId, Condition, InstanceKey, Port, RevisionId, TaskId, Timestamp};
 
 use super::{Cluster, Link, Update};
 use crate::behaviour::Behaviour;
@@ -23,6 +23,8 @@ pub struct SimTask {
     pub key: InstanceKey,
     /// What it runs.
     pub revision: RevisionId,
+    /// The declaration that it was launched with.
+    pub declared: Arc<App>,
     /// Where.
     pub agent: AgentId,
     /// The agent's host.
@@ -70,6 +72,7 @@ impl Cluster {
             app: launch.app.id.clone(),
             key: launch.instance,
             revision: launch.revision,
+            declared: launch.app.clone(),
             agent: launch.agent.id.clone(),
             hostname: launch.agent.hostname.clone(),
             claim: launch.claim.clone(),
@@ -206,5 +209,42 @@ impl Cluster {
             self.report(id, Condition::Running, "", Some(healthy), line);
         }
         line.after(interval, Happening::Task(id.clone(), Stage::Check));
+    }
+}
+
+/// The id of a task that some other framework, or an Ekiden of another store, left behind.
+const STRANGER: &str = "legacy.instance-9ac35a56-0e29-11ea-9d3b-70b3d5800001._app.1";
+
+impl Cluster {
+    /// A task that is not Ekiden's, on the first agent: it must never be touched.
+    pub fn plant_stranger(&mut self, line: &mut Timeline) {
+        let Some((id, agent)) = self.agents.iter_mut().next() else { return };
+        let app = crate::build::app("/legacy").arc();
+        let hostname = agent.machine.agent.hostname.clone();
+        let task = SimTask {
+            id: TaskId::new(STRANGER),
+            app: app.id.clone(),
+            key: InstanceKey {
+                slot: ekiden_model::Slot(0),
+                incarnation: ekiden_model::Incarnation::FIRST,
+            },
+            revision: RevisionId(1),
+            declared: app,
+            agent: id.clone(),
+            hostname,
+            claim: Claim::default(),
+            host_ports: Vec::new(),
+            state: Condition::Running,
+            running: Some(line.now),
+            behaviour: Behaviour::GOOD,
+            wedged: false,
+            ever_unreachable: false,
+            executor_check: None,
+            check_failures: 0,
+            said_healthy: None,
+            updates: VecDeque::new(),
+        };
+        agent.tasks.insert(task.id.clone());
+        self.tasks.insert(task.id.clone(), task);
     }
 }

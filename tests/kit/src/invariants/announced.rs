@@ -108,7 +108,7 @@ impl Check<'_> {
         };
         let count = self.desired(declared, desired);
         let wanted = self.living_wanted(app);
-        let ceiling = declared.capacity.bounds(count).ceiling as usize;
+        let ceiling = declared.bounds(count).ceiling as usize;
         if wanted.len() > ceiling {
             let launched: Vec<String> = decided.launches.iter().map(|one| one.key.to_string()).collect();
             let all: Vec<String> = wanted.iter().map(ToString::to_string).collect();
@@ -183,8 +183,9 @@ impl Check<'_> {
         if decided.kills.is_empty() {
             return;
         }
-        if !self.ledger.is_settled() {
-            let keys: Vec<String> = decided.kills.iter().map(|one| one.key.to_string()).collect();
+        let early = decided.kills.iter().filter(|one| !by_operator(one));
+        let keys: Vec<String> = early.map(|one| one.key.to_string()).collect();
+        if !keys.is_empty() && !self.ledger.is_settled() {
             found.push(("S7", format!("{app} {} is ordered to end before all is known", keys.join(" "))));
         }
         for kill in &decided.kills {
@@ -197,16 +198,16 @@ impl Check<'_> {
         self.breaker(app, count, decided, found);
         let healthy = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            let condemned = self.ledger.told_condemned(&declared, &id);
-            !condemned && self.ledger.told_healthy(&declared, &id)
+            let condemned = self.ledger.told_condemned(&declared, instance.revision, &id);
+            !condemned && self.ledger.told_healthy(&declared, instance.revision, &id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
             task.is_some_and(|task| task.state == Condition::Running)
         };
         let victims: Vec<&Instance> =
-            decided.kills.iter().filter(|instance| healthy(instance) && truly(instance)).collect();
-        let floor = declared.capacity.bounds(count).floor as usize;
+            decided.kills.iter().filter(|one| !by_operator(one) && healthy(one) && truly(one)).collect();
+        let floor = declared.bounds(count).floor as usize;
         let left = self
             .instances(app)
             .iter()
@@ -246,7 +247,7 @@ impl Check<'_> {
             (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
                 record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
             }),
-            (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
+            (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, kill.revision, &id),
             (KillCause::Misplaced, Some(declared)) => declared.is_global(),
             (_, None) => true,
         };
@@ -302,4 +303,9 @@ impl Check<'_> {
             found.push(("S9", format!("{app} keeps {over} instances that are over")));
         }
     }
+}
+
+/// An operator who ends an instance has said so: that needs no permit and waits for nothing.
+fn by_operator(instance: &Instance) -> bool {
+    instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Operator)
 }

@@ -28,20 +28,23 @@ impl Check<'_> {
     }
 
     /// S7: a task that is killed is ours by its id, and either its durable record says that it shall end (S5: the
-    /// order is durable first) or there is no record of it any more. Nothing is killed before all is known.
+    /// order is durable first) or there is no record of it any more. Without such a record nothing is killed before
+    /// all is known.
     pub fn kill(&mut self, task: &TaskId) -> Found {
         let Some((app, key)) = self.ledger.whose(task) else {
             return vec![("S7", format!("{task} is killed and not ours"))];
         };
         let mut found = Vec::new();
-        if !self.ledger.is_settled() {
+        // An app that was deleted, and perhaps declared again since: the task is of its former life.
+        let former = self.ledger.task_id(&app, key).as_ref() != Some(task);
+        let durable = if former { None } else { self.store.durable.instance(&app, key) };
+        if durable.is_none() && !self.ledger.is_settled() {
             found.push(("S7", format!("{task} is killed before all is known")));
         }
-        if self.ledger.task_id(&app, key).as_ref() != Some(task) {
-            // The app was deleted, and perhaps declared again since: the task is of its former life.
+        if former {
             return found;
         }
-        match self.store.durable.instance(&app, key) {
+        match durable {
             Some(instance) if instance.goal == Goal::Running && instance.condition.is_live() => {
                 // A kill without an order is without a permit, too: it may break the floor.
                 found.push(("S2", format!("{task} is killed without a recorded permit")));
