@@ -122,8 +122,9 @@ impl World {
             source: Source::Api,
             restarts: 0,
         };
+        let app = AppState { declared: Some(declared), ..AppState::new(id(), AppKey::new(1, 1, &id()), 1) };
         Self {
-            app: AppState::new(id(), AppKey::new(1, 1, &id()), 1, declared),
+            app,
             now,
             dependencies: Vec::new(),
             settled: Settled::Yes,
