@@ -100,8 +100,8 @@ fn stand_still(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: u32
     let exists = |id: &RevisionId| {
         tallies.of(*id).wanted > 0 || plan.revision(*id).is_some_and(|revision| revision.target > 0)
     };
-    let mut trusted = departures(plan).into_iter().rev();
-    let grows = trusted.clone().find(exists).or_else(|| trusted.next().filter(|_| course.has_failed));
+    let last_resort = || plan.last_proven(course.to).unwrap_or(course.to);
+    let grows = departures(plan).into_iter().rev().find(exists).or_else(|| course.has_failed.then(last_resort));
     if let Some(id) = grows {
         let target = plan.revision(id).map_or(0, |revision| revision.target);
         set_target(plan, id, target + missing);
