@@ -15,11 +15,13 @@ pub mod app_state;
 pub mod budget;
 pub mod effect;
 pub mod event;
+mod fixed_hash;
 pub mod health;
 pub mod id;
 pub mod input;
 pub mod instance;
 pub mod limits;
+mod memo;
 pub mod offer;
 pub mod port;
 pub mod record;
@@ -38,7 +40,7 @@ pub use id::{
     AgentId, AppId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot, TaskId,
 };
 pub use input::Input;
-pub use instance::{Condition, Goal, Instance, Instances};
+pub use instance::{Census, Condition, Goal, Instance, Instances, Tally};
 pub use offer::{Offer, OfferBook};
 pub use port::{Port, PortSet};
 pub use report::{Reason, Report};
