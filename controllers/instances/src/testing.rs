@@ -122,7 +122,7 @@ impl World {
         let key = AppKey::new(1, 1, &app.id);
         let mut world = Self {
             now: second(BEGIN),
-            app: AppState::new(app.id.clone(), key, 1, declared),
+            app: AppState { declared: Some(declared), ..AppState::new(app.id.clone(), key, 1) },
             desired: instances,
             agents: Agents::default(),
             book: OfferBook::default(),
@@ -176,6 +176,7 @@ impl World {
         match self.app.revisions.iter_mut().find(|revision| revision.id == id) {
             Some(revision) => revision.target = target,
             None => self.app.revisions.push(Revision {
+                restarts: 0,
                 id,
                 version: second(i64::from(id.0)),
                 app: self.app.declared.as_ref().expect("declared").app.clone(),
