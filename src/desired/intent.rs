@@ -226,14 +226,14 @@ fn frozen(candidates: &[DeclaredApp], conflicts: &[Diagnostic]) -> BTreeSet<AppI
     let mut seen = BTreeSet::new();
     let twice = candidates.iter().filter(|app| !seen.insert(&app.app.id)).map(|app| app.app.id.clone());
     let mut frozen: BTreeSet<AppId> = twice.collect();
-    let places: BTreeSet<(&str, u32)> = conflicts
+    let places: BTreeSet<(&str, u32, u32)> = conflicts
         .iter()
         .flat_map(|conflict| {
-            let related = conflict.related.iter().map(|(path, line, ..)| (&**path, *line));
-            related.chain([(&*conflict.path, conflict.line)])
+            let related = conflict.related.iter().map(|(path, line, column, _)| (&**path, *line, *column));
+            related.chain([(&*conflict.path, conflict.line, conflict.column)])
         })
         .collect();
-    let pointed_at = candidates.iter().filter(|app| places.contains(&(&*app.path, app.line)));
+    let pointed_at = candidates.iter().filter(|app| places.contains(&(&*app.path, app.line, app.column)));
     frozen.extend(pointed_at.map(|app| app.app.id.clone()));
     frozen
 }

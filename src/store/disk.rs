@@ -209,7 +209,11 @@ fn opening(path: &Path, error: DatabaseError) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },
         DatabaseError::Storage(StorageError::Io(source)) => {
-            if is_full(&source) { StoreError::Full { path, source } } else { StoreError::Open { path, source } }
+            if is_full(&source) {
+                StoreError::Full { path, source }
+            } else {
+                StoreError::Open { path, source }
+            }
         }
         damage => StoreError::Damaged { path, problem: damage.to_string() },
     }

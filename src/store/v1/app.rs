@@ -4,12 +4,13 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::{App, RevisionId, TaskId, Timestamp, app_state, record, report, revision};
+use ekiden_model::{App, GroupId, RevisionId, TaskId, Timestamp, app_state, record, report, revision};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::names::{Condition, FailureCause};
 use super::{Shared, app_id, nanos, ports, read_ports};
+use crate::manifest;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -179,7 +180,7 @@ impl Declared {
 
 impl Definition {
     fn of(app: &App) -> Self {
-        Self(crate::manifest::app_to_json(app))
+        Self(manifest::app_to_json(app))
     }
 
     fn read(self, shared: &mut Shared) -> Result<Arc<App>, String> {
@@ -188,7 +189,11 @@ impl Definition {
         {
             return Ok(app.clone());
         }
-        let app = crate::manifest::read_app_json(&self.0)?;
+        let text = self.0.to_string();
+        let app = manifest::read_app_json(text.as_bytes(), &GroupId::root()).map_err(|mistakes| {
+            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            format!("its definition is refused: {}", mistakes.join("; "))
+        })?;
         shared.definition = Some((self.0, app.clone()));
         Ok(app)
     }
