@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ekiden_model::app::{Command, ContainerKind, NetworkMode, Template};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::{Condition, TaskId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::check::{self, Checker, Verdict};
 use super::fetch::{FetchError, fetch};
@@ -38,8 +38,8 @@ impl Step {
     }
 }
 
-/// An order to end a task: the time that it has. Later orders can only shorten it.
-pub(super) type KillOrder = Option<Duration>;
+/// An order to end a task: when it gets SIGKILL. Later orders can only bring it forward.
+pub(super) type KillOrder = Option<Instant>;
 
 /// What an executor needs to know.
 pub(super) struct Executor {
@@ -145,7 +145,8 @@ impl Executor {
             fetch(item, &self.supervisor, &spec).await?;
         }
         if let Some(user) = user.filter(|_| !template.fetch.is_empty()) {
-            self.blocking(Some(user), |folder, user| user.map_or(Ok(()), |user| sandbox::give_to(folder, user))).await?;
+            self.blocking(Some(user), |folder, user| user.map_or(Ok(()), |user| sandbox::give_to(folder, user)))
+                .await?;
         }
         let mut spec = spec;
         spec.env.extend(environment::of(&self.launch));
@@ -182,7 +183,7 @@ impl Executor {
                         tell.step(Step::new(Condition::Killing, "")).await;
                         killed = Killed::Ordered;
                     }
-                    process.kill(order).await;
+                    process.kill(order.saturating_duration_since(Instant::now())).await;
                 }
                 verdict = check::next(&mut checks.verdicts) => {
                     if let Some(healthy) = checks.changed_by(&verdict) {
@@ -212,7 +213,11 @@ enum Killed {
 fn ended(end: End, killed: Killed) -> Step {
     match (killed, end) {
         (Killed::Unhealthy { failures, cause }, end) => {
-            let times = if failures == 1 { "a check that failed".to_owned() } else { format!("{failures} failed checks in a row") };
+            let times = if failures == 1 {
+                "a check that failed".to_owned()
+            } else {
+                format!("{failures} failed checks in a row")
+            };
             let message = format!("Command {end} because of {times}: {cause}");
             Step { healthy: Some(false), ..Step::new(Condition::Killed, message) }
         }
@@ -226,13 +231,13 @@ fn ended(end: End, killed: Killed) -> Step {
 }
 
 /// The next order to end. Who could give one no longer being there is the last order of all.
-async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> Duration {
+async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> Instant {
     loop {
         if kills.changed().await.is_err() {
-            return Duration::ZERO;
+            return Instant::now();
         }
-        if let Some(grace) = *kills.borrow_and_update() {
-            return grace;
+        if let Some(kill_at) = *kills.borrow_and_update() {
+            return kill_at;
         }
     }
 }
