@@ -1,5 +1,7 @@
 //! The embedded cluster, driven as the reconciler drives it, with real processes.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "local_cluster/bench.rs"]
 mod bench;
 
@@ -278,7 +280,7 @@ async fn a_task_can_be_killed_while_it_is_fetched() {
     let mut bench = Bench::new().await;
     let port = web_server().await;
     let app = templated(shell("true"), |template| {
-        template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))]
+        template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))];
     });
     let task = bench.launch(&app).await.task;
     assert_eq!(bench.status(&task).await.condition, Condition::Staging);

@@ -174,16 +174,20 @@ impl Executor {
     ) -> Step {
         let mut checks = Checks::start(self, spec);
         let mut killed = Killed::No;
+        let mut deserted = false;
         let end = loop {
             tokio::select! {
                 end = process.ended() => break end,
-                order = next_order(kills) => {
+                order = next_order(kills), if !deserted => {
                     checks.stop();
                     if matches!(killed, Killed::No) {
                         tell.step(Step::new(Condition::Killing, "")).await;
                         killed = Killed::Ordered;
                     }
-                    process.kill(order.saturating_duration_since(Instant::now())).await;
+                    // Who could give another order being gone is the last order of all.
+                    deserted = order.is_none();
+                    let grace = order.map(|kill_at| kill_at.saturating_duration_since(Instant::now()));
+                    process.kill(grace.unwrap_or_default()).await;
                 }
                 verdict = check::next(&mut checks.verdicts) => {
                     if let Some(healthy) = checks.changed_by(&verdict) {
@@ -230,14 +234,12 @@ fn ended(end: End, killed: Killed) -> Step {
     }
 }
 
-/// The next order to end. Who could give one no longer being there is the last order of all.
-async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> Instant {
+/// The next order to end; none when nobody is left to give one.
+async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> KillOrder {
     loop {
-        if kills.changed().await.is_err() {
-            return Instant::now();
-        }
-        if let Some(kill_at) = *kills.borrow_and_update() {
-            return kill_at;
+        kills.changed().await.ok()?;
+        if let order @ Some(_) = *kills.borrow_and_update() {
+            return order;
         }
     }
 }

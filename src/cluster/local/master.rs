@@ -103,14 +103,14 @@ impl Master {
         events: mpsc::Sender<ClusterEvent>,
         mut calls: mpsc::Receiver<Call>,
         mut steps: mpsc::Receiver<(TaskId, Step)>,
-        mut stop: oneshot::Receiver<()>,
+        mut told_to_stop: oneshot::Receiver<()>,
     ) {
         self.send(ClusterEvent::Connected);
         self.make_offers();
         let graceful = loop {
             let offer_at = self.state.offer_at.into_iter().chain(self.allocator.next_refusal_end()).min();
             tokio::select! {
-                stopped = &mut stop => break stopped.is_ok(),
+                told = &mut told_to_stop => break told.is_ok(),
                 room = events.reserve(), if !self.state.outbox.is_empty() => match room {
                     Ok(room) => if let Some(event) = self.state.outbox.pop_front() { room.send(event) },
                     Err(_) => break false,
