@@ -17,6 +17,7 @@ pub mod knobs;
 pub mod ledger;
 pub mod mutant;
 pub mod rng;
+pub mod script;
 pub mod simulation;
 pub mod store;
 pub mod timeline;
