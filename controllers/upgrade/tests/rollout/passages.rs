@@ -322,6 +322,21 @@ fn proven_instances_of_unknown_health_are_not_thrown_away() {
 }
 
 #[test]
+fn known_health_is_not_traded_for_presumed_health() {
+    let mut world = World::running(app("v1", 3));
+    world.edit_command("v2");
+    world.step();
+    world.run(r(1), Verdict::Unknown);
+    let up = world.of(r(2))[0];
+    world.heal(up);
+    world.edit_command("v3");
+    world.step();
+    assert_eq!(world.targets(), [(1, 3), (2, 1)], "the only one known to be healthy stays");
+    world.settle();
+    assert_eq!(world.targets(), [(3, 3)]);
+}
+
+#[test]
 fn the_unhealthy_go_first_and_cost_nothing() {
     let mut world = World::running(app("v1", 4));
     for key in &world.of(r(1))[..3] {
