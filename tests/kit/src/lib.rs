@@ -10,6 +10,8 @@
 pub mod behaviour;
 pub mod build;
 pub mod cluster;
+pub mod fleet;
+pub mod instant;
 pub mod invariants;
 pub mod knobs;
 pub mod ledger;
