@@ -49,7 +49,13 @@ fn repeat_unanswered(draft: &mut Draft<'_>) {
 fn repeat_at(instance: &Instance, draft: &Draft<'_>) -> Timestamp {
     match &instance.kill {
         None => draft.view.now,
-        Some(KillOrder { sent, .. }) if instance.condition == Condition::Running && instance.since > *sent => {
+        // The clock was set back since: nobody knows how long ago that was.
+        Some(KillOrder { sent, .. }) if *sent > draft.view.now => draft.view.now,
+        Some(KillOrder { sent, .. })
+            if instance.condition == Condition::Running
+                && instance.since > *sent
+                && instance.since <= draft.view.now =>
+        {
             draft.view.now
         }
         Some(KillOrder { sent, .. }) => *sent + draft.view.settings.kill_retry,
