@@ -57,6 +57,8 @@ pub struct Told {
     pub condition: Condition,
     /// Whether it was ever said to be unreachable.
     pub ever_unreachable: bool,
+    /// Since when it is said to be, without a break.
+    pub unreachable_since: Option<Timestamp>,
     /// When it was first said to run.
     pub running: Option<Timestamp>,
     /// By check of Ekiden: whether its last result was a success, and the most failures in a row.
@@ -81,6 +83,7 @@ impl Default for Told {
         Self {
             condition: Condition::Provisioned,
             ever_unreachable: false,
+            unreachable_since: None,
             running: None,
             checks: BTreeMap::new(),
             executor: None,
@@ -198,11 +201,15 @@ impl Ledger {
         told.condition = status.condition;
         told.executor = status.healthy.or(told.executor);
         match status.condition {
-            Condition::Unreachable => told.ever_unreachable = true,
+            Condition::Unreachable => {
+                told.ever_unreachable = true;
+                told.unreachable_since.get_or_insert(now);
+            }
             Condition::Running => {
                 told.running.get_or_insert(now);
+                told.unreachable_since = None;
             }
-            _ => {}
+            _ => told.unreachable_since = None,
         }
         let Some((app, key)) = self.whose(&status.task) else { return };
         let counts = status.condition.is_terminal() && FailureCause::of(status.condition) == FailureCause::App;
@@ -219,8 +226,6 @@ impl Ledger {
             waiting.failures += 1;
             waiting.until = now + delay(&declared.backoff, waiting.failures);
             waiting.reference = now;
-        } else if let Some(waiting) = self.backoff.get_mut(&app) {
-            waiting.reference = waiting.reference.max(now);
         }
     }
 
@@ -269,7 +274,9 @@ impl Ledger {
                 let Some(task) = self.task_id(app, instance.key) else { continue };
                 let told = self.told.entry(task).or_default();
                 told.condition = instance.condition;
-                told.ever_unreachable |= instance.condition == Condition::Unreachable;
+                let unreachable = instance.condition == Condition::Unreachable;
+                told.ever_unreachable |= unreachable;
+                told.unreachable_since = unreachable.then_some(instance.since);
                 let alive = match instance.health.verdict {
                     Verdict::Healthy => Some(true),
                     Verdict::Unknown => None,

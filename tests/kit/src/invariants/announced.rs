@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use ekiden_model::app::UnreachableStrategy;
 use ekiden_model::app_state::CONDEMNED_KEPT;
 use ekiden_model::record::{Record, Write};
 use ekiden_model::report::KillCause;
-use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId};
+use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId, Timestamp};
 
 use super::constraints::holds;
 use super::{Check, Found};
@@ -242,7 +243,11 @@ impl Check<'_> {
                 (KillCause::Unreachable, _) => {
                     told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
                 }
-                (KillCause::Returned, _) => told.ever_unreachable,
+                // Either of those that share a slot since one came back may be the one that goes.
+                (KillCause::Returned, _) => old.iter().filter(|one| one.key.slot == kill.key.slot).any(|one| {
+                    let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
+                    told.is_some_and(|told| told.ever_unreachable)
+                }),
                 (KillCause::Overdue, _) => told.running.is_none(),
                 (KillCause::ScaledIn, Some(declared)) => {
                     let wanted = old.iter().filter(|one| one.is_wanted()).count();
@@ -258,8 +263,9 @@ impl Check<'_> {
         (!holds).then(|| format!("`{}`, which is not so", order.cause))
     }
 
-    /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than its
-    /// share (or its minimum, where that is more).
+    /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than twice its
+    /// share (or its minimum, where that is more). Twice, because the breaker counts when instances were condemned: what
+    /// was condemned earlier and held back for another reason may be ordered to end beside it.
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
@@ -274,7 +280,7 @@ impl Check<'_> {
         // A clock set back leaves times in the future: they say nothing about this window any more.
         times.retain(|at| *at <= now && now.since(*at) < window);
         let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
-        let most = share.max(self.settings.breaker_minimum as usize);
+        let most = 2 * share.max(self.settings.breaker_minimum as usize);
         if times.len() > most {
             let text = format!("{app}: {} kills for health within {window:?}, at most {most}", times.len());
             found.push(("S10", text));
@@ -285,10 +291,26 @@ impl Check<'_> {
     fn forgotten(&self, app: &AppId, instance: &Instance, id: Option<&TaskId>, found: &mut Found) {
         let Some(id) = id else { return };
         let told = self.ledger.told.get(id);
-        let over = told.is_some_and(|told| told.condition.is_terminal() || told.ever_unreachable);
-        if !over && !self.ledger.unreachable.contains(&instance.agent.id) {
+        let over = told.is_some_and(|told| {
+            let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
+            told.condition.is_terminal() || for_good
+        });
+        if !over {
             let condition = told.map_or("nothing told", |told| told.condition.task_state());
             found.push(("S7", format!("{app} {} is forgotten: {condition}", instance.key)));
+        }
+    }
+
+    /// Whether an instance that is unreachable since then may be given up: it is to end anyway, or its app says that it
+    /// has waited long enough.
+    fn is_for_good(&self, app: &AppId, instance: &Instance, since: Timestamp) -> bool {
+        let strategy = self.ledger.declared.get(app).map(|declared| declared.unreachable);
+        match strategy {
+            Some(UnreachableStrategy::Replace { expunge_after, .. }) if instance.goal == Goal::Running => {
+                self.told_now >= since + expunge_after
+            }
+            Some(UnreachableStrategy::Disabled) => instance.goal != Goal::Running,
+            Some(UnreachableStrategy::Replace { .. }) | None => true,
         }
     }
 
