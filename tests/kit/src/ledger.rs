@@ -232,10 +232,15 @@ impl Ledger {
     fn probe(&mut self, app: &AppId, sample: &Sample) {
         let ProbeKind::Health(index) = sample.kind else { return };
         let Some(task) = self.task_id(app, sample.instance) else { return };
+        let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
+        let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let told = self.told.entry(task).or_default();
+        let graced = told.running.is_none_or(|running| sample.at < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
             Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
+            // It never succeeded and is still in its grace period: such failures do not count.
+            Outcome::Failure(_) if graced && check.alive.is_none() => {}
             Outcome::Failure(_) => {
                 check.in_row += 1;
                 check.worst = check.worst.max(check.in_row);

@@ -173,9 +173,8 @@ impl Check<'_> {
     }
 
     /// S2: if this batch orders healthy instances to end, no fewer healthy ones than the floor are left. *Healthy* is
-    /// what was told: runs, and the last result of each check is a success; an instance that is healthy in truth
-    /// counts among those left, too, so that only harm is harm. An instance lost without our doing lowers what is
-    /// left, so that such losses are paid first.
+    /// what was told: runs, and the last result of each check is a success. An instance lost without our doing lowers
+    /// what is left, so that such losses are paid first; one that its checks condemned is no loss.
     ///
     /// S7: each kill has a cause that holds.
     ///
@@ -206,15 +205,21 @@ impl Check<'_> {
         self.breaker(app, count, decided, found);
         let healthy = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            let condemned = self.ledger.told_condemned(&declared, instance.revision, &id);
-            !condemned && self.ledger.told_healthy(&declared, instance.revision, &id)
+            self.ledger.told_healthy(&declared, instance.revision, &id)
+        };
+        let condemned = |instance: &Instance| {
+            let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
+            self.ledger.told_condemned(&declared, instance.revision, &id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
             task.is_some_and(|task| task.state == Condition::Running)
         };
-        let victims: Vec<&Instance> =
-            decided.kills.iter().filter(|one| !by_operator(one) && healthy(one) && truly(one)).collect();
+        let victims: Vec<&Instance> = decided
+            .kills
+            .iter()
+            .filter(|one| !by_operator(one) && healthy(one) && !condemned(one) && truly(one))
+            .collect();
         let floor = declared.bounds(count).floor as usize;
         let left = self
             .instances(app)
