@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
@@ -131,6 +132,12 @@ impl Reconciler {
             let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
             self.now = self.now.max(instance.since).max(instance.staged).max(sent);
             if instance.condition.is_live() {
+                // Until the cluster says otherwise, an agent with a task of ours is there, offers or not.
+                self.agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
+                    agent: instance.agent.clone(),
+                    presence: Presence::Present,
+                    maintenance: None,
+                });
                 let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
                 on_agent.insert((record.app.clone(), instance.key));
             }
