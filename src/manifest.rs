@@ -1,8 +1,8 @@
 //! Manifests: bytes become apps, or diagnostics that say what to do.
 //!
 //! A file is read in three steps, each of which goes on after a mistake so that all of a file's mistakes are told at
-//! once: [`yaml`] makes a tree whose every key and value knows its place; [`shapes`] checks the tree against the
-//! tables in [`fields`]; [`app`] and [`group`] turn legacy forms into modern ones, fill in defaults and check what
+//! once: `yaml` makes a tree whose every key and value knows its place; `shapes` checks the tree against the
+//! tables in `fields`; `app` and `group` turn legacy forms into modern ones, fill in defaults and check what
 //! fields mean for each other. Nothing here touches a file system or knows of a cluster, nor decides whether a
 //! cluster can run an app.
 
