@@ -141,6 +141,7 @@ impl<'a> Reader<'a> {
             Event::MappingStart(_, anchor, _) => {
                 self.enter(source, span, depth)?;
                 let members = self.members(source, depth)?;
+                span.map = true;
                 // Without braces a map begins with its first key: that is what to point at.
                 if let Some(first) = members.first().filter(|first| first.key_span.start == span.start) {
                     span.end = first.key_span.end;
@@ -278,5 +279,5 @@ fn place(span: &granit_parser::Span) -> Span {
 
 fn mark(marker: &Marker) -> Span {
     let start = marker.byte_offset().unwrap_or_default() as u32;
-    Span { line: marker.line() as u32, column: marker.col() as u32 + 1, start, end: start }
+    Span { line: marker.line() as u32, column: marker.col() as u32 + 1, start, end: start, map: false }
 }

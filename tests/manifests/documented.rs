@@ -187,6 +187,15 @@ fn every_mistake_is_told_at_once_with_its_place() {
 }
 
 #[test]
+fn places_are_named_as_marathons_api_does() {
+    let field = |text: &str| read("a.yaml", text).diagnostics[0].field.clone();
+    assert_eq!(field("{id: g, apps: [{cmd: x}]}"), "/apps(0)/id");
+    assert_eq!(field("id: a"), "");
+    assert_eq!(field("id: a\ncmd: x\nhealthChecks:\n- protocol: COMMAND\n"), "/healthChecks(0)");
+    assert_eq!(field("id: a\ncmd: x\nportDefinitions:\n- name: A\n"), "/portDefinitions(0)/name");
+}
+
+#[test]
 fn what_the_api_reports_is_told_from_a_typing_error() {
     let reading = read("a.json", r#"{"id": "a", "cmd": "x", "tasksRunning": 1}"#);
     let hint = reading.diagnostics[0].hint.as_deref().unwrap_or_default();
