@@ -152,7 +152,7 @@ impl Snippet {
     }
 
     /// The line of `text` in which `span` begins.
-    fn of(text: &str, span: Span) -> Option<Self> {
+    pub(super) fn of(text: &str, span: Span) -> Option<Self> {
         let at = (span.start as usize).min(text.len());
         if span.line == 0 || !text.is_char_boundary(at) {
             return None;
