@@ -14,11 +14,13 @@ pub(super) struct Span {
     pub(super) start: u32,
     /// The byte after the last.
     pub(super) end: u32,
+    /// Whether a whole map is meant: it stands where its first key does.
+    pub(super) map: bool,
 }
 
 impl Span {
     fn at(self, other: Self) -> bool {
-        (self.line, self.column) == (other.line, other.column)
+        (self.line, self.column, self.map) == (other.line, other.column, other.map)
     }
 }
 
@@ -82,23 +84,21 @@ impl Node {
         if let Value::Map(members) = &self.value { Some(members) } else { None }
     }
 
-    /// The path from here to what stands at the line and column of `span`, as Marathon writes it:
-    /// `/container/portMappings(0)/name`.
+    /// The path from here to what stands at `span`, as Marathon writes it: `/container/portMappings(0)/name`.
     pub(super) fn path_to(&self, span: Span) -> Option<String> {
-        if self.span.at(span) && !matches!(self.value, Value::List(_) | Value::Map(_)) {
+        if self.span.at(span) {
             return Some(String::new());
         }
-        let below = match &self.value {
+        match &self.value {
             Value::List(items) => items
                 .iter()
                 .enumerate()
                 .find_map(|(index, item)| item.path_to(span).map(|rest| format!("({index}){rest}"))),
             Value::Map(members) => members.iter().find_map(|member| {
-                let rest = if member.key_span.at(span) { Some(String::new()) } else { member.value.path_to(span) };
-                rest.map(|rest| format!("/{}{rest}", member.key))
+                let here = member.key_span.at(span).then(String::new);
+                here.or_else(|| member.value.path_to(span)).map(|rest| format!("/{}{rest}", member.key))
             }),
             _ => None,
-        };
-        below.or_else(|| (self.span.at(span)).then(String::new))
+        }
     }
 }

@@ -24,7 +24,7 @@ static A_READINESS_CHECK: Kind = Kind::Object(&READINESS_CHECK);
 static A_NETWORK: Kind = Kind::Object(&NETWORK);
 static A_PORT_DEFINITION: Kind = Kind::Object(&PORT_DEFINITION);
 static A_SECRET: Kind = Kind::Object(&SECRET);
-static A_VALUE: Kind = Kind::Either(&[Kind::Text(&TEXT), Kind::Object(&SECRET_VALUE)]);
+pub(super) static VALUE: Kind = Kind::Either(&[Kind::Text(&TEXT), Kind::Object(&SECRET_VALUE)]);
 static AN_UNREACHABLE: [Kind; 2] = [Kind::Word(&["disabled"]), Kind::Object(&UNREACHABLE)];
 
 /// An app.
@@ -58,7 +58,7 @@ pub(in super::super) static APP: Shape = Shape {
             "How far an instance may go beyond what it requests.",
         ),
         field("user", Kind::Text(&SOME_TEXT), "The system user to run as; the cluster's default when left out."),
-        field("env", Kind::Map(&A_VALUE), "Environment variables."),
+        field("env", Kind::Map(&VALUE), "Environment variables."),
         field("secrets", Kind::Map(&A_SECRET), "Secrets that variables and volumes refer to.")
             .later("there is no store of secrets to take them from"),
         field(
@@ -157,7 +157,7 @@ pub(in super::super) static APP: Shape = Shape {
     ],
 };
 
-static RESOURCE_LIMITS: Shape = Shape {
+pub(super) static RESOURCE_LIMITS: Shape = Shape {
     name: "set of resource limits",
     doc: "Upper bounds beyond the request, at least as large as it.",
     fields: &[
@@ -166,7 +166,7 @@ static RESOURCE_LIMITS: Shape = Shape {
     ],
 };
 
-static SECRET: Shape = Shape {
+pub(super) static SECRET: Shape = Shape {
     name: "secret",
     doc: "Where a secret comes from.",
     fields: &[field("source", Kind::Text(&SOME_TEXT), "Its name in the store of secrets.").required()],
@@ -180,7 +180,7 @@ static SECRET_VALUE: Shape = Shape {
         .later("there is no store of secrets to take it from")],
 };
 
-static FETCH: Shape = Shape {
+pub(super) static FETCH: Shape = Shape {
     name: "file to fetch",
     doc: "One file for the sandbox.",
     fields: &[
@@ -250,7 +250,7 @@ static ROLLOUT: Shape = Shape {
     ],
 };
 
-static UNREACHABLE: Shape = Shape {
+pub(super) static UNREACHABLE: Shape = Shape {
     name: "unreachable strategy",
     doc: "When an instance is replaced, and when forgotten, after its agent stopped answering.",
     fields: &[
@@ -265,7 +265,7 @@ static UNREACHABLE: Shape = Shape {
     ],
 };
 
-static EXECUTOR_RESOURCES: Shape = Shape {
+pub(super) static EXECUTOR_RESOURCES: Shape = Shape {
     name: "set of executor resources",
     doc: "What a custom executor takes for itself.",
     fields: &[

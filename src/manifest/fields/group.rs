@@ -2,12 +2,13 @@
 
 use super::super::shape::{Kind, Shape, field};
 use super::app::APP;
+use super::pod::POD;
 use super::{ID, MANY};
 
 static AN_ID: Kind = Kind::Text(&ID);
 static AN_APP: Kind = Kind::Nested(|| &APP);
 static A_GROUP: Kind = Kind::Nested(|| &GROUP);
-static A_POD: Kind = Kind::Ignored;
+static A_POD: Kind = Kind::Object(&POD);
 
 /// A group.
 pub(in super::super) static GROUP: Shape = Shape {
