@@ -8,8 +8,6 @@ use ekiden_model::app::{Command, Passage};
 use ekiden_model::{App, AppId};
 use serde::{Serialize, Serializer};
 
-use super::problem::harmless;
-
 /// What would change of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -193,11 +191,13 @@ impl Display for FieldDiff {
     }
 }
 
+/// For people. Without control characters: a plan is often that of somebody else's branch, and must not reach a terminal
+/// as it is.
 fn shown(value: Option<&str>) -> String {
     let value = value.unwrap_or("not given");
-    let mut text = harmless(value.get(..).unwrap_or_default());
-    if let Some((cut, _)) = text.char_indices().nth(SHOWN_CHARS) {
-        text.truncate(cut);
+    let mut text: String =
+        value.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if value.chars().nth(SHOWN_CHARS).is_some() {
         text.push('…');
     }
     text
