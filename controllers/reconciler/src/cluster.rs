@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::event::Event;
-use ekiden_model::health::Outcome;
+use ekiden_model::health::{CheckState, Outcome, ProbeKind};
 use ekiden_model::id::{AppKey, InstanceId};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
@@ -203,6 +203,19 @@ impl Reconciler {
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         let Some(kind) = entry.state.executor_check(instance.revision) else { return };
+        // An executor speaks when its check turns, and is repeated until acknowledged: the same word again is no
+        // further result.
+        let pending = entry.samples.iter().rev().find(|sample| sample.instance == key && sample.kind == kind);
+        let known = match (pending, kind) {
+            (Some(sample), _) => Some(sample.outcome == Outcome::Success),
+            (None, ProbeKind::Health(index)) => {
+                instance.health.checks.get(index as usize).and_then(CheckState::alive)
+            }
+            (None, ProbeKind::Readiness) => None,
+        };
+        if known == Some(healthy) {
+            return;
+        }
         let outcome =
             if healthy { Outcome::Success } else { Outcome::Failure("the executor's check failed".into()) };
         entry.samples.push(Sample { instance: key, kind, at: self.now, outcome, http_status: None });
@@ -217,7 +230,12 @@ impl Reconciler {
             tasks.extend(live.map(|instance| (entry.state.task_id(instance.key), instance.agent.id.clone())));
         }
         // In order with everything else: a launch that waits for its record is sent before it is asked about.
+        let some = !tasks.is_empty();
         self.journal.push(Effect::Reconcile(tasks));
+        if some {
+            // And about all that it has: a task that we gave up may have come back while nobody listened.
+            self.journal.push(Effect::Reconcile(Vec::new()));
+        }
         let wait = ASK_AGAIN_MIN.saturating_mul(1 << self.cluster.asked.min(8)).min(ASK_AGAIN_MAX);
         self.cluster.asked += 1;
         self.cluster.ask_again = Some(self.now + wait);
