@@ -7,7 +7,7 @@ use std::time::Duration;
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
-use ekiden_model::health::Outcome;
+use ekiden_model::health::{CheckState, Outcome, ProbeKind};
 use ekiden_model::id::{AppKey, InstanceId};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
@@ -215,6 +215,19 @@ impl Reconciler {
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         let Some(kind) = entry.state.executor_check(instance.revision) else { return };
+        // An executor speaks when its check turns, and is repeated until acknowledged: the same word again is no
+        // further result.
+        let pending = entry.samples.iter().rev().find(|sample| sample.instance == key && sample.kind == kind);
+        let known = match (pending, kind) {
+            (Some(sample), _) => Some(sample.outcome == Outcome::Success),
+            (None, ProbeKind::Health(index)) => {
+                instance.health.checks.get(index as usize).and_then(CheckState::alive)
+            }
+            (None, ProbeKind::Readiness) => None,
+        };
+        if known == Some(healthy) {
+            return;
+        }
         let outcome =
             if healthy { Outcome::Success } else { Outcome::Failure("the executor's check failed".into()) };
         entry.samples.push(Sample { instance: key, kind, at: self.now, outcome, http_status: None });
