@@ -18,6 +18,12 @@ pub struct Demand<'a> {
     pub suppressed: &'a [Role],
     /// All roles that any app uses.
     pub roles: &'a [Role],
+    /// Roles for which demand arose since offers were last asked for.
+    pub unasked: &'a [Role],
+}
+/// stub
+pub fn matching_agents(_a: &ekiden_model::App, _g: &ekiden_model::Agents) -> u32 {
+    0
 }
 
 /// Decides about the offers that no app took in this step: what is declined, and for which roles offers are asked

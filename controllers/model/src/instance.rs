@@ -157,6 +157,11 @@ impl Instances {
         self.last.get(&slot).map_or(Incarnation::FIRST, |last| last.next())
     }
 
+    /// The last incarnation launched in `slot`, if there ever was one.
+    pub fn last_incarnation(&self, slot: Slot) -> Option<Incarnation> {
+        self.last.get(&slot).copied()
+    }
+
     /// The last incarnation of each slot that ever had one.
     pub fn last_incarnations(&self) -> impl Iterator<Item = (Slot, Incarnation)> + '_ {
         self.last.iter().map(|(slot, last)| (*slot, *last))

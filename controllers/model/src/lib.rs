@@ -15,6 +15,7 @@ pub mod app_state;
 pub mod budget;
 pub mod effect;
 pub mod event;
+pub mod fingerprint;
 pub mod health;
 pub mod id;
 pub mod input;
@@ -34,6 +35,7 @@ pub use agent::{Agent, AgentState, Agents};
 pub use app::App;
 pub use app_state::{AppState, Declared, Source};
 pub use effect::Effect;
+pub use fingerprint::Fingerprint;
 pub use id::{
     AgentId, AppId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot, TaskId,
 };
