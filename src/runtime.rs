@@ -13,6 +13,7 @@
 //! wait. Nothing is decided here: what to launch, kill, write or probe comes complete from the reconciler.
 
 pub mod clock;
+pub mod dev;
 pub mod event_log;
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -49,6 +49,7 @@ pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
 #[derive(Debug)]
 pub struct Publisher {
     current: Snapshot,
+    apps: usize,
     readers: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -74,12 +75,13 @@ impl Snapshot {
         apps
     }
 
-    fn put(&mut self, id: &AppId, app: Option<Arc<AppSnapshot>>) {
+    /// Says whether the app was there before.
+    fn put(&mut self, id: &AppId, app: Option<Arc<AppSnapshot>>) -> bool {
         let shard = Arc::make_mut(&mut self.shards[shard_of(id)]);
         match app {
-            Some(app) => shard.insert(id.clone(), app),
-            None => shard.remove(id),
-        };
+            Some(app) => shard.insert(id.clone(), app).is_some(),
+            None => shard.remove(id).is_some(),
+        }
     }
 }
 
@@ -101,7 +103,7 @@ impl Publisher {
     pub fn new() -> (Self, Snapshots) {
         let current = Snapshot::empty();
         let (readers, snapshots) = watch::channel(Arc::new(current.clone()));
-        (Self { current, readers }, Snapshots(snapshots))
+        (Self { current, apps: 0, readers }, Snapshots(snapshots))
     }
 
     /// What was published of an app last.
@@ -111,7 +113,14 @@ impl Publisher {
 
     /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
     pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
-        self.current.put(id, app.map(Arc::new));
+        let is = usize::from(app.is_some());
+        let was = usize::from(self.current.put(id, app.map(Arc::new)));
+        self.apps = self.apps + is - was;
+    }
+
+    /// How many apps there are.
+    pub fn apps(&self) -> usize {
+        self.apps
     }
 
     /// Notes the agents.

@@ -1,9 +1,10 @@
 //! The loop itself: take in everything that waits, step once, carry out the effects, publish.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ekiden_model::effect::{Effect, Probe};
+use ekiden_model::event::Event;
 use ekiden_model::health::ProbeKind;
 use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
 use ekiden_model::record::Write;
@@ -19,6 +20,7 @@ use super::snapshot::{AppSnapshot, Publisher};
 use super::tasks::Cause;
 use super::{Clock, narrator};
 use crate::cluster::Call;
+use crate::telemetry::Metrics;
 
 /// Most arrivals taken into one step. A git checkout of 10,000 apps is one arrival; so many are reached only by
 /// status updates after a large outage, and then the effects of one step should not wait for all of them.
@@ -96,6 +98,7 @@ pub struct Turn<H> {
     clock: Clock,
     events: EventLog,
     publisher: Publisher,
+    metrics: Metrics,
     /// The last batch of writes handed out.
     written: WriteSeq,
     /// The last batch known to be durable.
@@ -129,9 +132,16 @@ impl Requests {
 
 impl<H: Hands> Turn<H> {
     /// A loop around `reconciler`.
-    pub fn new(reconciler: Reconciler, hands: H, clock: Clock, events: EventLog, publisher: Publisher) -> Self {
+    pub fn new(
+        reconciler: Reconciler,
+        hands: H,
+        clock: Clock,
+        events: EventLog,
+        publisher: Publisher,
+        metrics: Metrics,
+    ) -> Self {
         let (written, stored) = (WriteSeq::default(), WriteSeq::default());
-        Self { reconciler, hands, clock, events, publisher, written, stored, waiting: BTreeMap::new() }
+        Self { reconciler, hands, clock, events, publisher, metrics, written, stored, waiting: BTreeMap::new() }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -183,13 +193,21 @@ impl<H: Hands> Turn<H> {
         let now = self.clock.now();
         let agents_may_differ = inputs.iter().any(concerns_agents);
         for input in &inputs {
-            if let Input::Stored(seq) = input {
-                self.stored = self.stored.max(*seq);
+            self.metrics.input(input);
+            match input {
+                Input::Stored(seq) => self.stored = self.stored.max(*seq),
+                Input::Desired(_) => _ = self.metrics.desired_changes.inc(),
+                _ => {}
             }
         }
+        let (began, visited) = (Instant::now(), self.reconciler.work().apps_visited);
         let effects = self.reconciler.step(now, inputs);
+        self.metrics.steps.inc();
+        self.metrics.step_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.app_visits.inc_by(self.reconciler.work().apps_visited - visited);
         let mut facts = Vec::new();
         for effect in effects {
+            self.metrics.effect(&effect);
             self.carry_out(effect, &mut facts).await.map_err(TurnError::Hands)?;
         }
         // Whoever waits, waits for every write up to now: its own are among them.
@@ -202,6 +220,9 @@ impl<H: Hands> Turn<H> {
         for event in facts {
             let app = self.reconciler.app(narrator::subject(&event));
             narrator::tell(&event);
+            if let Event::Killing { cause, .. } = &event {
+                self.metrics.killed(*cause);
+            }
             self.events.push(now, event, app.map(|app| app.key));
         }
         if touched.is_empty() && !agents_may_differ {
@@ -220,13 +241,16 @@ impl<H: Hands> Turn<H> {
             self.publisher.put_agents(self.reconciler.agents());
         }
         self.publisher.publish(now, self.reconciler.settled());
+        self.metrics.apps.set(self.publisher.apps() as i64);
+        self.metrics.agents.set(self.reconciler.agents().len() as i64);
+        self.metrics.offers.set(self.reconciler.book().len() as i64);
         Ok(())
     }
 
     async fn carry_out(
         &mut self,
         effect: Effect,
-        facts: &mut Vec<ekiden_model::event::Event>,
+        facts: &mut Vec<Event>,
     ) -> Result<(), Cause> {
         let call = match effect {
             Effect::Persist { seq, writes } => {
@@ -330,7 +354,7 @@ mod tests {
         let (publisher, snapshots) = Publisher::new();
         let mut clock = Clock::start();
         let events = EventLog::new(clock.now());
-        (Turn::new(reconciler, Notes { stored, calls }, clock, events, publisher), source, snapshots)
+        (Turn::new(reconciler, Notes { stored, calls }, clock, events, publisher, Metrics::default()), source, snapshots)
     }
 
     #[tokio::test]
