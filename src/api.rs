@@ -16,7 +16,7 @@ mod v2;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ekiden_model::TaskId;
 use ekiden_model::limits::Settings;
@@ -64,27 +64,34 @@ pub struct Api {
 impl Api {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
-        let head = request.method == http::Method::HEAD;
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_as_found(request));
-        let mut response = answer.await.unwrap_or_else(|_| {
+        let began = Instant::now();
+        let method = known(&request.method);
+        let found = route::find(&request.method, &request.path);
+        let pattern = match &found {
+            Found::Route(route, _) => route.path,
+            Found::OtherMethods(_) | Found::Nothing => "none",
+        };
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_found(found, request)).await;
+        let mut response = answer.unwrap_or_else(|_| {
             reply::message(http::StatusCode::REQUEST_TIMEOUT, "the request took too long: send it again")
         });
-        if head {
+        if method == "HEAD" {
             response = response.map(|_| Default::default());
         }
+        self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
         reply::with_common_headers(response, self.address)
     }
 
-    async fn answer_as_found(&self, mut request: Request) -> Response {
+    async fn answer_found(&self, found: Found, mut request: Request) -> Response {
         if let Err(refusal) = request.check_host() {
             return refusal;
         }
-        match route::find(&request.method, &request.path) {
-            Found::Endpoint(endpoint, captures) => {
+        match found {
+            Found::Route(route, captures) => {
                 if let Err(refusal) = request.read_body().await {
                     return refusal;
                 }
-                self.dispatch(endpoint, &captures, &request).await
+                self.dispatch(route.endpoint, &captures, &request).await
             }
             Found::OtherMethods(allowed) => reply::method_not_allowed(&allowed),
             Found::Nothing => reply::not_found(&format!("nothing is at {}", request.path)),
@@ -115,4 +122,12 @@ impl Api {
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }
+}
+
+/// The method's name, for counting: whatever a client may invent is `other`.
+fn known(method: &http::Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
 }

@@ -13,6 +13,7 @@
 //! | 64 | the command line itself is wrong |
 
 mod client;
+mod confirm_prune;
 mod dev;
 mod explain;
 mod get;
@@ -95,6 +96,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print what an app's instances say
     Logs(logs::LogsArgs),
+    /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
+    ConfirmPrune,
 }
 
 /// How a command ended, when it did not fail.
@@ -145,6 +148,7 @@ fn execute(cli: &Cli, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Plan(args) => one_thread()?.block_on(plan::run(args, global, terminal)),
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
+        Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Logs(args) => one_thread()?.block_on(logs::run(args, global, terminal)),
     }
 }

@@ -66,9 +66,10 @@ impl Request {
     /// Whether the client asks for, or would take, this kind of content by name (`*/*` names nothing).
     pub fn accepts(&self, kind: &str) -> bool {
         let accept = self.headers.get_all(header::ACCEPT);
-        accept.iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind)
-        })
+        accept
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind))
     }
 
     /// A header as text.

@@ -58,7 +58,7 @@ pub enum Verb {
 }
 
 /// One row of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// What is there.
     pub endpoint: Endpoint,
@@ -94,7 +94,7 @@ pub const ROUTES: &[Route] = &[
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// This, with what the braces stand for. Ids come without a leading slash.
-    Endpoint(Endpoint, Vec<String>),
+    Route(&'static Route, Vec<String>),
     /// Something, but not for this method; the methods it has.
     OtherMethods(Vec<&'static str>),
     /// Nothing.
@@ -108,7 +108,7 @@ pub fn find(method: &Method, path: &str) -> Found {
     for route in ROUTES {
         let Some(captures) = captures(route.path, &segments) else { continue };
         if route.verb.covers(method) {
-            return Found::Endpoint(route.endpoint, captures);
+            return Found::Route(route, captures);
         }
         others.extend_from_slice(route.verb.names());
     }
@@ -157,29 +157,32 @@ fn captures(pattern: &str, segments: &[&str]) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn endpoint(path: &str) -> Found {
-        find(&Method::GET, path)
+    fn endpoint(path: &str) -> Option<(Endpoint, Vec<String>)> {
+        match find(&Method::GET, path) {
+            Found::Route(route, captures) => Some((route.endpoint, captures)),
+            Found::OtherMethods(_) | Found::Nothing => None,
+        }
     }
 
     #[test]
     fn ids_are_greedy_and_slashes_do_not_matter() {
         let web = || vec!["prod/web".to_owned()];
         for path in ["/v2/apps/prod/web", "/v2/apps//prod/web", "//v2/apps/prod//web/"] {
-            assert_eq!(endpoint(path), Found::Endpoint(Endpoint::App, web()), "{path}");
+            assert_eq!(endpoint(path), Some((Endpoint::App, web())), "{path}");
         }
-        assert_eq!(endpoint("/v2/apps//prod/web/tasks"), Found::Endpoint(Endpoint::AppTasks, web()));
-        assert_eq!(endpoint("/v2/apps/prod/*"), Found::Endpoint(Endpoint::App, vec!["prod/*".to_owned()]));
-        assert_eq!(endpoint("/v2/apps/"), Found::Endpoint(Endpoint::Apps, Vec::new()));
-        assert_eq!(endpoint("/v1/apps/a/b/status"), Found::Endpoint(Endpoint::OurAppStatus, vec!["a/b".to_owned()]));
+        assert_eq!(endpoint("/v2/apps//prod/web/tasks"), Some((Endpoint::AppTasks, web())));
+        assert_eq!(endpoint("/v2/apps/prod/*"), Some((Endpoint::App, vec!["prod/*".to_owned()])));
+        assert_eq!(endpoint("/v2/apps/"), Some((Endpoint::Apps, Vec::new())));
+        assert_eq!(endpoint("/v1/apps/a/b/status"), Some((Endpoint::OurAppStatus, vec!["a/b".to_owned()])));
         let file = vec!["t.1".to_owned(), "stdout".to_owned()];
-        assert_eq!(endpoint("/v1/tasks/t.1/files/stdout"), Found::Endpoint(Endpoint::TaskFile, file));
+        assert_eq!(endpoint("/v1/tasks/t.1/files/stdout"), Some((Endpoint::TaskFile, file)));
     }
 
     #[test]
     fn what_is_not_there_and_what_is_not_done_are_told_apart() {
-        assert_eq!(endpoint("/v3/apps"), Found::Nothing);
-        assert_eq!(endpoint("/v1/tasks/t.1/files/a/b"), Found::Nothing);
+        assert_eq!(find(&Method::GET, "/v3/apps"), Found::Nothing);
+        assert_eq!(endpoint("/v1/tasks/t.1/files/a/b"), None);
         assert_eq!(find(&Method::PUT, "/v2/queue"), Found::OtherMethods(vec!["GET", "HEAD"]));
-        assert_eq!(endpoint("/v2/queue/a/delay"), Found::OtherMethods(vec!["DELETE"]));
+        assert_eq!(find(&Method::GET, "/v2/queue/a/delay"), Found::OtherMethods(vec!["DELETE"]));
     }
 }

@@ -112,11 +112,18 @@ fn filter(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Remote>())
         .and(warp::body::stream())
-        .then(move |method, path: warp::path::FullPath, query: String, headers: HeaderMap, remote: Option<Remote>, body| {
-            let api = Arc::clone(&api);
-            let remote = remote.map_or_else(String::new, |Remote(address)| address.to_string());
-            let request = Request::new(method, path.as_str(), &query, headers, remote).with_body(body);
-            async move { api.answer(request).await }
-        })
+        .then(
+            move |method,
+                  path: warp::path::FullPath,
+                  query: String,
+                  headers: HeaderMap,
+                  remote: Option<Remote>,
+                  body| {
+                let api = Arc::clone(&api);
+                let remote = remote.map_or_else(String::new, |Remote(address)| address.to_string());
+                let request = Request::new(method, path.as_str(), &query, headers, remote).with_body(body);
+                async move { api.answer(request).await }
+            },
+        )
         .boxed()
 }

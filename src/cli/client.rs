@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,14 +35,16 @@ pub(super) enum ClientError {
     #[error("`{0}` is no address of a server: write it as `http://host:port`")]
     Address(String),
     /// Nobody there.
-    #[error("cannot reach {server}: {cause}; is `ekiden dev` running? set `--server` or EKIDEN_SERVER to where it is")]
+    #[error(
+        "cannot reach {server}: {cause}; is `ekiden dev` running? set `--server` or EKIDEN_SERVER to where it is"
+    )]
     Unreachable { server: String, cause: String },
     /// Somebody there, who does not answer.
     #[error("{server} does not answer within {seconds} s")]
     Silent { server: String, seconds: u64 },
     /// The answer is no.
-    #[error("{message}")]
-    Refused { status: StatusCode, message: String },
+    #[error("{0}")]
+    Refused(String),
     /// The answer makes no sense.
     #[error("{server} answered something that is not ekiden's: {cause}")]
     Nonsense { server: String, cause: String },
@@ -50,8 +52,6 @@ pub(super) enum ClientError {
 
 /// An answer of bytes.
 pub(super) struct Answer {
-    /// Its headers.
-    pub(super) headers: HeaderMap,
     /// Its body.
     pub(super) body: Bytes,
 }
@@ -72,37 +72,53 @@ impl Client {
     /// Gets JSON.
     pub(super) async fn json(&self, path: &str) -> Result<Value, ClientError> {
         let answer = self.get(path).await?;
+        self.parsed(&answer)
+    }
+
+    /// Posts nothing, and gets JSON.
+    pub(super) async fn post(&self, path: &str) -> Result<Value, ClientError> {
+        let answer = self.send(Method::POST, path).await?;
+        self.parsed(&answer)
+    }
+
+    fn parsed(&self, answer: &Answer) -> Result<Value, ClientError> {
         serde_json::from_slice(&answer.body).map_err(|error| self.nonsense(&error))
     }
 
     /// Gets whatever is there.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer(path)).await;
+        self.send(Method::GET, path).await
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Result<Answer, ClientError> {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer(method, path)).await;
         answer.unwrap_or_else(|_| {
             Err(ClientError::Silent { server: self.server.clone(), seconds: ANSWER_WITHIN.as_secs() })
         })
     }
 
-    async fn answer(&self, path: &str) -> Result<Answer, ClientError> {
-        let request = Request::get(format!("{}{path}", self.server))
+    async fn answer(&self, method: Method, path: &str) -> Result<Answer, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.server))
+            .header("content-type", "application/json")
             .header("accept", "application/json, */*")
             .body(Empty::new())
             .map_err(|_| ClientError::Address(format!("{}{path}", self.server)))?;
-        let response = self
-            .http
-            .request(request)
-            .await
-            .map_err(|error| ClientError::Unreachable { server: self.server.clone(), cause: root_cause(&error) })?;
+        let response = self.http.request(request).await.map_err(|error| ClientError::Unreachable {
+            server: self.server.clone(),
+            cause: root_cause(&error),
+        })?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_MAX_BYTES);
         let body = body.collect().await.map_err(|error| self.nonsense(&*error))?.to_bytes();
         if head.status.is_success() {
-            return Ok(Answer { headers: head.headers, body });
+            return Ok(Answer { body });
         }
         let said: Option<Value> = serde_json::from_slice(&body).ok();
         let message = said.as_ref().and_then(|said| said.get("message")).and_then(Value::as_str);
         let message = message.map_or_else(|| format!("{} answered {}", self.server, head.status), str::to_owned);
-        Err(ClientError::Refused { status: head.status, message })
+        Err(ClientError::Refused(message))
     }
 
     fn nonsense(&self, cause: &dyn std::error::Error) -> ClientError {
@@ -125,5 +141,7 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// Makes an app's id fit for a path or a query: ids are plain, but the user's text may be anything.
 pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/*".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

@@ -68,7 +68,8 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
 
 fn summary(started: &Started) -> String {
     let Started { address, directory, files, apps, findings, agents } = started;
-    let (apps, files, agents) = (counted(*apps, "app"), counted(*files, "file"), counted(*agents as usize, "agent"));
+    let (apps, files, agents) =
+        (counted(*apps, "app"), counted(*files, "file"), counted(*agents as usize, "agent"));
     let mut text = format!(
         "ekiden {} at http://{address}\n  {apps} in {files} of {}, on {agents} of this machine\n",
         env!("CARGO_PKG_VERSION"),
@@ -78,6 +79,8 @@ fn summary(started: &Started) -> String {
         let findings = counted(*findings, "error");
         text.push_str(&format!("  {findings} in the manifests: `ekiden validate {}`\n", directory.display()));
     }
-    text.push_str("  `ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all");
+    text.push_str(
+        "  `ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all",
+    );
     text
 }

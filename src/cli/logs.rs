@@ -59,7 +59,7 @@ pub(super) async fn run(args: &LogsArgs, global: &Global, terminal: &mut Termina
             }
             Ok(_) => {}
             // A task that was only just launched has written nothing yet; one that is forgotten has a successor.
-            Err(ClientError::Refused { .. }) if args.follow => {}
+            Err(ClientError::Refused(_)) if args.follow => {}
             Err(error) => return Err(error.into()),
         }
         if !args.follow {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use ekiden_model::{App, AppId};
+use ekiden_model::{App, AppId, GroupId};
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientError, DEFAULT_SERVER};
@@ -69,11 +69,14 @@ async fn running(global: &Global, terminal: &Terminal) -> Result<BTreeMap<AppId,
     let mut apps = BTreeMap::new();
     for shown in answer["apps"].as_array().map_or(&[][..], Vec::as_slice) {
         // An app that is being stopped is no longer declared, and has no definition.
-        let Some(definition) = shown.get("definition").filter(|definition| !definition.is_null()) else { continue };
-        let app = read_app_json(definition).map_err(|cause| ForeignApp {
-            app: shown["id"].as_str().unwrap_or_default().to_owned(),
-            cause: cause.to_string(),
-        })?;
+        let Some(definition) = shown.get("definition").filter(|definition| !definition.is_null()) else {
+            continue;
+        };
+        let app =
+            read_app_json(&serde_json::to_vec(definition)?, &GroupId::root()).map_err(|findings| ForeignApp {
+                app: shown["id"].as_str().unwrap_or_default().to_owned(),
+                cause: findings.first().map(ToString::to_string).unwrap_or_default(),
+            })?;
         apps.insert(app.id.clone(), app);
     }
     Ok(apps)

@@ -30,8 +30,9 @@ impl<T: Into<String>> From<T> for Cell {
 pub(super) fn table(terminal: &Terminal, header: &[&str], rows: &[Vec<Cell>]) -> String {
     let header: Vec<Cell> = header.iter().map(|name| Cell::toned(*name, Tone::Faint)).collect();
     let all = || std::iter::once(&header).chain(rows);
-    let widths: Vec<usize> =
-        (0..header.len()).map(|at| all().filter_map(|row| row.get(at)).map(Cell::width).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..header.len())
+        .map(|at| all().filter_map(|row| row.get(at)).map(Cell::width).max().unwrap_or(0))
+        .collect();
     let mut text = String::new();
     for row in all() {
         let mut line = String::new();
@@ -66,10 +67,14 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![vec!["/a".into(), "10/10".into(), "x".into()], vec!["/long".into(), "1/1".into(), "".into()]];
+        let rows =
+            vec![vec!["/a".into(), "10/10".into(), "x".into()], vec!["/long".into(), "1/1".into(), "".into()]];
         let text = table(&Terminal::of_process(), &["APP", "RUNNING", "WAITS FOR"], &rows);
         // Without a terminal there are no colours, so the text is the layout.
         assert_eq!(text, "APP    RUNNING  WAITS FOR\n/a     10/10    x\n/long  1/1\n");
-        assert_eq!((age(119), age(7199), age(86_400), age(172_800)), ("119s".into(), "119m".into(), "24h".into(), "2d".into()));
+        assert_eq!(
+            (age(119), age(7199), age(86_400), age(172_800)),
+            ("119s".into(), "119m".into(), "24h".into(), "2d".into())
+        );
     }
 }

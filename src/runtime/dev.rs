@@ -314,8 +314,11 @@ impl Folder {
     }
 
     fn clear(&self) {
-        if self.passing
-            && let Err(error) = std::fs::remove_dir_all(&self.work)
+        if !self.passing {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.work)
+            && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(folder = %self.work.display(), cause = %error, "a folder could not be removed");
         }

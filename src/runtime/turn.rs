@@ -247,11 +247,7 @@ impl<H: Hands> Turn<H> {
         Ok(())
     }
 
-    async fn carry_out(
-        &mut self,
-        effect: Effect,
-        facts: &mut Vec<Event>,
-    ) -> Result<(), Cause> {
+    async fn carry_out(&mut self, effect: Effect, facts: &mut Vec<Event>) -> Result<(), Cause> {
         let call = match effect {
             Effect::Persist { seq, writes } => {
                 self.written = seq;
@@ -354,7 +350,11 @@ mod tests {
         let (publisher, snapshots) = Publisher::new();
         let mut clock = Clock::start();
         let events = EventLog::new(clock.now());
-        (Turn::new(reconciler, Notes { stored, calls }, clock, events, publisher, Metrics::default()), source, snapshots)
+        (
+            Turn::new(reconciler, Notes { stored, calls }, clock, events, publisher, Metrics::default()),
+            source,
+            snapshots,
+        )
     }
 
     #[tokio::test]

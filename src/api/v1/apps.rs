@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::instances::instance;
 use super::reasons;
-use crate::api::{Api, Request};
 use crate::api::reply::{self, Response};
 use crate::api::v2::apps::find_app;
 use crate::api::v2::stats::Counts;
+use crate::api::{Api, Request};
 use crate::runtime::AppSnapshot;
 
 /// All apps, in brief; with `?embed=definition`, each with its whole definition, as a manifest would have it.

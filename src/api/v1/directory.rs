@@ -19,9 +19,8 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         Following::Events => json!({ "by": "events" }),
         Following::Polling { because } => json!({ "by": "polling", "because": because }),
     };
-    let scanned = status
-        .last_scan
-        .map(|scan| json!({ "at": scan.at.to_string(), "tookSeconds": scan.took.as_secs_f64() }));
+    let scanned =
+        status.last_scan.map(|scan| json!({ "at": scan.at.to_string(), "tookSeconds": scan.took.as_secs_f64() }));
     reply::json(&json!({
         "root": status.root.to_string_lossy(),
         "files": status.files,

@@ -17,10 +17,8 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
             None => return reply::no_such_app(id),
         },
     };
-    let instances: Vec<Value> = apps
-        .into_iter()
-        .flat_map(|app| app.state.instances.iter().map(|one| instance(&app.state, one)))
-        .collect();
+    let instances: Vec<Value> =
+        apps.into_iter().flat_map(|app| app.state.instances.iter().map(|one| instance(&app.state, one))).collect();
     reply::json(&json!({ "at": snapshot.at.to_string(), "instances": instances }))
 }
 

@@ -36,10 +36,9 @@ fn reason(reason: &Reason) -> Value {
         Reason::Unreachable { count, until } => {
             ("unreachable", json!({ "count": count, "until": until.map(|until| until.to_string()) }))
         }
-        Reason::BreakerOpen { condemned, instances, until } => (
-            "breakerOpen",
-            json!({ "condemned": condemned, "instances": instances, "until": until.to_string() }),
-        ),
+        Reason::BreakerOpen { condemned, instances, until } => {
+            ("breakerOpen", json!({ "condemned": condemned, "instances": instances, "until": until.to_string() }))
+        }
         Reason::Paused { to, updated, wanted } => {
             ("paused", json!({ "to": to.0, "updated": updated, "wanted": wanted }))
         }

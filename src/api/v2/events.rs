@@ -25,6 +25,7 @@ use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::clock::wall;
 use crate::runtime::event_log::{EventId, Logged};
+use crate::telemetry::Metrics;
 
 /// Some clients take 300 s of silence for a dead connection, many gateways 30 or 60.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -52,11 +53,12 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
         ready.extend(frames_of(logged, &types));
     }
     let stop = api.stop.clone();
-    let state = (ready, subscription.live, types, stop);
-    let frames = stream::unfold(state, |(mut ready, mut live, types, stop)| async move {
+    let open = Open::count(api.metrics.clone());
+    let state = (ready, subscription.live, types, stop, open);
+    let frames = stream::unfold(state, |(mut ready, mut live, types, stop, open)| async move {
         loop {
             if let Some(frame) = ready.pop_front() {
-                return Some((Ok::<_, Infallible>(frame), (ready, live, types, stop)));
+                return Some((Ok::<_, Infallible>(frame), (ready, live, types, stop, open)));
             }
             tokio::select! {
                 () = stop.cancelled() => return None,
@@ -64,7 +66,11 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
                 logged = live.recv() => match logged {
                     Ok(logged) => ready.extend(frames_of(&logged, &types)),
                     // Too slow: cut off, to come back and resume.
-                    Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return None,
+                    Err(broadcast::error::RecvError::Lagged(missed)) => {
+                        open.0.events_dropped.inc_by(missed);
+                        return None;
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return None,
                 },
             }
         }
@@ -74,6 +80,22 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
     // Keeps gateways that understand it from collecting frames.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// Counts a stream for as long as it is open.
+struct Open(Metrics);
+
+impl Open {
+    fn count(metrics: Metrics) -> Self {
+        metrics.event_streams.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.event_streams.dec();
+    }
 }
 
 /// The frames of one event, as far as they are asked for.
@@ -171,7 +193,8 @@ fn frames(logged: &Logged) -> Vec<Frame> {
             frames
         }
         Event::Killing { app, instance, cause: cause @ KillCause::Unhealthy, version, host } => {
-            let task = logged.key.map(|key| InstanceId { app: key, slot: instance.slot }.task(app, instance.incarnation));
+            let task =
+                logged.key.map(|key| InstanceId { app: key, slot: instance.slot }.task(app, instance.incarnation));
             let instance_id = instance_id(logged, app, *instance);
             let killed = json!({
                 "appId": app.as_str(),

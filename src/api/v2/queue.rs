@@ -1,8 +1,8 @@
 //! The queue: apps with instances that wait for a place (§1.8).
 
+use ekiden_model::Timestamp;
 use ekiden_model::input::Command;
 use ekiden_model::report::{Reason, Refusals};
-use ekiden_model::Timestamp;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -31,8 +31,7 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
     let with_offers = request.all("embed").any(|embed| embed == "lastUnusedOffers");
     let snapshot = api.snapshots.latest();
     let now = wall();
-    let queue: Vec<Value> =
-        snapshot.apps().into_iter().filter_map(|app| item(app, with_offers, now)).collect();
+    let queue: Vec<Value> = snapshot.apps().into_iter().filter_map(|app| item(app, with_offers, now)).collect();
     reply::json(&json!({ "queue": queue }))
 }
 

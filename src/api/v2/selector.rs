@@ -17,7 +17,9 @@ struct Term {
 
 /// The text is no selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no label selector: write `key`, `key==value`, `key!=value`, `key in (a,b)` or `key notin (a,b)`")]
+#[error(
+    "`{0}` is no label selector: write `key`, `key==value`, `key!=value`, `key in (a,b)` or `key notin (a,b)`"
+)]
 pub(super) struct SelectorError(String);
 
 impl Selector {

@@ -46,8 +46,7 @@ pub(super) fn task_stats(app: &AppState, now: Timestamp) -> Value {
     let newest = app.newest().map(|revision| revision.id);
     let mut stats = Map::new();
     let mut add = |name: &str, chosen: &dyn Fn(&Instance) -> bool| {
-        let chosen: Vec<&Instance> =
-            app.instances.iter().filter(|i| i.condition.is_live() && chosen(i)).collect();
+        let chosen: Vec<&Instance> = app.instances.iter().filter(|i| i.condition.is_live() && chosen(i)).collect();
         if !chosen.is_empty() {
             stats.insert(name.to_owned(), summary(&chosen, checked, now));
         }
