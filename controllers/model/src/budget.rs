@@ -81,8 +81,18 @@ impl Budget {
     /// The budget of `app` as it is, for `desired` instances.
     pub fn new(app: &AppState, desired: u32) -> Self {
         let floor = app.declared.as_ref().map_or(0, |declared| declared.app.bounds(desired).floor);
-        let healthy = app.instances.iter().filter(|instance| instance.is_healthy()).count() as u32;
+        let healthy = app.instances.total().healthy;
         Self { floor, healthy }
+    }
+
+    /// Healthy instances, less those that were permitted to be killed.
+    pub fn healthy(&self) -> u32 {
+        self.healthy
+    }
+
+    /// How many of them must stay.
+    pub fn floor(&self) -> u32 {
+        self.floor
     }
 
     /// Healthy instances that may still be killed.

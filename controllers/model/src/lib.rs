@@ -16,11 +16,13 @@ pub mod budget;
 pub mod effect;
 pub mod event;
 pub mod fingerprint;
+mod fixed_hash;
 pub mod health;
 pub mod id;
 pub mod input;
 pub mod instance;
 pub mod limits;
+mod memo;
 pub mod offer;
 pub mod port;
 pub mod record;
@@ -40,7 +42,7 @@ pub use id::{
     AgentId, AppId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot, TaskId,
 };
 pub use input::Input;
-pub use instance::{Condition, Goal, Instance, Instances};
+pub use instance::{Census, Condition, Goal, Instance, Instances, Tally};
 pub use offer::{Offer, OfferBook};
 pub use port::{Port, PortSet};
 pub use report::{Reason, Report};

@@ -69,12 +69,7 @@ impl Reconciler {
         let changed = old.is_none_or(|old| old.version != next.version);
         let version = next.version;
         let old_app = entry.state.declared.replace(next).map(|declared| declared.app);
-        self.dependents.redeclared(&id, old_app.as_deref(), Some(app));
-        if app.is_global() {
-            self.global.insert(id.clone());
-        } else {
-            self.global.remove(&id);
-        }
+        self.index_declaration(&id, old_app.as_deref(), Some(app));
         if changed {
             self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version: Some(version) }));
         }
@@ -85,11 +80,31 @@ impl Reconciler {
         }
     }
 
+    /// Keeps what is looked up across apps in step with one app's declaration.
+    pub(crate) fn index_declaration(&mut self, id: &AppId, old: Option<&App>, new: Option<&App>) {
+        self.dependents.redeclared(id, old, new);
+        if new.is_some_and(App::is_global) {
+            self.global.insert(id.clone());
+        } else {
+            self.global.remove(id);
+        }
+        if let Some(role) = old.and_then(|app| app.template.role.as_ref())
+            && let Some(count) = self.roles.get_mut(role)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.roles.remove(role);
+            }
+        }
+        if let Some(role) = new.and_then(|app| app.template.role.as_ref()) {
+            *self.roles.entry(role.clone()).or_default() += 1;
+        }
+    }
+
     fn withdraw(&mut self, id: &AppId) {
         let Some(entry) = self.apps.get_mut(id) else { return };
         let Some(old) = entry.state.declared.take() else { return };
-        self.dependents.redeclared(id, Some(&*old.app), None);
-        self.global.remove(id);
+        self.index_declaration(id, Some(&*old.app), None);
         self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version: None }));
         self.journal.note_app(id);
         self.changed(id);

@@ -68,6 +68,8 @@ pub struct Reconciler {
     book: OfferBook,
     /// Launches of this step, by the lot that they took from.
     taken: BTreeMap<LotIx, Vec<TaskLaunch>>,
+    /// Roles that declared apps name, with how many of them do. The default role is everybody else's.
+    roles: BTreeMap<Role, u32>,
     suppressed: BTreeSet<Role>,
     /// Roles for which an app has begun to wait for offers since offers were last asked for.
     unasked: BTreeSet<Role>,

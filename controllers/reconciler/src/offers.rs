@@ -36,7 +36,8 @@ impl Reconciler {
                 wanting.insert(self.role_of(&entry.state));
             }
         }
-        let roles: BTreeSet<Role> = self.book.lots().map(|(_, lot)| lot.role.clone()).collect();
+        let named = self.roles.keys().cloned();
+        let roles: BTreeSet<Role> = named.chain([self.settings.default_role.clone()]).collect();
         let list = |roles: &BTreeSet<Role>| roles.iter().cloned().collect::<Vec<Role>>();
         let (wanting, roles) = (list(&wanting), list(&roles));
         let (suppressed, unasked) = (list(&self.suppressed), list(&self.unasked));

@@ -77,6 +77,7 @@ impl Reconciler {
             host_ports: HostPortChoice,
             book: OfferBook::default(),
             taken: BTreeMap::new(),
+            roles: BTreeMap::new(),
             suppressed: BTreeSet::new(),
             unasked: BTreeSet::new(),
             tend: false,
@@ -104,10 +105,7 @@ impl Reconciler {
             ..AppState::new(record.id, key, record.birth)
         };
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
-        self.dependents.redeclared(&state.id, None, app.as_deref());
-        if app.is_some_and(|app| app.is_global()) {
-            self.global.insert(state.id.clone());
-        }
+        self.index_declaration(&state.id, None, app.as_deref());
         for port in state.service_ports.iter().flatten() {
             self.leases.set(*port, &state.id);
         }
