@@ -2,34 +2,38 @@
 
 use std::time::Duration;
 
-/// A number from 0 to 1 in thousandths, so that policies can be compared exactly.
+/// A number from 0 to 1 in millionths, so that policies can be compared exactly, and so that what a user wrote
+/// (0.3333) is what a client reads back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fraction(u16);
+pub struct Fraction(u32);
+
+/// What a whole is counted in.
+const MILLION: u32 = 1_000_000;
 
 impl Fraction {
     /// Nothing.
     pub const ZERO: Self = Self(0);
     /// The whole.
-    pub const ONE: Self = Self(1000);
+    pub const ONE: Self = Self(MILLION);
 
-    /// The nearest thousandth; `None` outside 0 to 1.
+    /// The nearest millionth; `None` outside 0 to 1.
     pub fn from_f64(value: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&value).then(|| Self((value * 1000.0).round() as u16))
+        (0.0..=1.0).contains(&value).then(|| Self((value * f64::from(MILLION)).round() as u32))
     }
 
     /// As a number.
     pub fn as_f64(self) -> f64 {
-        f64::from(self.0) / 1000.0
+        f64::from(self.0) / f64::from(MILLION)
     }
 
     /// This part of `count`, rounded up.
     pub fn ceil_of(self, count: u32) -> u32 {
-        (u64::from(count) * u64::from(self.0)).div_ceil(1000) as u32
+        (u64::from(count) * u64::from(self.0)).div_ceil(u64::from(MILLION)) as u32
     }
 
     /// This part of `count`, rounded down.
     pub fn floor_of(self, count: u32) -> u32 {
-        (u64::from(count) * u64::from(self.0) / 1000) as u32
+        (u64::from(count) * u64::from(self.0) / u64::from(MILLION)) as u32
     }
 }
 

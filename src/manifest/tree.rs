@@ -1,0 +1,104 @@
+//! A document as a tree in which every key and value knows where it stands.
+//!
+//! Serde's data model has no place for positions; going through it would lose them wherever a field has more than
+//! one form. So manifests are read into this tree first, checked against the field tables, and only then built.
+
+/// Where something stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    /// From 1.
+    pub(super) line: u32,
+    /// In characters, from 1.
+    pub(super) column: u32,
+    /// First byte in the text of the file.
+    pub(super) start: u32,
+    /// The byte after the last.
+    pub(super) end: u32,
+}
+
+impl Span {
+    fn at(self, other: Self) -> bool {
+        (self.line, self.column) == (other.line, other.column)
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    pub(super) span: Span,
+    pub(super) value: Value,
+}
+
+/// A value, as JSON has them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Flag(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Member>),
+}
+
+/// A key of a map and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member {
+    pub(super) key: String,
+    pub(super) key_span: Span,
+    pub(super) value: Node,
+}
+
+impl Node {
+    pub(super) fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
+    /// The member `key` of a map, unless it is null: nobody tells null from absent.
+    pub(super) fn member(&self, key: &str) -> Option<&Member> {
+        match &self.value {
+            Value::Map(members) => members.iter().find(|member| member.key == key && !member.value.is_null()),
+            _ => None,
+        }
+    }
+
+    /// The value of the member `key`.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.member(key).map(|member| &member.value)
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
+    pub(super) fn as_number(&self) -> Option<f64> {
+        if let Value::Number(number) = self.value { Some(number) } else { None }
+    }
+
+    pub(super) fn as_list(&self) -> Option<&[Self]> {
+        if let Value::List(items) = &self.value { Some(items) } else { None }
+    }
+
+    pub(super) fn as_map(&self) -> Option<&[Member]> {
+        if let Value::Map(members) = &self.value { Some(members) } else { None }
+    }
+
+    /// The path from here to what stands at the line and column of `span`, as Marathon writes it:
+    /// `/container/portMappings(0)/name`.
+    pub(super) fn path_to(&self, span: Span) -> Option<String> {
+        if self.span.at(span) && !matches!(self.value, Value::List(_) | Value::Map(_)) {
+            return Some(String::new());
+        }
+        let below = match &self.value {
+            Value::List(items) => items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| item.path_to(span).map(|rest| format!("({index}){rest}"))),
+            Value::Map(members) => members.iter().find_map(|member| {
+                let rest = if member.key_span.at(span) { Some(String::new()) } else { member.value.path_to(span) };
+                rest.map(|rest| format!("/{}{rest}", member.key))
+            }),
+            _ => None,
+        };
+        below.or_else(|| (self.span.at(span)).then(String::new))
+    }
+}

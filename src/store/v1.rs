@@ -1,0 +1,119 @@
+//! Version 1 of the records' form.
+//!
+//! The structs here are frozen once released: a change of form is a `v2` beside this, and a conversion. They refuse
+//! unknown fields, so that a form which grew without a new version is noticed at once. Times are milliseconds since
+//! 1970, durations nanoseconds. A declaration is kept as the canonical Marathon JSON that the API shows.
+
+mod app;
+mod health;
+mod instance;
+mod names;
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ekiden_model::record::{self, Record};
+use ekiden_model::{Agent, AgentId, App, AppId, Port};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+const INSTALLATION: &str = "#installation";
+
+/// The key of a record: see [`super::disk`].
+pub(super) fn key(record: &Record) -> String {
+    match record {
+        Record::Installation(_) => INSTALLATION.to_owned(),
+        Record::App(app) => app.id.to_string(),
+        Record::Slot(slot) => format!("{}#{:010}", slot.app, slot.slot.0),
+    }
+}
+
+/// The JSON of a record.
+pub(super) fn json(record: &Record) -> Result<String, String> {
+    let written = match record {
+        Record::Installation(installation) => serde_json::to_string(&Installation::of(*installation)),
+        Record::App(app) => serde_json::to_string(&app::AppRecord::of(app)),
+        Record::Slot(slot) => serde_json::to_string(&instance::SlotRecord::of(slot)),
+    };
+    written.map_err(|error| error.to_string())
+}
+
+/// Reads records. What many of them share is kept once: an agent, and an app's definition.
+#[derive(Default)]
+pub(super) struct Reader {
+    records: Vec<Record>,
+    shared: Shared,
+}
+
+impl Reader {
+    /// Reads one record; the text of an error is a fragment for people.
+    pub(super) fn read(&mut self, record_key: &str, json: &str) -> Result<(), String> {
+        let record = if record_key == INSTALLATION {
+            Record::Installation(parse::<Installation>(json)?.read())
+        } else if record_key.contains('#') {
+            Record::Slot(parse::<instance::SlotRecord>(json)?.read(&mut self.shared)?)
+        } else {
+            Record::App(Box::new(parse::<app::AppRecord>(json)?.read(&mut self.shared)?))
+        };
+        if key(&record) != record_key {
+            return Err(format!("it is the record of `{}`", key(&record)));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// All that was read, in the order in which it was.
+    pub(super) fn records(self) -> Vec<Record> {
+        self.records
+    }
+}
+
+/// Values that many records hold.
+#[derive(Default)]
+struct Shared {
+    agents: HashMap<AgentId, Arc<Agent>>,
+    /// The last definition that was read: an app's revisions and its declaration are often one.
+    definition: Option<(serde_json::Value, Arc<App>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Installation {
+    realm: u64,
+    births: u64,
+}
+
+impl Installation {
+    fn of(installation: record::Installation) -> Self {
+        let record::Installation { realm, births } = installation;
+        Self { realm, births }
+    }
+
+    fn read(self) -> record::Installation {
+        let Self { realm, births } = self;
+        record::Installation { realm, births }
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn app_id(text: &str) -> Result<AppId, String> {
+    AppId::parse(text).map_err(|error| error.to_string())
+}
+
+fn ports(ports: &[Option<Port>]) -> Vec<Option<NonZeroU16>> {
+    ports.iter().map(|port| port.and_then(|port| NonZeroU16::new(port.get()))).collect()
+}
+
+fn read_ports(ports: &[Option<NonZeroU16>]) -> Vec<Option<Port>> {
+    ports.iter().map(|port| port.and_then(|port| Port::new(port.get()))).collect()
+}
+
+/// Nanoseconds; 584 years of them fit.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

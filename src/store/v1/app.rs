@@ -1,0 +1,322 @@
+//! Apps: what is declared, and what was chosen.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ekiden_model::{App, GroupId, RevisionId, TaskId, Timestamp, app_state, record, report, revision};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::names::{Condition, FailureCause};
+use super::{Shared, app_id, nanos, ports, read_ports};
+use crate::manifest;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct AppRecord {
+    id: String,
+    birth: u64,
+    declared: Option<Declared>,
+    revisions: Vec<Revision>,
+    rollout: Option<Rollout>,
+    service_ports: Vec<Option<NonZeroU16>>,
+    backoff: Backoff,
+    last_failure: Option<Failure>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Declared {
+    definition: Definition,
+    version: i64,
+    scaled: i64,
+    configured: i64,
+    source: Source,
+    restarts: u32,
+}
+
+/// A declaration, as canonical Marathon JSON: the one form of it that is specified, shown to users and kept compatible.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Definition(Value);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+enum Source {
+    File { path: Arc<str>, line: u32 },
+    Api,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Revision {
+    id: u32,
+    version: i64,
+    definition: Definition,
+    target: u32,
+    standing: Standing,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Standing {
+    Unproven,
+    Proven(i64),
+    Failed(i64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Rollout {
+    to: u32,
+    phase: Phase,
+    since: i64,
+    progress: i64,
+    best: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+enum Phase {
+    Waiting,
+    Rolling,
+    Paused,
+    Complete,
+    Failed,
+    RollingBack { failed: u32 },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Backoff {
+    failures: u32,
+    delay_nanos: u64,
+    until: Option<i64>,
+    reference: Option<i64>,
+    configured: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Failure {
+    at: i64,
+    task: String,
+    revision: u32,
+    host: Arc<str>,
+    condition: Condition,
+    message: Arc<str>,
+    cause: FailureCause,
+}
+
+impl AppRecord {
+    pub(super) fn of(model: &record::AppRecord) -> Self {
+        let record::AppRecord { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure } =
+            model;
+        Self {
+            id: id.to_string(),
+            birth: *birth,
+            declared: declared.as_ref().map(Declared::of),
+            revisions: revisions.iter().map(Revision::of).collect(),
+            rollout: rollout.as_ref().map(Rollout::of),
+            service_ports: ports(service_ports),
+            backoff: Backoff::of(backoff),
+            last_failure: last_failure.as_ref().map(Failure::of),
+        }
+    }
+
+    pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
+        let Self { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure } = self;
+        Ok(record::AppRecord {
+            id: app_id(&id)?,
+            birth,
+            declared: declared.map(|declared| declared.read(shared)).transpose()?,
+            // Newest first: it is the one that is most likely as declared.
+            revisions: {
+                let mut read: Vec<_> =
+                    revisions.into_iter().rev().map(|revision| revision.read(shared)).collect::<Result<_, _>>()?;
+                read.reverse();
+                read
+            },
+            rollout: rollout.map(Rollout::read),
+            service_ports: read_ports(&service_ports),
+            backoff: backoff.read(),
+            last_failure: last_failure.map(Failure::read),
+        })
+    }
+}
+
+impl Declared {
+    fn of(model: &app_state::Declared) -> Self {
+        let app_state::Declared { app, version, scaled, configured, source, restarts } = model;
+        Self {
+            definition: Definition::of(app),
+            version: version.as_millis(),
+            scaled: scaled.as_millis(),
+            configured: configured.as_millis(),
+            source: match source {
+                app_state::Source::File { path, line } => Source::File { path: path.clone(), line: *line },
+                app_state::Source::Api => Source::Api,
+            },
+            restarts: *restarts,
+        }
+    }
+
+    fn read(self, shared: &mut Shared) -> Result<app_state::Declared, String> {
+        let Self { definition, version, scaled, configured, source, restarts } = self;
+        Ok(app_state::Declared {
+            app: definition.read(shared)?,
+            version: Timestamp::from_millis(version),
+            scaled: Timestamp::from_millis(scaled),
+            configured: Timestamp::from_millis(configured),
+            source: match source {
+                Source::File { path, line } => app_state::Source::File { path, line },
+                Source::Api => app_state::Source::Api,
+            },
+            restarts,
+        })
+    }
+}
+
+impl Definition {
+    fn of(app: &App) -> Self {
+        Self(manifest::app_to_json(app))
+    }
+
+    fn read(self, shared: &mut Shared) -> Result<Arc<App>, String> {
+        if let Some((value, app)) = &shared.definition
+            && *value == self.0
+        {
+            return Ok(app.clone());
+        }
+        let text = self.0.to_string();
+        let app = manifest::read_app_json(text.as_bytes(), &GroupId::root()).map_err(|mistakes| {
+            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            format!("its definition is refused: {}", mistakes.join("; "))
+        })?;
+        shared.definition = Some((self.0, app.clone()));
+        Ok(app)
+    }
+}
+
+impl Revision {
+    fn of(model: &revision::Revision) -> Self {
+        let revision::Revision { id, version, app, target, standing } = model;
+        Self {
+            id: id.0,
+            version: version.as_millis(),
+            definition: Definition::of(app),
+            target: *target,
+            standing: match standing {
+                revision::Standing::Unproven => Standing::Unproven,
+                revision::Standing::Proven(at) => Standing::Proven(at.as_millis()),
+                revision::Standing::Failed(at) => Standing::Failed(at.as_millis()),
+            },
+        }
+    }
+
+    fn read(self, shared: &mut Shared) -> Result<revision::Revision, String> {
+        let Self { id, version, definition, target, standing } = self;
+        Ok(revision::Revision {
+            id: RevisionId(id),
+            version: Timestamp::from_millis(version),
+            app: definition.read(shared)?,
+            target,
+            standing: match standing {
+                Standing::Unproven => revision::Standing::Unproven,
+                Standing::Proven(at) => revision::Standing::Proven(Timestamp::from_millis(at)),
+                Standing::Failed(at) => revision::Standing::Failed(Timestamp::from_millis(at)),
+            },
+        })
+    }
+}
+
+impl Rollout {
+    fn of(model: &revision::Rollout) -> Self {
+        let revision::Rollout { to, phase, since, progress, best } = model;
+        Self {
+            to: to.0,
+            phase: match phase {
+                revision::Phase::Waiting => Phase::Waiting,
+                revision::Phase::Rolling => Phase::Rolling,
+                revision::Phase::Paused => Phase::Paused,
+                revision::Phase::Complete => Phase::Complete,
+                revision::Phase::Failed => Phase::Failed,
+                revision::Phase::RollingBack { failed } => Phase::RollingBack { failed: failed.0 },
+            },
+            since: since.as_millis(),
+            progress: progress.as_millis(),
+            best: *best,
+        }
+    }
+
+    fn read(self) -> revision::Rollout {
+        let Self { to, phase, since, progress, best } = self;
+        revision::Rollout {
+            to: RevisionId(to),
+            phase: match phase {
+                Phase::Waiting => revision::Phase::Waiting,
+                Phase::Rolling => revision::Phase::Rolling,
+                Phase::Paused => revision::Phase::Paused,
+                Phase::Complete => revision::Phase::Complete,
+                Phase::Failed => revision::Phase::Failed,
+                Phase::RollingBack { failed } => revision::Phase::RollingBack { failed: RevisionId(failed) },
+            },
+            since: Timestamp::from_millis(since),
+            progress: Timestamp::from_millis(progress),
+            best,
+        }
+    }
+}
+
+impl Backoff {
+    fn of(model: &app_state::Backoff) -> Self {
+        let app_state::Backoff { failures, delay, until, reference, configured } = model;
+        Self {
+            failures: *failures,
+            delay_nanos: nanos(*delay),
+            until: until.map(Timestamp::as_millis),
+            reference: reference.map(Timestamp::as_millis),
+            configured: configured.map(Timestamp::as_millis),
+        }
+    }
+
+    fn read(self) -> app_state::Backoff {
+        let Self { failures, delay_nanos, until, reference, configured } = self;
+        app_state::Backoff {
+            failures,
+            delay: Duration::from_nanos(delay_nanos),
+            until: until.map(Timestamp::from_millis),
+            reference: reference.map(Timestamp::from_millis),
+            configured: configured.map(Timestamp::from_millis),
+        }
+    }
+}
+
+impl Failure {
+    fn of(model: &report::Failure) -> Self {
+        let report::Failure { at, task, revision, host, condition, message, cause } = model;
+        Self {
+            at: at.as_millis(),
+            task: task.to_string(),
+            revision: revision.0,
+            host: host.clone(),
+            condition: (*condition).into(),
+            message: message.clone(),
+            cause: (*cause).into(),
+        }
+    }
+
+    fn read(self) -> report::Failure {
+        let Self { at, task, revision, host, condition, message, cause } = self;
+        report::Failure {
+            at: Timestamp::from_millis(at),
+            task: TaskId::new(task),
+            revision: RevisionId(revision),
+            host,
+            condition: condition.into(),
+            message,
+            cause: cause.into(),
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! The store as its users see it: what was stored comes back, whatever happened in between; what is damaged is refused.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ekiden::manifest;
+use ekiden::store::{Opened, Store, StoreError, Stored};
+use ekiden_model::app_state::{Backoff, Declared, Source};
+use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
+use ekiden_model::input::WriteSeq;
+use ekiden_model::instance::KillOrder;
+use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
+use ekiden_model::report::{Failure, FailureCause, KillCause};
+use ekiden_model::revision::{Phase, Revision, Rollout, Standing};
+use ekiden_model::{
+    Agent, AgentId, App, AppId, Condition, Goal, Incarnation, Instance, InstanceKey, Port, RevisionId, Role, Slot,
+    TaskId, Timestamp,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+// ---- What is stored -------------------------------------------------------------------------------------------------
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    (0_i64..4_000_000_000_000).prop_map(Timestamp::from_millis)
+}
+
+fn any_text() -> impl Strategy<Value = Arc<str>> {
+    // Quotes, control characters and all: what agents and probes say is anybody's text.
+    "\\PC{0,12}|[\"\\\\\n\t\u{0}]{1,4}".prop_map(Arc::from)
+}
+
+fn any_port() -> impl Strategy<Value = Option<Port>> {
+    any::<u16>().prop_map(Port::new)
+}
+
+fn any_id() -> impl Strategy<Value = AppId> {
+    // Ids that are prefixes of each other, and sort around the separator.
+    proptest::sample::select(vec!["/a", "/a/b", "/a-b", "/a.b", "/ab", "/prod/web", "/prod/web/v2"])
+        .prop_map(|text| AppId::parse(text).unwrap())
+}
+
+fn app(id: &AppId, cmd: &str, instances: u32) -> Arc<App> {
+    let json = serde_json::json!({ "id": id.as_str(), "cmd": cmd, "instances": instances });
+    let text = json.to_string();
+    let reading = manifest::read(&manifest::SourceText { path: "test.json", bytes: text.as_bytes() });
+    reading.apps[0].app.clone()
+}
+
+fn any_app(id: AppId) -> impl Strategy<Value = Arc<App>> {
+    ("[a-z\"]{1,8}", 0_u32..1000).prop_map(move |(cmd, instances)| app(&id, &cmd, instances))
+}
+
+fn any_condition() -> impl Strategy<Value = Condition> {
+    use Condition::*;
+    proptest::sample::select(vec![
+        Provisioned,
+        Staging,
+        Starting,
+        Running,
+        Killing,
+        Unreachable,
+        Finished,
+        Failed,
+        Error,
+        Killed,
+        Gone,
+        Dropped,
+        Unknown,
+        Lost,
+    ])
+}
+
+fn any_kill() -> impl Strategy<Value = KillOrder> {
+    use KillCause::*;
+    let causes = vec![Removed, ScaledIn, Replaced, Unhealthy, Overdue, Returned, Unreachable, Operator, Misplaced];
+    (proptest::sample::select(causes), any_time(), any_time()).prop_map(|(cause, at, sent)| KillOrder {
+        cause,
+        at,
+        sent,
+    })
+}
+
+fn any_health() -> impl Strategy<Value = Health> {
+    use Verdict::*;
+    let check = (
+        option::of(any_time()),
+        option::of(any_time()),
+        option::of(any_time()),
+        option::of(any_text()),
+        any::<u32>(),
+    )
+        .prop_map(|(first_success, last_success, last_failure, last_failure_cause, consecutive_failures)| {
+            CheckState { first_success, last_success, last_failure, last_failure_cause, consecutive_failures }
+        });
+    let readiness = prop_oneof![
+        Just(Readiness::Unasked),
+        option::of(any::<u16>()).prop_map(Readiness::NotReady),
+        Just(Readiness::Ready)
+    ];
+    let verdict = proptest::sample::select(vec![Unknown, Healthy, Unhealthy, Condemned]);
+    (verdict, vec(check, 0..3), readiness).prop_map(|(verdict, checks, readiness)| Health {
+        verdict,
+        checks,
+        readiness,
+    })
+}
+
+fn any_agent() -> impl Strategy<Value = Arc<Agent>> {
+    let maybe_text = || option::of(any_text());
+    ("[a-z]{1,3}", any_text(), btree_map("[a-z]{1,3}", any_text(), 0..3), maybe_text(), maybe_text()).prop_map(
+        |(id, hostname, attributes, region, zone)| {
+            Arc::new(Agent { id: AgentId::new(id), hostname, attributes, region, zone })
+        },
+    )
+}
+
+fn any_instance() -> impl Strategy<Value = Instance> {
+    let what = (any::<u32>(), 1..u32::MAX, 1_u32..9, any_condition(), any_time());
+    let goal = proptest::sample::select(vec![Goal::Running, Goal::Stopped, Goal::Decommissioned]);
+    let place = (any_agent(), "[a-z*]{1,4}", vec(any_port(), 0..4), any_time(), option::of(any_time()));
+    (what, goal, place, any_health(), option::of(any_kill()), option::of(any_text())).prop_map(
+        |((slot, incarnation, revision, condition, since), goal, place, health, kill, message)| {
+            let (agent, role, host_ports, staged, started) = place;
+            let incarnation = Incarnation(incarnation.try_into().unwrap());
+            Instance {
+                key: InstanceKey { slot: Slot(slot), incarnation },
+                revision: RevisionId(revision),
+                goal,
+                condition,
+                since,
+                agent,
+                role: Role::new(role),
+                host_ports,
+                staged,
+                started,
+                health,
+                kill,
+                message,
+            }
+        },
+    )
+}
+
+fn any_slot() -> impl Strategy<Value = Record> {
+    (any_id(), any::<u32>(), 1..u32::MAX, vec(any_instance(), 0..3)).prop_map(|(app, slot, last, instances)| {
+        Record::Slot(SlotRecord { app, slot: Slot(slot), last: Incarnation(last.try_into().unwrap()), instances })
+    })
+}
+
+fn any_declared(id: AppId) -> impl Strategy<Value = Declared> {
+    let source = prop_oneof![
+        Just(Source::Api),
+        (any_text(), any::<u32>()).prop_map(|(path, line)| Source::File { path, line })
+    ];
+    (any_app(id), any_time(), any_time(), any_time(), source, any::<u32>()).prop_map(
+        |(app, version, scaled, configured, source, restarts)| Declared {
+            app,
+            version,
+            scaled,
+            configured,
+            source,
+            restarts,
+        },
+    )
+}
+
+fn any_revision(id: AppId) -> impl Strategy<Value = Revision> {
+    let standing = prop_oneof![
+        Just(Standing::Unproven),
+        any_time().prop_map(Standing::Proven),
+        any_time().prop_map(Standing::Failed)
+    ];
+    (1_u32..99, any_time(), any_app(id), any::<u32>(), standing).prop_map(
+        |(id, version, app, target, standing)| Revision { id: RevisionId(id), version, app, target, standing },
+    )
+}
+
+fn any_rollout() -> impl Strategy<Value = Rollout> {
+    use Phase::*;
+    let phases = vec![Waiting, Rolling, Paused, Complete, Failed, RollingBack { failed: RevisionId(3) }];
+    (1_u32..99, proptest::sample::select(phases), any_time(), any_time(), any::<u32>()).prop_map(
+        |(to, phase, since, progress, best)| Rollout { to: RevisionId(to), phase, since, progress, best },
+    )
+}
+
+fn any_failure() -> impl Strategy<Value = Failure> {
+    let cause = proptest::sample::select(vec![FailureCause::App, FailureCause::Infrastructure]);
+    (any_time(), any_text(), 1_u32..9, any_text(), any_condition(), any_text(), cause).prop_map(
+        |(at, task, revision, host, condition, message, cause)| Failure {
+            at,
+            task: TaskId::new(task),
+            revision: RevisionId(revision),
+            host,
+            condition,
+            message,
+            cause,
+        },
+    )
+}
+
+fn any_backoff() -> impl Strategy<Value = Backoff> {
+    let maybe_time = || option::of(any_time());
+    (any::<u32>(), any::<u64>(), maybe_time(), maybe_time(), maybe_time()).prop_map(
+        |(failures, nanos, until, reference, configured)| Backoff {
+            failures,
+            delay: Duration::from_nanos(nanos),
+            until,
+            reference,
+            configured,
+        },
+    )
+}
+
+fn any_app_record() -> impl Strategy<Value = Record> {
+    any_id().prop_flat_map(|id| {
+        (
+            any::<u64>(),
+            option::of(any_declared(id.clone())),
+            vec(any_revision(id.clone()), 0..3),
+            option::of(any_rollout()),
+            vec(any_port(), 0..3),
+            any_backoff(),
+            option::of(any_failure()),
+        )
+            .prop_map(
+                move |(birth, declared, revisions, rollout, service_ports, backoff, last_failure)| {
+                    Record::App(Box::new(AppRecord {
+                        id: id.clone(),
+                        birth,
+                        declared,
+                        revisions,
+                        rollout,
+                        service_ports,
+                        backoff,
+                        last_failure,
+                    }))
+                },
+            )
+    })
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        (any::<u64>(), any::<u64>())
+            .prop_map(|(realm, births)| Record::Installation(Installation { realm, births })),
+        any_app_record(),
+        any_slot(),
+    ]
+}
+
+fn any_write() -> impl Strategy<Value = Write> {
+    prop_oneof![9 => any_record().prop_map(Write::Put), 1 => any_id().prop_map(Write::DeleteApp)]
+}
+
+// ---- What is expected -----------------------------------------------------------------------------------------------
+
+/// What the store is to hold, kept in the simplest way.
+#[derive(Default)]
+struct Expected(std::collections::BTreeMap<(String, Option<u32>), Record>);
+
+impl Expected {
+    fn of(records: Vec<Record>) -> Self {
+        let mut expected = Self::default();
+        records.into_iter().for_each(|record| expected.write(Write::Put(record)));
+        expected
+    }
+
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Put(record) => {
+                let key = match &record {
+                    Record::Installation(_) => (String::new(), None),
+                    Record::App(app) => (app.id.to_string(), None),
+                    Record::Slot(slot) => (slot.app.to_string(), Some(slot.slot.0)),
+                };
+                self.0.insert(key, record);
+            }
+            Write::DeleteApp(id) => self.0.retain(|(app, _), _| app != id.as_str()),
+        }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.0.values().cloned().collect()
+    }
+}
+
+struct Place {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ekiden.db");
+        Self { _folder: folder, path }
+    }
+}
+
+fn reopen(path: &Path) -> Result<Vec<Record>, StoreError> {
+    Store::open(path).map(|opened| opened.records)
+}
+
+async fn stored_up_to(stored: &mut Stored, seq: WriteSeq) {
+    let reached = async { while stored.next().await.unwrap() < seq {} };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the store says what it has stored");
+}
+
+fn slot(app: &str, number: u32) -> Write {
+    let record = SlotRecord {
+        app: AppId::parse(app).unwrap(),
+        slot: Slot(number),
+        last: Incarnation::FIRST,
+        instances: Vec::new(),
+    };
+    Write::Put(Record::Slot(record))
+}
+
+/// A store with a hundred slots in it.
+async fn filled(path: &Path) -> Vec<Record> {
+    let Opened { store, records, .. } = Store::open(path).unwrap();
+    let mut expected = Expected::of(records);
+    let writes: Vec<Write> = (0..100).map(|number| slot("/prod/web", number)).collect();
+    writes.iter().cloned().for_each(|write| expected.write(write));
+    store.persist(WriteSeq(1), writes).await.unwrap();
+    store.close().await.unwrap();
+    expected.records()
+}
+
+// ---- Tests ----------------------------------------------------------------------------------------------------------
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_was_stored_comes_back(batches in vec(vec(any_write(), 0..6), 1..6)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let place = Place::new();
+        let Opened { store, records, .. } = Store::open(&place.path).unwrap();
+        let mut expected = Expected::of(records);
+        runtime.block_on(async {
+            for (seq, batch) in (1..).zip(batches) {
+                batch.iter().cloned().for_each(|write| expected.write(write));
+                store.persist(WriteSeq(seq), batch).await.unwrap();
+            }
+            store.close().await.unwrap();
+        });
+        let found = reopen(&place.path).unwrap();
+        prop_assert_eq!(Expected::of(found.clone()).records(), expected.records());
+        prop_assert!(matches!(found.first(), Some(Record::Installation(_))));
+    }
+}
+
+#[test]
+fn a_new_store_draws_its_realm_once() {
+    let place = Place::new();
+    let first = reopen(&place.path).unwrap();
+    let [Record::Installation(installation)] = first[..] else { panic!("{first:?}") };
+    assert_eq!(installation.births, 0);
+    assert_eq!(reopen(&place.path).unwrap(), first);
+    let other = reopen(&Place::new().path).unwrap();
+    assert_ne!(other, first, "two installations have one realm");
+    let left: Vec<_> = std::fs::read_dir(place.path.parent().unwrap()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
+async fn an_app_is_deleted_with_its_slots_and_nothing_else() {
+    let place = Place::new();
+    let Opened { store, .. } = Store::open(&place.path).unwrap();
+    let all = ["/a", "/a-b", "/a.b", "/a/b", "/ab"];
+    store.persist(WriteSeq(1), all.iter().map(|app| slot(app, u32::MAX)).collect()).await.unwrap();
+    store.persist(WriteSeq(2), vec![slot("/a", 0), Write::DeleteApp(AppId::parse("/a").unwrap())]).await.unwrap();
+    store.close().await.unwrap();
+    let left: Vec<String> = reopen(&place.path)
+        .unwrap()
+        .iter()
+        .filter_map(|record| match record {
+            Record::Slot(slot) => Some(slot.app.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left, ["/a-b", "/a.b", "/a/b", "/ab"]);
+}
+
+#[tokio::test]
+async fn what_was_reported_survives_an_end_without_a_close() {
+    let place = Place::new();
+    let Opened { store, mut stored, .. } = Store::open(&place.path).unwrap();
+    for seq in 1..=40 {
+        store.persist(WriteSeq(seq), vec![slot("/a", seq as u32), slot("/b", seq as u32)]).await.unwrap();
+    }
+    stored_up_to(&mut stored, WriteSeq(40)).await;
+    // The file as a process leaves it that is killed now: the store is still open.
+    let copy = place.path.with_extension("copy");
+    std::fs::copy(&place.path, &copy).unwrap();
+    assert_eq!(reopen(&copy).unwrap().len(), 81);
+    drop(store);
+}
+
+#[tokio::test]
+async fn a_store_is_open_once() {
+    let place = Place::new();
+    let Opened { store, .. } = Store::open(&place.path).unwrap();
+    let error = reopen(&place.path).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("is in use by another ekiden"), "{error}");
+    store.close().await.unwrap();
+    reopen(&place.path).unwrap();
+}
+
+#[tokio::test]
+async fn a_truncated_file_is_refused_and_left_alone() {
+    let place = Place::new();
+    filled(&place.path).await;
+    let whole = std::fs::read(&place.path).unwrap();
+    let lengths = [0, 1, 100, 320, 4095, 4096, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1];
+    for length in lengths {
+        std::fs::write(&place.path, &whole[..length]).unwrap();
+        let error = reopen(&place.path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Record { .. }), "{length}: {error}");
+        assert_eq!(std::fs::read(&place.path).unwrap(), &whole[..length], "{length}: the file was touched");
+    }
+    std::fs::write(&place.path, &whole).unwrap();
+    assert_eq!(reopen(&place.path).unwrap().len(), 101);
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_refused_or_without_effect() {
+    let place = Place::new();
+    let expected = filled(&place.path).await;
+    let whole = std::fs::read(&place.path).unwrap();
+    let mut refused = 0;
+    // A prime step, so that every offset within a page has its turn; the header more closely.
+    for at in (0..512).step_by(7).chain((512..whole.len()).step_by(4099)) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(&place.path, &flipped).unwrap();
+        match reopen(&place.path) {
+            // A page that nothing uses.
+            Ok(records) => assert_eq!(records, expected, "byte {at}"),
+            Err(error) => {
+                refused += 1;
+                assert!(!matches!(error, StoreError::Newer { .. }), "byte {at}: {error}");
+                assert_eq!(std::fs::read(&place.path).unwrap(), flipped, "byte {at}: the file was touched");
+            }
+        }
+    }
+    assert!(refused > 10, "only {refused} were refused");
+}
+
+#[tokio::test]
+async fn every_byte_of_a_record_is_guarded() {
+    let place = Place::new();
+    filled(&place.path).await;
+    let whole = std::fs::read(&place.path).unwrap();
+    // Present copies and stale ones, which nothing reads, look alike: at least one of them must matter.
+    let places: Vec<usize> =
+        whole.windows(9).enumerate().filter(|(_, bytes)| bytes == b"\"slot\":42").map(|(at, _)| at + 8).collect();
+    let refused = places.iter().filter(|at| {
+        let mut forged = whole.clone();
+        forged[**at] = b'3';
+        std::fs::write(&place.path, &forged).unwrap();
+        reopen(&place.path).is_err()
+    });
+    assert_eq!(refused.count(), 1, "of {}", places.len());
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused() {
+    let place = Place::new();
+    std::fs::write(&place.path, "id: /web\ncmd: sleep 100\n".repeat(400)).unwrap();
+    let error = reopen(&place.path).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    let error = reopen(place.path.parent().unwrap()).unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+    let error = reopen(&place.path.with_file_name("no").join("such").join("folder")).unwrap_err();
+    assert!(matches!(error, StoreError::Open { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_reports_at_once() {
+    let Opened { store, records, mut stored } = Store::in_memory().unwrap();
+    assert!(matches!(records[..], [Record::Installation(Installation { births: 0, .. })]), "{records:?}");
+    store.persist(WriteSeq(1), vec![slot("/a", 0)]).await.unwrap();
+    store.persist(WriteSeq(2), vec![slot("/a", 1)]).await.unwrap();
+    assert_eq!(stored.next().await.unwrap(), WriteSeq(2));
+    store.close().await.unwrap();
+    assert!(matches!(*stored.next().await.unwrap_err(), StoreError::Stopped));
+}
+
+#[tokio::test]
+async fn nobody_has_to_listen() {
+    let place = Place::new();
+    let Opened { store, stored, .. } = Store::open(&place.path).unwrap();
+    drop(stored);
+    for seq in 1..=600 {
+        store.persist(WriteSeq(seq), vec![slot("/a", seq as u32)]).await.unwrap();
+    }
+    store.close().await.unwrap();
+    assert_eq!(reopen(&place.path).unwrap().len(), 601);
+}
