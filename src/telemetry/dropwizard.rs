@@ -164,7 +164,6 @@ mod tests {
     use ekiden_model::report::KillCause;
 
     use super::super::Metrics;
-    use super::*;
 
     #[test]
     fn counters_gauges_and_histograms_go_into_their_maps() {
