@@ -136,9 +136,11 @@ async fn the_environment_is_marathons() {
     let mut bench = Bench::new().await;
     let mut app = templated(shell("env"), |template| {
         template.ports = vec![dynamic_port(Some("http-api"), Some(8080)), dynamic_port(None, None)];
-        template.env = BTreeMap::from([("PORT1".to_owned(), "mine".to_owned()), ("GREETING".to_owned(), "a b".to_owned())]);
+        template.env =
+            BTreeMap::from([("PORT1".to_owned(), "mine".to_owned()), ("GREETING".to_owned(), "a b".to_owned())]);
     });
-    app.labels = BTreeMap::from([("haproxy.0-mode".to_owned(), "http".to_owned()), ("tier".to_owned(), "1".to_owned())]);
+    app.labels =
+        BTreeMap::from([("haproxy.0-mode".to_owned(), "http".to_owned()), ("tier".to_owned(), "1".to_owned())]);
     let launch = bench.launch(&app).await;
     let task = launch.task.clone();
     bench.until(&task, Condition::Finished).await;
@@ -146,8 +148,11 @@ async fn the_environment_is_marathons() {
     let output = bench.file(&task, "stdout");
     // `sh` sets these by itself.
     let of_shell = ["PWD", "OLDPWD", "SHLVL", "_"];
-    let seen: BTreeMap<&str, &str> =
-        output.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| !of_shell.contains(name)).collect();
+    let seen: BTreeMap<&str, &str> = output
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| !of_shell.contains(name))
+        .collect();
     let port = |index: usize| launch.host_ports[index].expect("given").to_string();
     let (first, second) = (port(0), port(1));
     let both = format!("{first},{second}");
@@ -205,7 +210,9 @@ async fn web_server() -> u16 {
                     _ => (404, "what?"),
                 };
                 let answer = hyper::Response::builder().status(status).header("Location", "/page.txt");
-                Ok::<_, Infallible>(answer.body(http_body_util::Full::new(bytes::Bytes::from(body))).expect("well-formed"))
+                Ok::<_, Infallible>(
+                    answer.body(http_body_util::Full::new(bytes::Bytes::from(body))).expect("well-formed"),
+                )
             });
             let connection = hyper_util::rt::TokioIo::new(connection);
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(connection, answer));
@@ -252,7 +259,10 @@ async fn a_fetch_that_fails_fails_the_task_and_says_why() {
     for (uri, cause) in [
         (format!("http://127.0.0.1:{port}/nothing"), "the server answers 404 Not Found".to_owned()),
         ("/no/such/file".to_owned(), "No such file or directory (os error 2)".to_owned()),
-        ("hdfs://host/file".to_owned(), "write an absolute path, or a URI that begins with file://, http:// or https://".to_owned()),
+        (
+            "hdfs://host/file".to_owned(),
+            "write an absolute path, or a URI that begins with file://, http:// or https://".to_owned(),
+        ),
         (broken, "`unzip` exited with status 9; the task's stderr has its output".to_owned()),
     ] {
         let app = templated(shell("true"), |template| template.fetch = vec![fetched(uri.clone())]);
@@ -267,12 +277,17 @@ async fn a_fetch_that_fails_fails_the_task_and_says_why() {
 async fn a_task_can_be_killed_while_it_is_fetched() {
     let mut bench = Bench::new().await;
     let port = web_server().await;
-    let app = templated(shell("true"), |template| template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))]);
+    let app = templated(shell("true"), |template| {
+        template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))]
+    });
     let task = bench.launch(&app).await.task;
     assert_eq!(bench.status(&task).await.condition, Condition::Staging);
     bench.kill(&task, None).await;
     let killed = bench.status(&task).await;
-    assert_eq!((killed.condition, &*killed.message), (Condition::Killed, "Killed before delivery to the executor"));
+    assert_eq!(
+        (killed.condition, &*killed.message),
+        (Condition::Killed, "Killed before delivery to the executor")
+    );
     bench.cluster.shutdown().await;
 }
 
@@ -336,7 +351,10 @@ async fn launches_outside_of_their_offer_are_refused_as_mesos_does() {
     bench.accept(&offer, vec![late.clone()]).await;
     let dropped = bench.status(&late.task).await;
     assert_eq!(dropped.condition, Condition::Dropped);
-    assert_eq!(*dropped.message, format!("Task launched with invalid offers: Offer {} is no longer valid", offer.id));
+    assert_eq!(
+        *dropped.message,
+        format!("Task launched with invalid offers: Offer {} is no longer valid", offer.id)
+    );
     assert_eq!(dropped.reason.as_deref(), Some("REASON_INVALID_OFFERS"));
     bench.cluster.shutdown().await;
 }

@@ -8,6 +8,7 @@ use super::client::{Client, encoded};
 use super::get::{declared_in, instance_cells, text};
 use super::table::{Cell, age, table};
 use super::terminal::{Terminal, Tone};
+use super::validate::counted;
 use super::{Ended, Global, Output};
 use crate::runtime::clock::wall;
 use crate::runtime::tasks::Cause;
@@ -66,12 +67,12 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
         line("declared", "no longer: it is being stopped");
     } else {
         let (source, since) = (declared_in(&spec["source"]), ago(&spec["version"]));
-        line("declared", &format!("{} instances, in {source}, changed {since} ago", target["instances"]));
+        line("declared", &format!("{}, in {source}, changed {since} ago", instances(&target["instances"])));
     }
     for revision in target["revisions"].as_array().map_or(&[][..], Vec::as_slice) {
         let standing = revision["standing"]["kind"].as_str().unwrap_or_default();
         let number = &revision["revision"];
-        line("target", &format!("r{number}: {} instances ({standing})", revision["instances"]));
+        line("target", &format!("r{number}: {} ({standing})", instances(&revision["instances"])));
     }
     if let Some(phase) = target["rollout"]["phase"].as_str() {
         let since = ago(&target["rollout"]["since"]);
@@ -98,14 +99,18 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
             text.push_str(&format!("  - {}\n", plain(&reason["text"])));
         }
     }
-    let instances = status["observed"]["instances"].as_array().map_or(&[][..], Vec::as_slice);
-    if !instances.is_empty() {
-        let rows: Vec<Vec<Cell>> = instances.iter().map(instance_cells).collect();
+    let placed = status["observed"]["instances"].as_array().map_or(&[][..], Vec::as_slice);
+    if !placed.is_empty() {
+        let rows: Vec<Vec<Cell>> = placed.iter().map(instance_cells).collect();
         let header = ["INSTANCE", "STATE", "HEALTH", "REVISION", "HOST", "PORTS", "SINCE"];
         text.push('\n');
         text.push_str(&table(terminal, &header, &rows));
     }
     text
+}
+
+fn instances(count: &Value) -> String {
+    counted(count.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0), "instance")
 }
 
 fn plain(value: &Value) -> &str {

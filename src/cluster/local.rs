@@ -159,9 +159,8 @@ pub struct LocalCluster {
 /// Starts the cluster. What it has to say comes through the receiver, [`ClusterEvent::Connected`] first.
 pub async fn start(options: LocalOptions) -> Result<(LocalCluster, mpsc::Receiver<ClusterEvent>), LocalError> {
     let prepared = tokio::task::spawn_blocking(move || prepare(options)).await;
-    let prepared = prepared.unwrap_or_else(|panic| {
-        Err(LocalError::Detect { what: "cpus", cause: io::Error::other(panic) })
-    })?;
+    let prepared = prepared
+        .unwrap_or_else(|panic| Err(LocalError::Detect { what: "cpus", cause: io::Error::other(panic) }))?;
     let Prepared { options, sandboxes, agents, realm } = prepared;
     let (calls, calls_in) = mpsc::channel(QUEUE);
     let (events, events_out) = mpsc::channel(QUEUE);

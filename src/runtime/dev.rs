@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ekiden_model::effect::Probe;
 use ekiden_model::health::ProbeKind;
@@ -36,6 +37,9 @@ use crate::telemetry::Metrics;
 
 /// Probe results that may wait for the loop; further ones are dropped by the prober, which asks again anyway.
 const SAMPLES_WAITING: usize = 4096;
+
+/// Reading a directory takes milliseconds; whoever watches the terminal is told of the start after this in any case.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -152,6 +156,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let mut tasks = Tasks::default();
     let stop = tasks.stop().clone();
     let sandboxes = Arc::downgrade(&cluster);
+    let settled = snapshots.clone();
     let api = Api {
         snapshots,
         events,
@@ -171,19 +176,16 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
         stop.run_until_cancelled(told).await;
         Ok::<(), Infallible>(())
     });
-    let mut status = handle.status();
-    let scanned = async {
-        let status = status.wait_for(|status| status.last_scan.is_some()).await;
-        status.map(|status| (status.files, status.apps, status.diagnostics.len())).unwrap_or_default()
+    let announced = async {
+        // A directory that cannot be read is told by the log; the address is worth knowing all the same.
+        let _ = tokio::time::timeout(ANNOUNCED_WITHIN, settled.settled()).await;
+        let status = handle.status().borrow().clone();
+        let (files, apps, findings) = (status.files, status.apps, status.diagnostics.len());
+        announce(&Started { address, directory, files, apps, findings, agents: options.agents });
+        std::future::pending::<Infallible>().await
     };
     let ended = tokio::select! {
-        (files, apps, findings) = scanned => {
-            announce(&Started { address, directory, files, apps, findings, agents: options.agents });
-            tokio::select! {
-                failure = tasks.failure() => Err(DevError::Task(failure)),
-                () = signals.next() => Ok(()),
-            }
-        }
+        never = announced => match never {},
         failure = tasks.failure() => Err(DevError::Task(failure)),
         () = signals.next() => Ok(()),
     };

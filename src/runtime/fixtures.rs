@@ -62,5 +62,7 @@ pub(crate) fn app_state(id: &str) -> AppState {
         source: Source::File { path: "apps.yaml".into(), line: 3 },
         restarts: 0,
     };
-    AppState::new(id.clone(), AppKey::new(1, 1, &id), 1, declared)
+    let mut state = AppState::new(id.clone(), AppKey::new(1, 1, &id), 1);
+    state.declared = Some(declared);
+    state
 }

@@ -22,8 +22,8 @@ pub(super) fn subject(event: &Event) -> &AppId {
     }
 }
 
-/// One line for an event.
-pub(super) fn tell(event: &Event) {
+/// One line for an event. For an app without checks, running is being healthy, and is not said twice.
+pub(super) fn tell(event: &Event, checked: bool) {
     match event {
         Event::DesiredChanged { app, version: Some(version) } => {
             tracing::info!(app = %app, version = %version, "declared");
@@ -50,6 +50,7 @@ pub(super) fn tell(event: &Event) {
             }
         }
         Event::HealthChanged { app, instance, verdict, .. } => match verdict {
+            _ if !checked => {}
             Verdict::Healthy => tracing::info!(app = %app, instance = %instance, "healthy"),
             Verdict::Unhealthy => tracing::warn!(app = %app, instance = %instance, "unhealthy"),
             Verdict::Condemned => tracing::warn!(app = %app, instance = %instance, "unhealthy for too long"),
@@ -76,8 +77,11 @@ pub(super) fn tell_report(before: Option<&Report>, app: Option<&AppSnapshot>) {
     }
 }
 
-/// What every start and stop goes through is not worth a line.
+/// What every start and stop goes through is not worth a line; nor is that nothing is offered, until it is and refused.
 fn is_passing(reason: &Reason) -> bool {
+    if let Reason::AwaitingOffers { refusals, .. } = reason {
+        return refusals.lots() == 0;
+    }
     matches!(
         reason,
         Reason::Starting { .. }

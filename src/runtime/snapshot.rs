@@ -96,6 +96,16 @@ impl Snapshots {
     pub fn latest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.borrow())
     }
+
+    /// Waits until nothing is unknown any more: the store, the directory and the cluster have all been heard.
+    pub async fn settled(&self) {
+        let mut snapshots = self.0.clone();
+        let settled = snapshots.wait_for(|snapshot| matches!(snapshot.settled, Settled::Yes)).await;
+        if settled.is_err() {
+            // Whoever publishes is gone, and what is not known by now never will be.
+            std::future::pending().await
+        }
+    }
 }
 
 impl Publisher {

@@ -219,7 +219,8 @@ impl<H: Hands> Turn<H> {
         let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
         for event in facts {
             let app = self.reconciler.app(narrator::subject(&event));
-            narrator::tell(&event);
+            let declared = app.and_then(|app| app.declared.as_ref());
+            narrator::tell(&event, declared.is_some_and(|declared| !declared.app.health_checks.is_empty()));
             if let Event::Killing { cause, .. } = &event {
                 self.metrics.killed(*cause);
             }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use ekiden::cluster::Call;
 use ekiden::cluster::local::{LocalCluster, LocalOptions, start};
 use ekiden_model::app::{
-    BackoffPolicy, Capacity, Command, Count, HostPort, KillSelection, Network, NetworkMode, Placement, PlacementMode,
-    PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
+    BackoffPolicy, Capacity, Command, Count, HostPort, KillSelection, Network, NetworkMode, Placement,
+    PlacementMode, PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
 };
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::input::{ClusterEvent, TaskStatus};
@@ -251,7 +251,8 @@ pub fn dynamic_port(name: Option<&str>, service_port: Option<u16>) -> PortDefini
 
 /// A launch that takes its ports from the beginning of the offer.
 pub fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
-    let host_ports: Vec<_> = (0..app.template.ports.len()).map(|index| offer.unreserved.ports.nth(index)).collect();
+    let host_ports: Vec<_> =
+        (0..app.template.ports.len()).map(|index| offer.unreserved.ports.nth(index)).collect();
     let ports = host_ports.iter().flatten().copied().collect();
     TaskLaunch {
         task: new_task_id(slot),
@@ -261,7 +262,10 @@ pub fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
         app: Arc::new(app.clone()),
         agent: offer.agent.clone(),
         role: Role::any(),
-        claim: Claim { unreserved: Bundle { resources: app.template.resources, ports }, reserved: Bundle::default() },
+        claim: Claim {
+            unreserved: Bundle { resources: app.template.resources, ports },
+            reserved: Bundle::default(),
+        },
         host_ports,
         service_ports: app.template.ports.iter().map(|port| port.service_port).collect(),
     }

@@ -61,9 +61,13 @@ pub(super) enum InvalidOffers {
     None,
     #[error("Offer {0} is no longer valid")]
     Gone(OfferId),
-    #[error("Aggregated offers must belong to one single agent. Offer {offer} uses agent {used} and agent {other}")]
+    #[error(
+        "Aggregated offers must belong to one single agent. Offer {offer} uses agent {used} and agent {other}"
+    )]
     Agents { offer: OfferId, used: AgentId, other: AgentId },
-    #[error("Aggregated offers must be allocated to the same role. Offer {offer} uses role {used} but another is using role {other}")]
+    #[error(
+        "Aggregated offers must be allocated to the same role. Offer {offer} uses role {used} but another is using role {other}"
+    )]
     Roles { offer: OfferId, used: Role, other: Role },
 }
 
@@ -298,8 +302,11 @@ mod tests {
 
     #[test]
     fn crumbs_are_not_offered() {
-        let mut allocator =
-            Allocator::new(vec![(agent("a"), Bundle { resources: Resources::NONE, ..bundle(0, 1..=9) })], vec![Role::any()], "r".into());
+        let mut allocator = Allocator::new(
+            vec![(agent("a"), Bundle { resources: Resources::NONE, ..bundle(0, 1..=9) })],
+            vec![Role::any()],
+            "r".into(),
+        );
         assert!(allocator.offer(Instant::now()).is_empty());
     }
 }

@@ -42,7 +42,13 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(index: usize, check: &HealthCheck, launch: &TaskLaunch, beside: &Spec, supervisor: PathBuf) -> Self {
+    pub(super) fn new(
+        index: usize,
+        check: &HealthCheck,
+        launch: &TaskLaunch,
+        beside: &Spec,
+        supervisor: PathBuf,
+    ) -> Self {
         let address = match check.kind {
             CheckKind::Http { address, .. } | CheckKind::Tcp { address, .. } => Some(address),
             CheckKind::Command { .. } => None,

@@ -145,7 +145,8 @@ impl Executor {
             fetch(item, &self.supervisor, &spec).await?;
         }
         if let Some(user) = user.filter(|_| !template.fetch.is_empty()) {
-            self.blocking(Some(user), |folder, user| user.map_or(Ok(()), |user| sandbox::give_to(folder, user))).await?;
+            self.blocking(Some(user), |folder, user| user.map_or(Ok(()), |user| sandbox::give_to(folder, user)))
+                .await?;
         }
         let mut spec = spec;
         spec.env.extend(environment::of(&self.launch));
@@ -212,7 +213,11 @@ enum Killed {
 fn ended(end: End, killed: Killed) -> Step {
     match (killed, end) {
         (Killed::Unhealthy { failures, cause }, end) => {
-            let times = if failures == 1 { "a check that failed".to_owned() } else { format!("{failures} failed checks in a row") };
+            let times = if failures == 1 {
+                "a check that failed".to_owned()
+            } else {
+                format!("{failures} failed checks in a row")
+            };
             let message = format!("Command {end} because of {times}: {cause}");
             Step { healthy: Some(false), ..Step::new(Condition::Killed, message) }
         }

@@ -137,7 +137,8 @@ async fn copy(source: &Path, target: &Path) -> Result<(), Cause> {
 async fn download(uri: &str, target: &Path) -> Result<(), Cause> {
     let mut uri: Uri = uri.parse().map_err(|_| Cause::Scheme)?;
     for _ in 0..=MAX_REDIRECTS {
-        let answer = timeout(STALL_TIMEOUT, get(uri.clone(), Trust::Machine)).await.map_err(|_| Cause::Stalled)??;
+        let answer =
+            timeout(STALL_TIMEOUT, get(uri.clone(), Trust::Machine)).await.map_err(|_| Cause::Stalled)??;
         let location = answer.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
         match (answer.status(), location) {
             (status, _) if status.is_success() => return save(answer.into_body(), target).await,
@@ -199,7 +200,8 @@ async fn unpack(archive: &Path, supervisor: &Path, unpacker: &Spec) -> Result<()
     let mut args: Vec<String> = std::iter::once(&program).chain(args).map(|arg| (*arg).to_owned()).collect();
     args.push(archive.to_string_lossy().into_owned());
     let spec = Spec { program: Program::Args(args), ..unpacker.clone() };
-    let mut process = Supervised::start(supervisor, &spec).await.map_err(|cause| Cause::Unpacker { program, cause })?;
+    let mut process =
+        Supervised::start(supervisor, &spec).await.map_err(|cause| Cause::Unpacker { program, cause })?;
     match process.ended().await {
         End::Exited(0) => Ok(()),
         end => Err(Cause::Unpack { program, end }),
@@ -230,7 +232,9 @@ mod tests {
 
     #[test]
     fn redirects_stay_as_safe_as_they_were() {
-        let to = |from: &str, location: &str| redirect(&from.parse().expect("a URI"), location).map(|uri| uri.to_string());
+        let to = |from: &str, location: &str| {
+            redirect(&from.parse().expect("a URI"), location).map(|uri| uri.to_string())
+        };
         assert_eq!(to("http://a/x", "/y?z").ok().as_deref(), Some("http://a/y?z"));
         assert_eq!(to("http://a/x", "https://b/y").ok().as_deref(), Some("https://b/y"));
         assert!(to("https://a/x", "http://a/x").is_err());

@@ -139,7 +139,8 @@ impl Master {
             Err(invalid) => {
                 let message: Arc<str> = format!("Task launched with invalid offers: {invalid}").into();
                 for launch in tasks {
-                    let status = unacked(&launch.task, Condition::Dropped, message.clone(), "REASON_INVALID_OFFERS");
+                    let status =
+                        unacked(&launch.task, Condition::Dropped, message.clone(), "REASON_INVALID_OFFERS");
                     self.send(ClusterEvent::Status(status));
                 }
             }

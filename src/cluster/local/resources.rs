@@ -61,7 +61,8 @@ impl FromStr for AgentResources {
                 _ => return Err(wrong("an agent has `cpus`, `mem`, `disk`, `gpus` and `ports`")),
             };
             let number = value.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-            *amount = Some(Scalar::from_f64(number.ok_or_else(|| wrong("write the amount as a number, 0 or more"))?));
+            *amount =
+                Some(Scalar::from_f64(number.ok_or_else(|| wrong("write the amount as a number, 0 or more"))?));
         }
         Ok(given)
     }
@@ -111,10 +112,11 @@ fn machine_cpus() -> Result<Scalar, LocalError> {
 fn machine_mem() -> Result<Scalar, LocalError> {
     let meminfo =
         fs::read_to_string("/proc/meminfo").map_err(|cause| LocalError::Detect { what: "mem", cause })?;
-    let total_kib = meminfo.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
-    let none = || LocalError::Detect { what: "mem", cause: std::io::Error::other("/proc/meminfo has no MemTotal") };
+    let total_kib = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let none =
+        || LocalError::Detect { what: "mem", cause: std::io::Error::other("/proc/meminfo has no MemTotal") };
     Ok(Scalar::whole(less_what_is_kept(total_kib.ok_or_else(none)? / 1024, MEM_KEPT_MIB)))
 }
 
@@ -153,11 +155,11 @@ mod tests {
         );
         assert_eq!(told("cpus"), "resource `cpus`: write it as `name:value`");
         assert_eq!(told("cpus:-1"), "resource `cpus:-1`: write the amount as a number, 0 or more");
+        assert_eq!(told("ports:[2-1]"), "resource `ports:[2-1]`: write ports as `[31000-31999,33000-33010]`");
         assert_eq!(
-            told("ports:[2-1]"),
-            "resource `ports:[2-1]`: write ports as `[31000-31999,33000-33010]`"
+            told("cpus(web):1"),
+            "resource `cpus(web):1`: agents of this machine have no reserved resources"
         );
-        assert_eq!(told("cpus(web):1"), "resource `cpus(web):1`: agents of this machine have no reserved resources");
     }
 
     #[test]

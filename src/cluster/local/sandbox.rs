@@ -46,8 +46,12 @@ impl Sandboxes {
         let unusable = |cause| LocalError::WorkDir { path: work_dir.to_owned(), cause };
         let work_dir = std::path::absolute(work_dir).map_err(unusable)?;
         fs::create_dir_all(&work_dir).map_err(unusable)?;
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(work_dir.join(LOCK_FILE)).map_err(unusable)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(work_dir.join(LOCK_FILE))
+            .map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(LocalError::WorkDirInUse(work_dir)),

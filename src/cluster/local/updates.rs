@@ -31,7 +31,8 @@ impl Updates {
     pub(super) fn push(&mut self, status: TaskStatus) {
         let running = |status: &TaskStatus| status.condition == Condition::Running;
         let first_not_sent = usize::from(self.sent.is_some());
-        let replaces_last = running(&status) && self.waiting.iter().skip(first_not_sent).next_back().is_some_and(running);
+        let replaces_last =
+            running(&status) && self.waiting.iter().skip(first_not_sent).next_back().is_some_and(running);
         if replaces_last {
             self.waiting.pop_back();
         }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app::{
-    App, BackoffPolicy, Capacity, CheckAddress, CheckKind, Command, Constraint, Count, Dependency, Field, Fraction,
-    HealthCheck, HostPort, KillSelection, Limits, Network, NetworkMode, Operator, Pattern, Placement,
+    App, BackoffPolicy, Capacity, CheckAddress, CheckKind, Command, Constraint, Count, Dependency, Field,
+    Fraction, HealthCheck, HostPort, KillSelection, Limits, Network, NetworkMode, Operator, Pattern, Placement,
     PlacementMode, PortDefinition, ReadinessCheck, RolloutPolicy, Strategy, Template, UnreachableStrategy,
 };
 use ekiden_model::offer::Bundle;
@@ -335,10 +335,8 @@ impl AppBuilder {
     /// When a number is not from 0 to 1.
     pub fn upgrade_strategy(mut self, minimum_health: f64, maximum_over: f64) -> Self {
         let fraction = |number| Fraction::from_f64(number).unwrap_or_else(|| panic!("{number} is no fraction"));
-        self.app.capacity = Capacity::Marathon {
-            minimum_health: fraction(minimum_health),
-            maximum_over: fraction(maximum_over),
-        };
+        self.app.capacity =
+            Capacity::Marathon { minimum_health: fraction(minimum_health), maximum_over: fraction(maximum_over) };
         self
     }
 

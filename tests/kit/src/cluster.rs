@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::input::ClusterEvent;
-use ekiden_model::{Agent, AgentId, AppId, InstanceKey, OfferId, Port, PortSet, Resources, Role, TaskId, Timestamp};
+use ekiden_model::{
+    Agent, AgentId, AppId, InstanceKey, OfferId, Port, PortSet, Resources, Role, TaskId, Timestamp,
+};
 
 pub use offers::{Filter, SimOffer, Spent};
 pub use task::SimTask;

@@ -8,8 +8,8 @@ mod constraints;
 mod effects;
 mod matched;
 
-use ekiden_model::limits::Settings;
 use ekiden_model::Timestamp;
+use ekiden_model::limits::Settings;
 
 pub use announced::Desired;
 pub use constraints::holds;

@@ -143,8 +143,12 @@ impl Ledger {
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
         if question(&before) != question(&app) {
-            let ours: Vec<TaskId> =
-                self.told.keys().filter(|task| self.whose(task).is_some_and(|(of, _)| of == app.id)).cloned().collect();
+            let ours: Vec<TaskId> = self
+                .told
+                .keys()
+                .filter(|task| self.whose(task).is_some_and(|(of, _)| of == app.id))
+                .cloned()
+                .collect();
             for task in ours {
                 self.told.entry(task).or_default().checks.clear();
             }

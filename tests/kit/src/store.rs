@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ekiden_model::input::WriteSeq;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
-use ekiden_model::{AppId, InstanceKey, Instance, Slot};
+use ekiden_model::{AppId, Instance, InstanceKey, Slot};
 
 /// Records by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -224,10 +224,7 @@ impl Cluster {
         let task = SimTask {
             id: TaskId::new(STRANGER),
             app: app.id.clone(),
-            key: InstanceKey {
-                slot: ekiden_model::Slot(0),
-                incarnation: ekiden_model::Incarnation::FIRST,
-            },
+            key: InstanceKey { slot: ekiden_model::Slot(0), incarnation: ekiden_model::Incarnation::FIRST },
             revision: RevisionId(1),
             declared: app,
             agent: id.clone(),

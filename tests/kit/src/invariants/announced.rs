@@ -179,7 +179,14 @@ impl Check<'_> {
     /// S7: each kill has a cause that holds.
     ///
     /// S10: kills for health stay under the breaker.
-    fn kills(&mut self, app: &AppId, old: &[Instance], decided: &Decided, desired: Desired<'_>, found: &mut Found) {
+    fn kills(
+        &mut self,
+        app: &AppId,
+        old: &[Instance],
+        decided: &Decided,
+        desired: Desired<'_>,
+        found: &mut Found,
+    ) {
         if decided.kills.is_empty() {
             return;
         }
@@ -223,43 +230,39 @@ impl Check<'_> {
         }
     }
 
-    fn wrong_cause(
-        &self,
-        app: &AppId,
-        old: &[Instance],
-        kill: &Instance,
-        desired: Desired<'_>,
-    ) -> Option<String> {
+    fn wrong_cause(&self, app: &AppId, old: &[Instance], kill: &Instance, desired: Desired<'_>) -> Option<String> {
         let Some(order) = &kill.kill else { return Some("its record names no cause".to_owned()) };
         let id = self.ledger.task_id(app, kill.key)?;
         let told = self.ledger.told.get(&id).cloned().unwrap_or_default();
         let declared = self.ledger.declared.get(app);
-        let holds = match (order.cause, declared) {
-            (KillCause::Removed, declared) => declared.is_none(),
-            (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
-            (KillCause::Unreachable, _) => told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id),
-            (KillCause::Returned, _) => told.ever_unreachable,
-            (KillCause::Overdue, _) => told.running.is_none(),
-            (KillCause::ScaledIn, Some(declared)) => {
-                let wanted = old.iter().filter(|one| one.is_wanted()).count();
-                wanted > self.desired(declared, desired) as usize
-            }
-            (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
-                record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
-            }),
-            (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, kill.revision, &id),
-            (KillCause::Misplaced, Some(declared)) => declared.is_global(),
-            (_, None) => true,
-        };
+        let holds =
+            match (order.cause, declared) {
+                (KillCause::Removed, declared) => declared.is_none(),
+                (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
+                (KillCause::Unreachable, _) => {
+                    told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
+                }
+                (KillCause::Returned, _) => told.ever_unreachable,
+                (KillCause::Overdue, _) => told.running.is_none(),
+                (KillCause::ScaledIn, Some(declared)) => {
+                    let wanted = old.iter().filter(|one| one.is_wanted()).count();
+                    wanted > self.desired(declared, desired) as usize
+                }
+                (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
+                    record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
+                }),
+                (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, kill.revision, &id),
+                (KillCause::Misplaced, Some(declared)) => declared.is_global(),
+                (_, None) => true,
+            };
         (!holds).then(|| format!("`{}`, which is not so", order.cause))
     }
 
     /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than its
     /// share (or its minimum, where that is more).
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
-        let unhealthy = |instance: &&Instance| {
-            instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy)
-        };
+        let unhealthy =
+            |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
         let now = self.told_now;
         let kills = decided.kills.iter().filter(unhealthy).count();
         if kills == 0 {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ekiden_model::app::{Constraint, Operator};
 use ekiden_model::Agent;
+use ekiden_model::app::{Constraint, Operator};
 
 /// Whether an instance may be on `agent` beside others of its revision on `others`, when the app shall have `count`.
 pub fn holds<'a>(

@@ -63,8 +63,7 @@ impl Check<'_> {
     /// Tasks and records of apps that are not declared.
     pub fn left_over(&self, declared: &BTreeMap<AppId, Arc<App>>) -> Match {
         let ours = |task: &&SimTask| self.ledger.whose(&task.id).is_some();
-        if let Some(task) =
-            self.cluster.tasks.values().filter(ours).find(|task| !declared.contains_key(&task.app))
+        if let Some(task) = self.cluster.tasks.values().filter(ours).find(|task| !declared.contains_key(&task.app))
         {
             return Err(format!("{} of an app that is not declared", task.id));
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ekiden_model::input::{Command, Desired};
 use ekiden_model::{App, AppId, Input, TaskId};
 
+use super::Simulation;
 use super::draw::{draw_capacity, draw_constraint};
 use super::process::source;
-use super::Simulation;
 use crate::build::AppBuilder;
 use crate::timeline::Happening;
 

@@ -152,11 +152,8 @@ impl Simulation {
         let Some(free) = self.cluster.free(&id) else { return };
         let part = |amount: Scalar| Scalar(amount.0 * 2 / 3);
         if let Some(agent) = self.cluster.agents.get_mut(&id) {
-            agent.foreign += &Resources {
-                cpus: part(free.resources.cpus),
-                mem: part(free.resources.mem),
-                ..Resources::NONE
-            };
+            agent.foreign +=
+                &Resources { cpus: part(free.resources.cpus), mem: part(free.resources.mem), ..Resources::NONE };
             self.line.after(for_a_while, Happening::Unload(id));
         }
     }

@@ -203,7 +203,8 @@ impl Simulation {
         let ids: Vec<AppId> = self.declared.keys().cloned().collect();
         for id in ids {
             let report = self.reconciler().map_or(Report::empty(), |brain| brain.report(&id));
-            let waiting: Vec<String> = report.reasons.iter().filter(|reason| !is_history(reason)).map(ToString::to_string).collect();
+            let waiting: Vec<String> =
+                report.reasons.iter().filter(|reason| !is_history(reason)).map(ToString::to_string).collect();
             if !waiting.is_empty() {
                 self.line.violate("L3", format!("{id} matches, and its report says: {}", waiting.join("; ")));
             }
@@ -215,7 +216,10 @@ impl Simulation {
 fn is_history(reason: &Reason) -> bool {
     matches!(
         reason,
-        Reason::RolledBack { .. } | Reason::RolloutFailed { .. } | Reason::Paused { .. } | Reason::BackingOff { .. }
+        Reason::RolledBack { .. }
+            | Reason::RolloutFailed { .. }
+            | Reason::Paused { .. }
+            | Reason::BackingOff { .. }
     )
 }
 
@@ -232,9 +236,8 @@ fn excuse_of(report: &Report, phase: Option<Phase>, has_room: impl Fn() -> bool)
         }
         Some(Phase::Waiting | Phase::Rolling) | None => false,
     };
-    let no_port = |reason: &Reason| {
-        matches!(reason, Reason::ServicePortTaken { .. } | Reason::ServicePortsExhausted { .. })
-    };
+    let no_port =
+        |reason: &Reason| matches!(reason, Reason::ServicePortTaken { .. } | Reason::ServicePortsExhausted { .. });
     if says(no_port) {
         return Some(Excuse::NoRoom);
     }

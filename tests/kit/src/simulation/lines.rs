@@ -1,9 +1,9 @@
 //! Inputs and effects as lines of the log.
 
+use ekiden_model::Input;
 use ekiden_model::effect::Effect;
 use ekiden_model::input::ClusterEvent;
 use ekiden_model::record::{Record, Write};
-use ekiden_model::Input;
 
 use crate::timeline::Timeline;
 
@@ -17,7 +17,10 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
         }
         Input::Desired(desired) => {
             for (app, _) in &desired.declare {
-                line.log(format_args!("-> declared {} instances={} {:?}", app.id, app.instances, app.template.command));
+                line.log(format_args!(
+                    "-> declared {} instances={} {:?}",
+                    app.id, app.instances, app.template.command
+                ));
             }
             for app in &desired.withdraw {
                 line.log(format_args!("-> withdrawn {app}"));
@@ -77,7 +80,8 @@ fn write_line(write: &Write, line: &mut Timeline) {
             line.log(format_args!("     installation births={}", installation.births));
         }
         Write::Put(Record::App(app)) => {
-            let targets = app.revisions.iter().map(|revision| (revision.id.0, revision.target)).collect::<Vec<_>>();
+            let targets =
+                app.revisions.iter().map(|revision| (revision.id.0, revision.target)).collect::<Vec<_>>();
             let phase = app.rollout.as_ref().map(|rollout| rollout.phase);
             line.log(format_args!(
                 "     {} declared={} targets={targets:?} {phase:?} failures={}",

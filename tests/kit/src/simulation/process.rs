@@ -315,14 +315,7 @@ impl Simulation {
         }
     }
 
-    pub(super) fn probe(
-        &mut self,
-        life: u64,
-        app: &AppId,
-        instance: InstanceKey,
-        kind: ProbeKind,
-        number: u64,
-    ) {
+    pub(super) fn probe(&mut self, life: u64, app: &AppId, instance: InstanceKey, kind: ProbeKind, number: u64) {
         if life != self.lives {
             return;
         }
@@ -412,7 +405,8 @@ impl Simulation {
         let Some(mutant) = self.mutant else { return };
         match mutant {
             Mutant::AcknowledgeBeforeDurable => {
-                let known: Vec<_> = self.ledger.unacknowledged.iter().map(|(uuid, (task, _))| (uuid, task)).collect();
+                let known: Vec<_> =
+                    self.ledger.unacknowledged.iter().map(|(uuid, (task, _))| (uuid, task)).collect();
                 let agent = |task| self.cluster.tasks.get(task).map(|task| task.agent.clone());
                 let acks = known.into_iter().filter_map(|(uuid, task)| {
                     let agent = agent(task)?;
