@@ -157,7 +157,8 @@ pub async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
     Ok(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
 }
 
-fn write(path: &Path, text: &str) {
+/// Writes a file, and makes the folders it is in.
+pub fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     std::fs::write(path, text).expect("written");
 }
