@@ -16,6 +16,7 @@
 mod ask;
 mod fault;
 mod http;
+mod resolve;
 mod schedule;
 mod scheduler;
 #[cfg(test)]

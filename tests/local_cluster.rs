@@ -1,5 +1,7 @@
 //! The embedded cluster, driven as the reconciler drives it, with real processes.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "local_cluster/bench.rs"]
 mod bench;
 
@@ -278,7 +280,7 @@ async fn a_task_can_be_killed_while_it_is_fetched() {
     let mut bench = Bench::new().await;
     let port = web_server().await;
     let app = templated(shell("true"), |template| {
-        template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))]
+        template.fetch = vec![fetched(format!("http://127.0.0.1:{port}/never"))];
     });
     let task = bench.launch(&app).await.task;
     assert_eq!(bench.status(&task).await.condition, Condition::Staging);
@@ -614,34 +616,32 @@ async fn kill_9_leaves_no_process_behind() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("starts");
-    let marks = ["task", "child", "daemon"].map(|who| dir.path().join(who));
-    let sleep = eventually("the task and its daemons", || {
-        let said: Vec<_> = marks.iter().filter_map(|mark| std::fs::read_to_string(mark).ok()).collect();
-        (said.len() == 3 && said.iter().all(|said| said.ends_with('\n'))).then(|| said[0].trim().to_owned())
-    })
-    .await;
+    let said = |who: &str| {
+        let said = std::fs::read_to_string(dir.path().join(who)).ok()?;
+        Some(said.strip_suffix('\n')?.to_owned())
+    };
+    let (sleep, _, supervisor) =
+        eventually("the task and its daemons", || Some((said("child")?, said("daemon")?, said("task")?))).await;
+    let command_of =
+        |process: &str| std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
     assert!(processes_with(&sleep).len() >= 3, "{:?}", processes_with(&sleep));
+    assert!(command_of(&supervisor).starts_with("task-keeper"), "{}", command_of(&supervisor));
     victim.kill().await.expect("ours");
     eventually("the end of everything", || processes_with(&sleep).is_empty().then_some(())).await;
-    eventually("the end of the supervisor", || supervisors_with(dir.path()).is_empty().then_some(())).await;
-}
-
-/// The supervisors that have a file below `dir` open, as their task's output or otherwise.
-fn supervisors_with(dir: &std::path::Path) -> Vec<String> {
-    let of_victim = |command: &String| command.contains(&*dir.to_string_lossy());
-    processes_with("task-keeper").into_iter().filter(of_victim).collect()
+    let supervises = || command_of(&supervisor).starts_with("task-keeper");
+    eventually("the end of the supervisor", || (!supervises()).then_some(())).await;
 }
 
 /// Launches a task with a child of its own and a daemon: twice forked, in a session of its own, deaf to SIGTERM.
 async fn run_until_killed(dir: &std::path::Path) {
     let (cluster, mut events) = ekiden::cluster::local::start(options(&dir.join("work"))).await.expect("starts");
     let sleep = unique_sleep();
-    let mark = |who: &str| format!("echo {sleep} > {}/{who}", dir.display());
+    let mark = |who: &str, what: &str| format!("echo {what} > {}/{who}", dir.display());
     let command = format!(
         "trap '' TERM HUP; {}; (setsid sh -c '{}; sleep {sleep}' &); sh -c '{}; sleep {sleep}' & sleep {sleep}",
-        mark("task"),
-        mark("daemon"),
-        mark("child")
+        mark("task", "$PPID"),
+        mark("daemon", &sleep),
+        mark("child", &sleep)
     );
     while let Some(event) = events.recv().await {
         match event {

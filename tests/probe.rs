@@ -1,4 +1,5 @@
 //! Probes against real servers on the loopback interface.
+#![expect(clippy::expect_used, reason = "what a test rests on is said where it would break")]
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -210,8 +211,40 @@ async fn nobody_there_is_connection_refused() {
     }
 }
 
+/// A server whose answer is cut off notes an error, once per probe and for ever.
 #[tokio::test]
-async fn an_endless_body_is_not_read() {
+async fn a_short_body_is_read_to_its_end() {
+    let (ends, mut ended) = mpsc::unbounded_channel();
+    let address = server(move |mut stream| {
+        let ends = ends.clone();
+        async move {
+            head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4096\r\n\r\n").await;
+            let _ = stream.write_all(&[b'x'; 4096]).await;
+            let _ = ends.send(stream.read(&mut [0]).await.map_err(|error| error.kind()));
+        }
+    })
+    .await;
+    assert_eq!(outcome(http(address)).await, (Outcome::Success, Some(200)));
+    assert_eq!(ended.recv().await, Some(Ok(0)), "the connection was closed, not reset");
+}
+
+#[tokio::test]
+async fn a_body_that_takes_too_long_spoils_no_success() {
+    let slow = server(|mut stream| async move {
+        head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    for timeout in [Duration::from_millis(50), DEADLINE] {
+        let probe = Probe { timeout, ..http(slow) };
+        assert_eq!(outcome(probe).await, (Outcome::Success, Some(200)), "{timeout:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_off() {
     let ended = Arc::new(Notify::new());
     let done = ended.clone();
     let endless = server(move |mut stream| {

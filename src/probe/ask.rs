@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::fault;
 use super::http;
+use super::resolve::Resolver;
 use super::tls::AnyCertificate;
 
 /// What came of asking once.
@@ -35,72 +36,85 @@ pub(super) trait Ask: Send + Sync + 'static {
 
 /// Asks over the network, each time over a new connection: one that is kept open would tell nothing about whether the
 /// instance still accepts any.
+#[derive(Clone)]
 pub(super) struct Network {
     tls: AnyCertificate,
+    resolver: Arc<Resolver>,
+}
+
+/// The status of the latest answer, or 0 before any. It outlives the exchange that the timeout cuts short.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StatusSeen(Arc<AtomicU16>);
+
+impl StatusSeen {
+    pub(super) fn note(&self, status: u16) {
+        self.0.store(status, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Option<u16> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
 }
 
 impl Network {
     pub(super) fn new() -> Self {
-        Self { tls: AnyCertificate::new() }
+        Self { tls: AnyCertificate::new(), resolver: Arc::default() }
     }
 }
 
 impl Ask for Network {
     fn ask(&self, probe: Arc<Probe>) -> BoxFuture<'static, Answer> {
-        let tls = self.tls.clone();
+        let network = self.clone();
         Box::pin(async move {
-            // Set by an answer of 100–199, which may be the only one that ever comes.
-            let interim = Arc::new(AtomicU16::new(0));
-            match tokio::time::timeout(probe.timeout, exchange(&probe, &tls, &interim)).await {
+            let seen = StatusSeen::default();
+            match tokio::time::timeout(probe.timeout, network.exchange(&probe, &seen)).await {
                 Ok(answer) => answer,
-                Err(_) => overdue(&probe, interim.load(Ordering::Relaxed)),
+                Err(_) => overdue(&probe, &seen),
             }
         })
     }
 }
 
-async fn exchange(probe: &Probe, tls: &AnyCertificate, interim: &Arc<AtomicU16>) -> Answer {
-    let stream = match connect(probe).await {
-        Ok(stream) => stream,
-        Err(outcome) => return outcome.into(),
-    };
-    match &probe.check {
-        CheckKind::Tcp { .. } => Outcome::Success.into(),
-        CheckKind::Http { tls: false, path, .. } => http::get(probe, path, stream, interim).await,
-        CheckKind::Http { tls: true, path, .. } => match tls.handshake(&probe.host, stream).await {
-            Ok(stream) => http::get(probe, path, stream, interim).await,
-            Err(outcome) => outcome.into(),
-        },
-        CheckKind::Command { .. } => not_ours().into(),
-    }
-}
-
-async fn connect(probe: &Probe) -> Result<TcpStream, Outcome> {
-    let Some(port) = probe.port else {
-        return Err(not_ours());
-    };
-    let host = &*probe.host;
-    let addresses = tokio::net::lookup_host((host, port.get()))
-        .await
-        // Which of the two is at fault, the name or the name server, does not show. A kill needs certainty.
-        .map_err(|error| Outcome::NoResult(fault::text(format_args!("cannot resolve `{host}`: {error}"))))?;
-    let mut last = Outcome::NoResult(fault::text(format_args!("`{host}` has no address")));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = fault::connecting(&error),
+impl Network {
+    async fn exchange(&self, probe: &Probe, seen: &StatusSeen) -> Answer {
+        let stream = match self.connect(probe).await {
+            Ok(stream) => stream,
+            Err(outcome) => return outcome.into(),
+        };
+        match &probe.check {
+            CheckKind::Tcp { .. } => Outcome::Success.into(),
+            CheckKind::Http { tls: false, path, .. } => http::get(probe, path, stream, seen).await,
+            CheckKind::Http { tls: true, path, .. } => match self.tls.handshake(&probe.host, stream).await {
+                Ok(stream) => http::get(probe, path, stream, seen).await,
+                Err(outcome) => outcome.into(),
+            },
+            CheckKind::Command { .. } => not_ours().into(),
         }
     }
-    Err(last)
+
+    /// A connection to the first address that takes one.
+    async fn connect(&self, probe: &Probe) -> Result<TcpStream, Outcome> {
+        let port = probe.port.ok_or_else(not_ours)?;
+        let mut last = not_ours();
+        for address in &*self.resolver.resolve(&probe.host).await? {
+            match TcpStream::connect((*address, port.get())).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = fault::connecting(&error),
+            }
+        }
+        Err(last)
+    }
 }
 
 fn not_ours() -> Outcome {
     Outcome::NoResult("a command is run by the executor, not by the prober".into())
 }
 
-fn overdue(probe: &Probe, interim: u16) -> Answer {
-    if interim != 0 {
-        return http::judge(probe, interim);
+/// The timeout has passed. A status that was seen before is an answer: to 100–199 perhaps no other follows, and after
+/// any other only the body was outstanding.
+fn overdue(probe: &Probe, seen: &StatusSeen) -> Answer {
+    if let Some(status) = seen.get() {
+        return http::judge(probe, status);
     }
     Outcome::Failure(fault::text(format_args!("no answer within {}", shown(probe.timeout)))).into()
 }

@@ -163,13 +163,13 @@ mod tests {
 
     use ekiden_model::report::KillCause;
 
-    use super::super::Metrics;
+    use super::super::metrics::{Metrics, killing};
 
     #[test]
     fn counters_gauges_and_histograms_go_into_their_maps() {
         let metrics = Metrics::default();
-        metrics.killed(KillCause::Unhealthy);
-        metrics.killed(KillCause::Unhealthy);
+        metrics.effect(&killing(KillCause::Unhealthy));
+        metrics.effect(&killing(KillCause::Unhealthy));
         metrics.apps.set(3);
         metrics.requested("GET", "/v2/apps/{id}", 200, Duration::from_millis(1));
         let json = metrics.to_marathon_json();

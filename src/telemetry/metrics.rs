@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::effect::Effect;
+use ekiden_model::event::Event;
 use ekiden_model::health::Outcome;
 use ekiden_model::input::ClusterEvent;
 use ekiden_model::report::KillCause;
@@ -218,17 +219,19 @@ impl Metrics {
         self.inputs.get_or_create(&Kind { kind: input_kind(input) }).inc();
     }
 
-    /// Counts an effect; a launch as a launch, too.
+    /// Counts an effect; launches and kills in it as such, too. A kill is counted when it is told of and not when it is
+    /// sent, which may be many times.
     pub fn effect(&self, effect: &Effect) {
         self.effects.get_or_create(&Kind { kind: effect_kind(effect) }).inc();
-        if let Effect::Accept { tasks, .. } = effect {
-            self.launches.inc_by(tasks.len() as u64);
+        match effect {
+            Effect::Accept { tasks, .. } => {
+                self.launches.inc_by(tasks.len() as u64);
+            }
+            Effect::Notify(Event::Killing { cause, .. }) => {
+                self.kills.get_or_create(&Cause { cause: kill_cause(*cause) }).inc();
+            }
+            _ => {}
         }
-    }
-
-    /// Counts an instance that was told to end, once, however often the order is sent.
-    pub fn killed(&self, cause: KillCause) {
-        self.kills.get_or_create(&Cause { cause: kill_cause(cause) }).inc();
     }
 
     /// So many instances are in this condition.
@@ -315,6 +318,21 @@ fn kill_cause(cause: KillCause) -> &'static str {
     }
 }
 
+/// An effect that tells of a kill.
+#[cfg(test)]
+pub(super) fn killing(cause: KillCause) -> Effect {
+    Effect::Notify(Event::Killing {
+        app: ekiden_model::AppId::resolve("web", &ekiden_model::GroupId::root()).expect("a good id"),
+        instance: ekiden_model::InstanceKey {
+            slot: ekiden_model::Slot(0),
+            incarnation: ekiden_model::Incarnation::FIRST,
+        },
+        cause,
+        version: ekiden_model::Timestamp::EPOCH,
+        host: "node-1".into(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,7 +341,7 @@ mod tests {
     fn text_has_names_units_and_labels() {
         let metrics = Metrics::default();
         metrics.steps.inc();
-        metrics.killed(KillCause::Unhealthy);
+        metrics.effect(&killing(KillCause::Unhealthy));
         metrics.input(&Input::Cluster(ClusterEvent::Reconciled));
         metrics.effect(&Effect::Acknowledge(ekiden_model::input::Ack {
             agent: ekiden_model::AgentId::new("a1"),
@@ -339,6 +357,7 @@ mod tests {
             "ekiden_kills_total{cause=\"unhealthy\"} 1",
             "ekiden_inputs_total{kind=\"reconciled\"} 1",
             "ekiden_effects_total{kind=\"acknowledge\"} 1",
+            "ekiden_effects_total{kind=\"notify\"} 1",
             "ekiden_probes_total{outcome=\"no_result\"} 1",
             "ekiden_probe_seconds_count 1",
             "ekiden_instances{state=\"TASK_RUNNING\"} 7",

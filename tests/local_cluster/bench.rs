@@ -22,25 +22,25 @@ use ekiden_model::{
 use tokio::sync::mpsc;
 
 /// Nothing here takes a second; a machine that is busy with something else gets this long.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running cluster and its reader.
-pub struct Bench {
-    pub cluster: LocalCluster,
+pub(crate) struct Bench {
+    pub(crate) cluster: LocalCluster,
     events: mpsc::Receiver<ClusterEvent>,
     /// Offers that were made and not used yet.
-    pub offers: Vec<Offer>,
+    pub(crate) offers: Vec<Offer>,
     /// Statuses that nobody has looked at yet, per task.
     statuses: BTreeMap<TaskId, VecDeque<TaskStatus>>,
     /// Whether statuses are acknowledged as they come.
-    pub acknowledges: bool,
-    pub reconciled: usize,
+    pub(crate) acknowledges: bool,
+    pub(crate) reconciled: usize,
     _dir: tempfile::TempDir,
-    pub work_dir: PathBuf,
+    pub(crate) work_dir: PathBuf,
 }
 
 /// Options of a cluster whose resources do not depend on this machine.
-pub fn options(work_dir: &Path) -> LocalOptions {
+pub(crate) fn options(work_dir: &Path) -> LocalOptions {
     LocalOptions {
         resources: Some("cpus:100;mem:100000;disk:100000".parse().expect("well-formed")),
         supervisor: Some(env!("CARGO_BIN_EXE_ekiden").into()),
@@ -49,12 +49,12 @@ pub fn options(work_dir: &Path) -> LocalOptions {
 }
 
 impl Bench {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|options| options).await
     }
 
     /// With options of its own; one offer of each agent is there already.
-    pub async fn with(change: impl FnOnce(LocalOptions) -> LocalOptions) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(LocalOptions) -> LocalOptions) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let work_dir = dir.path().join("work");
         let options = change(options(&work_dir));
@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// Reads events until `done`.
-    pub async fn wait_for(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn wait_for(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let deadline = tokio::time::Instant::now() + DEADLINE;
         while !done(self) {
             let event = tokio::time::timeout_at(deadline, self.events.recv()).await;
@@ -100,14 +100,14 @@ impl Bench {
     }
 
     /// The next status of a task.
-    pub async fn status(&mut self, task: &TaskId) -> TaskStatus {
+    pub(crate) async fn status(&mut self, task: &TaskId) -> TaskStatus {
         let has_one = |bench: &Self| bench.statuses.get(task).is_some_and(|statuses| !statuses.is_empty());
         self.wait_for(&format!("status of {task}"), has_one).await;
         self.statuses.get_mut(task).and_then(VecDeque::pop_front).expect("just seen")
     }
 
     /// The status with which the task got to `condition`, whatever came before.
-    pub async fn until(&mut self, task: &TaskId, condition: Condition) -> TaskStatus {
+    pub(crate) async fn until(&mut self, task: &TaskId, condition: Condition) -> TaskStatus {
         loop {
             let status = self.status(task).await;
             if status.condition == condition {
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     /// All statuses up to and including the terminal one.
-    pub async fn life(&mut self, task: &TaskId) -> Vec<TaskStatus> {
+    pub(crate) async fn life(&mut self, task: &TaskId) -> Vec<TaskStatus> {
         let mut life = Vec::new();
         loop {
             let status = self.status(task).await;
@@ -131,43 +131,43 @@ impl Bench {
     }
 
     /// An offer, when there is one.
-    pub async fn offer(&mut self) -> Offer {
+    pub(crate) async fn offer(&mut self) -> Offer {
         self.wait_for("offer", |bench| !bench.offers.is_empty()).await;
         self.offers.remove(0)
     }
 
     /// Launches one instance of `app` from the next offer.
-    pub async fn launch(&mut self, app: &App) -> TaskLaunch {
+    pub(crate) async fn launch(&mut self, app: &App) -> TaskLaunch {
         let offer = self.offer().await;
         let launch = launch_from(&offer, app, Slot(0));
         self.accept(&offer, vec![launch.clone()]).await;
         launch
     }
 
-    pub async fn accept(&self, offer: &Offer, tasks: Vec<TaskLaunch>) {
+    pub(crate) async fn accept(&self, offer: &Offer, tasks: Vec<TaskLaunch>) {
         let (offers, agent) = (vec![offer.id.clone()], offer.agent.id.clone());
         self.cluster.call(Call::Accept { offers, agent, tasks }).await;
     }
 
-    pub async fn kill(&self, task: &TaskId, grace: Option<Duration>) {
+    pub(crate) async fn kill(&self, task: &TaskId, grace: Option<Duration>) {
         self.cluster.call(Call::Kill { task: task.clone(), agent: None, grace }).await;
     }
 
-    /// A file of a task's sandbox, as text.
-    pub fn file(&self, task: &TaskId, name: &str) -> String {
-        let sandbox = self.cluster.sandbox(task).expect("the task has a sandbox");
-        std::fs::read_to_string(sandbox.join(name)).unwrap_or_default()
+    /// A file of a task's sandbox, as text; empty before there is one.
+    pub(crate) fn file(&self, task: &TaskId, name: &str) -> String {
+        let sandbox = self.cluster.sandbox(task);
+        sandbox.and_then(|sandbox| std::fs::read_to_string(sandbox.join(name)).ok()).unwrap_or_default()
     }
 
     /// Waits until a file of a task's sandbox has something in it.
-    pub async fn file_with_text(&self, task: &TaskId, name: &str) -> String {
+    pub(crate) async fn file_with_text(&self, task: &TaskId, name: &str) -> String {
         let text = || Some(self.file(task, name)).filter(|text| text.ends_with('\n'));
         eventually(&format!("{name} of {task}"), text).await
     }
 }
 
 /// Asks again and again until there is an answer.
-pub async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + DEADLINE;
     let mut pause = tokio::time::interval(Duration::from_millis(5));
     loop {
@@ -180,7 +180,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T 
 }
 
 /// The processes that have `text` in their command line.
-pub fn processes_with(text: &str) -> Vec<String> {
+pub(crate) fn processes_with(text: &str) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
     processes
         .filter(|process| process.file_name().to_string_lossy().bytes().all(|c| c.is_ascii_digit()))
@@ -190,11 +190,11 @@ pub fn processes_with(text: &str) -> Vec<String> {
 }
 
 /// An app that runs a shell command.
-pub fn shell(command: &str) -> App {
+pub(crate) fn shell(command: &str) -> App {
     app(Command::Shell(command.to_owned()))
 }
 
-pub fn app(command: Command) -> App {
+pub(crate) fn app(command: Command) -> App {
     App {
         id: AppId::parse("/test/app").expect("a good id"),
         template: Arc::new(Template {
@@ -231,13 +231,13 @@ pub fn app(command: Command) -> App {
 }
 
 /// The same app with another template.
-pub fn templated(app: App, change: impl FnOnce(&mut Template)) -> App {
+pub(crate) fn templated(app: App, change: impl FnOnce(&mut Template)) -> App {
     let mut template = (*app.template).clone();
     change(&mut template);
     App { template: Arc::new(template), ..app }
 }
 
-pub fn dynamic_port(name: Option<&str>, service_port: Option<u16>) -> PortDefinition {
+pub(crate) fn dynamic_port(name: Option<&str>, service_port: Option<u16>) -> PortDefinition {
     PortDefinition {
         name: name.map(ToOwned::to_owned),
         protocol: Protocol::Tcp,
@@ -250,7 +250,7 @@ pub fn dynamic_port(name: Option<&str>, service_port: Option<u16>) -> PortDefini
 }
 
 /// A launch that takes its ports from the beginning of the offer.
-pub fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
+pub(crate) fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
     let host_ports: Vec<_> =
         (0..app.template.ports.len()).map(|index| offer.unreserved.ports.nth(index)).collect();
     let ports = host_ports.iter().flatten().copied().collect();

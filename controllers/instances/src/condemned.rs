@@ -42,7 +42,9 @@ pub(crate) fn replace(draft: &mut Draft<'_>) {
         next = view.now + view.settings.breaker_window;
     }
     if left > 0 {
-        draft.wake(next.max(view.now));
+        if next > view.now {
+            draft.wake(next);
+        }
         draft.waits().breaker_open = Some(Reason::BreakerOpen { condemned: left, instances, until: next });
     }
 }
@@ -68,4 +70,63 @@ fn quiet_since(draft: &Draft<'_>) -> Timestamp {
     let kills = app.instances.odd().filter_map(|instance| instance.kill.as_ref());
     let last_kill = kills.filter(|order| order.cause == KillCause::Unhealthy).map(|order| order.at).max();
     last_condemned.max(last_launch).max(last_kill).unwrap_or(Timestamp::EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::report::KillCause;
+    use ekiden_model::view::Again;
+
+    use crate::testing::{BEGIN, World, kills, launches, second, told};
+
+    fn eight() -> World {
+        (0..8).fold(World::of(8).agents(8, 1, 8), |world, slot| world.running(slot, &format!("a{slot}")))
+    }
+
+    #[test]
+    fn a_condemned_instance_is_killed_and_replaced_in_its_slot() {
+        let mut world = eight();
+        world.condemn(3);
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(3, KillCause::Unhealthy)]);
+        // There is room for one more (surge 0 and unavailable 0 allow one), so it is replaced at once.
+        assert_eq!(launches(&decision)[0].0, "3#2");
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn the_breaker_stops_mass_kills_and_then_lets_one_go_a_window() {
+        let mut world = eight();
+        (0..6).for_each(|slot| world.condemn(slot));
+        let decision = world.step();
+        assert!(decision.actions.is_empty());
+        assert_eq!(decision.again, Again::At(second(BEGIN + 60)));
+        assert_eq!(
+            told(&decision),
+            [
+                "6 of 8 turned unhealthy at once: they are left alone until 1970-01-02T03:47:40.000Z, since the cause \
+              is likely not theirs"
+            ]
+        );
+        world.pass(60);
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(0, KillCause::Unhealthy)]);
+        assert!(world.step().actions.is_empty());
+        world.settle();
+        world.go();
+        world.pass(59);
+        assert!(kills(&world.step()).is_empty());
+        world.pass(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
+        // Four of eight are not more than half: the breaker closes.
+        assert_eq!(kills(&world.step()).len(), 4);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn few_of_many_are_no_burst() {
+        let mut world = eight();
+        (0..4).for_each(|slot| world.condemn(slot));
+        assert_eq!(kills(&world.step()).len(), 4);
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn launch(draft: &mut Draft<'_>, backoff: &Backoff) {
         return;
     }
 
-    let ceiling = declared.capacity.bounds(view.desired).ceiling;
+    let ceiling = declared.bounds(view.desired).ceiling;
     let room = ceiling.saturating_sub(draft.occupied());
     let places = place(draft, declared, &short, room);
     // What has no room under the ceiling waits for instances to end, not for offers.
@@ -132,5 +132,98 @@ impl Slots {
         let key = InstanceKey { slot, incarnation };
         self.given.push((revision, key));
         key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::Condition;
+
+    use crate::testing::{World, kills, launches, surge, told};
+
+    fn keys(decision: &ekiden_model::Decision) -> Vec<String> {
+        launches(decision).into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_launched_in_the_lowest_vacant_slots() {
+        let mut world = World::of(4).agents(2, 1, 8).running(1, "a0");
+        assert_eq!(keys(&world.step()), ["0#1", "2#1", "3#1"]);
+        let decision = world.decide();
+        assert!(decision.actions.is_empty());
+        assert_eq!(told(&decision), ["3 starting"]);
+    }
+
+    #[test]
+    fn a_turn_has_so_many_launches() {
+        let mut world = World::of(10).agents(2, 1, 8);
+        world.launches = 4;
+        let decision = world.step();
+        assert_eq!(keys(&decision).len(), 4);
+        assert_eq!(told(&decision), ["6 of 10 wait for offers: nothing is offered", "4 starting"]);
+        assert_eq!(keys(&world.step()).len(), 4);
+        assert_eq!(keys(&world.step()).len(), 2);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn what_finds_no_place_says_why() {
+        let mut world = World::of(5).agents(2, 1, 1);
+        let decision = world.step();
+        assert_eq!(keys(&decision).len(), 2);
+        assert_eq!(
+            told(&decision),
+            ["3 of 5 wait for offers: 2 agents lack cpus (largest has 0, needs 1)", "2 starting"]
+        );
+    }
+
+    #[test]
+    fn surge_shares_the_slots_of_the_old_ones() {
+        let mut world = World::of(2).agents(2, 1, 8).running(0, "a0").running(1, "a1");
+        world = world.declare(|app| app.capacity = surge(2, 0));
+        world.revision(2, 2);
+        assert_eq!(keys(&world.step()), ["0#2", "1#2"]);
+        world.settle();
+        world.revision(1, 0);
+        assert_eq!(kills(&world.step()).len(), 2);
+        world.settle();
+        world.go();
+        assert_eq!(world.slots(), [0, 1]);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn nothing_goes_over_the_ceiling_and_ending_ones_count_until_they_have_ended() {
+        let mut world = World::of(3).agents(3, 1, 8).declare(|app| app.capacity = surge(0, 1));
+        (0..3).for_each(|slot| {
+            world.put(slot, "a0", |_| {});
+        });
+        world.revision(1, 2);
+        world.revision(2, 1);
+        let decision = world.step();
+        assert_eq!(kills(&decision).len(), 1);
+        assert!(keys(&decision).is_empty());
+        assert_eq!(told(&decision), ["1 ending"]);
+        world.settle();
+        assert_eq!(keys(&world.step()), ["2#2"]);
+    }
+
+    #[test]
+    fn what_the_cluster_cannot_run_is_not_launched() {
+        let mut world = World::of(1).agents(1, 1, 8);
+        world.unsupported = Some("a Docker container");
+        let decision = world.step();
+        assert!(decision.actions.is_empty());
+        assert_eq!(told(&decision), ["a Docker container cannot run on this cluster"]);
+    }
+
+    #[test]
+    fn an_instance_that_died_in_a_rollout_is_replaced_by_its_own_revision() {
+        let mut world = World::of(2).agents(2, 1, 8).running(0, "a0").running(1, "a1");
+        world = world.declare(|app| app.capacity = surge(1, 0));
+        world.revision(2, 1);
+        world.becomes(1, Condition::Lost);
+        // Both are to be in the slot of the dead one: the new one is there to replace the old one.
+        assert_eq!(keys(&world.step()), ["1#2", "1#3"]);
     }
 }

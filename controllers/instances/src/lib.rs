@@ -21,6 +21,8 @@ mod global;
 mod offers;
 mod overdue;
 mod placement;
+#[cfg(test)]
+mod properties;
 mod surplus;
 #[cfg(test)]
 mod testing;

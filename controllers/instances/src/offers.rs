@@ -25,11 +25,11 @@ pub struct Demand<'a> {
 ///
 /// A kept offer serves the next app, or the same one once a port or a constraint is free, without a round trip; but
 /// other frameworks cannot have it meanwhile. Half a minute is a tenth of what Aurora keeps offers for.
-pub const HOLD: Duration = Duration::from_secs(30);
+const HOLD: Duration = Duration::from_secs(30);
 
 /// How long a kept offer that is returned in the end stays away: just long enough for the cluster to offer it to
 /// somebody else, since an app of ours still waits.
-pub const AWAY: Duration = Duration::from_secs(1);
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Decides about the offers that no app took in this step: what is declined, and for which roles offers are asked
 /// for or stopped. Emits `Decline`, `Revive` and `Suppress` only.
@@ -54,4 +54,64 @@ pub fn tend_offers(now: Timestamp, book: &OfferBook, demand: &Demand<'_>, settin
         }
     }
     decision
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::view::Again;
+
+    use super::*;
+    use crate::testing::{BEGIN, World, second};
+
+    fn roles(names: &[&'static str]) -> Vec<Role> {
+        names.iter().map(|name| Role::new(*name)).collect()
+    }
+
+    fn tend(
+        world: &World,
+        wanting: &[&'static str],
+        suppressed: &[&'static str],
+        used: &[&'static str],
+    ) -> Decision {
+        let (wanting, suppressed, roles) = (roles(wanting), roles(suppressed), roles(used));
+        let demand = Demand { wanting: &wanting, suppressed: &suppressed, roles: &roles, unasked: &[] };
+        tend_offers(world.now, &world.book, &demand, &world.settings)
+    }
+
+    fn declined(decision: &Decision) -> Vec<Duration> {
+        let refuse_for = |action: &Action| match action {
+            Action::Decline { refuse_for, .. } => Some(*refuse_for),
+            _ => None,
+        };
+        decision.actions.iter().filter_map(refuse_for).collect()
+    }
+
+    #[test]
+    fn offers_that_nobody_waits_for_are_returned_for_long_and_no_more_are_asked_for() {
+        let world = World::of(0).agents(2, 1, 8);
+        let decision = tend(&world, &[], &[], &["*"]);
+        assert_eq!(declined(&decision), [Duration::from_secs(120); 2]);
+        assert_eq!(decision.actions.last(), Some(&Action::Suppress { role: Role::any() }));
+        let empty = World::of(0);
+        assert_eq!(tend(&empty, &[], &["*"], &["*"]), Decision::idle());
+    }
+
+    #[test]
+    fn offers_are_kept_for_a_while_where_somebody_waits() {
+        let mut world = World::of(0).agents(1, 1, 8);
+        let decision = tend(&world, &["*"], &[], &["*"]);
+        assert!(decision.actions.is_empty());
+        assert_eq!(decision.again, Again::At(second(BEGIN + 30)));
+        world.pass(30);
+        assert_eq!(declined(&tend(&world, &["*"], &[], &["*"])), [AWAY]);
+        assert_eq!(declined(&tend(&world, &["prod"], &[], &["*", "prod"])), [world.settings.decline_for]);
+    }
+
+    #[test]
+    fn who_waits_gets_offers_again() {
+        let world = World::of(0);
+        let decision = tend(&world, &["*"], &["*"], &["*"]);
+        assert_eq!(decision.actions, [Action::Revive { role: Role::any() }]);
+        assert_eq!(tend(&world, &["*"], &[], &["*"]), Decision::idle());
+    }
 }

@@ -55,3 +55,45 @@ fn repeat_at(instance: &Instance, draft: &Draft<'_>) -> Timestamp {
         Some(KillOrder { sent, .. }) => *sent + draft.view.settings.kill_retry,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::report::KillCause;
+    use ekiden_model::view::Again;
+    use ekiden_model::{Condition, Goal};
+
+    use crate::testing::{BEGIN, World, kills, second, told};
+
+    #[test]
+    fn what_does_not_start_in_time_is_killed_and_the_kill_repeated_until_it_is_answered() {
+        let mut world = World::of(1).agents(1, 1, 4);
+        world.go();
+        assert_eq!(world.decide().again, Again::At(second(BEGIN + 300)));
+        world.pass(299);
+        assert!(world.step().actions.is_empty());
+        world.pass(1);
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(0, KillCause::Overdue)]);
+        assert!(told(&decision).contains(&"1 ending".to_owned()), "{:?}", told(&decision));
+        world.pass(29);
+        assert!(world.step().actions.is_empty());
+        world.pass(1);
+        assert_eq!(kills(&world.step()), [(0, KillCause::Overdue)]);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn one_that_was_to_end_is_killed_as_soon_as_it_is_seen_again() {
+        let mut world = World::of(1).running(0, "a0").scaled_to(0);
+        assert_eq!(kills(&world.step()), [(0, KillCause::ScaledIn)]);
+        world.pass(1);
+        world.becomes(0, Condition::Unreachable);
+        assert!(kills(&world.step()).is_empty());
+        world.pass(100);
+        assert!(kills(&world.step()).is_empty(), "an agent that does not answer gets no kills");
+        world.becomes(0, Condition::Running);
+        assert!(kills(&world.step()).len() == 1);
+        assert!(world.step().actions.is_empty());
+        assert_eq!(world.app.instances.get(world.in_slot(0)).expect("there").goal, Goal::Decommissioned);
+    }
+}

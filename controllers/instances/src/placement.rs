@@ -66,12 +66,11 @@ impl Ground {
 /// The search for places for instances of one revision.
 pub(crate) struct Search<'a> {
     view: &'a View<'a>,
-    revision: &'a Revision,
     needs: Needs<'a>,
     rules: Rules<'a>,
     preference: Preference,
     /// For a global app: agents that have their instance.
-    taken: BTreeMap<&'a AgentId, Beside>,
+    taken: Option<BTreeMap<&'a AgentId, Beside>>,
 }
 
 /// What a global app has on an agent already.
@@ -97,10 +96,9 @@ impl<'a> Search<'a> {
         let needs = Needs::of(view, declared, revision);
         Self {
             view,
-            revision,
             rules: Rules::of(draft, declared, revision.id),
             preference: Preference::of(view, declared, needs.role()),
-            taken: if declared.is_global() { taken_agents(view, declared, revision) } else { BTreeMap::new() },
+            taken: declared.is_global().then(|| taken_agents(view, declared, revision)),
             needs,
         }
     }
@@ -180,22 +178,14 @@ impl<'a> Search<'a> {
     }
 
     fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {
-        if !self.needs.is_global() {
-            return false;
-        }
-        used.is_some_and(|used| used.launches > 0) || self.taken.get(&lot.agent.id) == Some(&Beside::Same)
-    }
-
-    /// The revision that is being launched.
-    #[cfg(test)]
-    pub(crate) fn revision(&self) -> &Revision {
-        self.revision
+        let Some(taken) = &self.taken else { return false };
+        used.is_some_and(|used| used.launches > 0) || taken.get(&lot.agent.id) == Some(&Beside::Same)
     }
 }
 
 /// What is on each agent already; a rollout may start a new instance beside an old one if the app allows surge.
 fn taken_agents<'a>(view: &'a View<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
-    let surges = declared.capacity.bounds(view.desired).ceiling > view.desired;
+    let surges = declared.bounds(view.desired).ceiling > view.desired;
     let mut taken = BTreeMap::new();
     for instance in view.app.instances.iter().filter(|instance| instance.is_placed()) {
         let other = surges && instance.revision != revision.id;
@@ -205,3 +195,6 @@ fn taken_agents<'a>(view: &'a View<'a>, declared: &App, revision: &Revision) -> 
     }
     taken
 }
+
+#[cfg(test)]
+mod tests;

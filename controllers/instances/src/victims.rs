@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ekiden_model::app::{Field, KillSelection, Operator};
+use ekiden_model::app::{App, Field, KillSelection, Operator};
 use ekiden_model::{AgentId, Instance, RevisionId, Slot};
 
 use crate::draft::Draft;
@@ -38,7 +38,7 @@ pub(crate) fn in_order<'a>(
     revision: RevisionId,
     candidates: Vec<&'a Instance>,
 ) -> Vec<Victim<'a>> {
-    let global = draft.declared.is_some_and(|app| app.is_global());
+    let global = draft.declared.is_some_and(App::is_global);
     let replaced = surplus::is_replaced(draft, revision);
     let succeeded = if replaced { Successors::of(draft, revision, global) } else { Successors::default() };
     let doubled = Doubled::among(&candidates, global);
@@ -153,7 +153,9 @@ fn evened<'a>(fields: &[&Field], sorted: Vec<(Class, Rest, &'a Instance)>) -> Ve
         while let Some(next) = sorted.next_if(|(next, ..)| *next == class) {
             groups.entry(group_of(next.2)).or_default().push(next);
         }
-        groups.values_mut().for_each(|members| members.reverse());
+        for members in groups.values_mut() {
+            members.reverse();
+        }
         while !groups.is_empty() {
             let size = |group: &Group| -> u32 {
                 counts.iter().zip(group).filter_map(|(count, value)| count.get(value)).sum()

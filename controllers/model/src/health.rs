@@ -97,3 +97,19 @@ pub enum ProbeKind {
     /// The readiness check.
     Readiness,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_raise_the_dead() {
+        let at = Timestamp::from_millis;
+        let unasked = CheckState::default();
+        let success = CheckState { last_success: Some(at(200)), ..unasked.clone() };
+        let failing = CheckState { last_failure: Some(at(100)), consecutive_failures: 1, ..success.clone() };
+        let recovered = CheckState { last_failure: Some(at(300)), ..success.clone() };
+        let alive = [unasked, success, failing, recovered].map(|state| state.alive());
+        assert_eq!(alive, [None, Some(true), Some(false), Some(true)]);
+    }
+}

@@ -1,38 +1,13 @@
-//! stub
-use ekiden_model::{AppId, Decision, Port, View};
-/// stub
-pub fn decide(_view: &View<'_>) -> Decision {
-    Decision::idle()
-}
-/// stub
-#[derive(Debug, Default)]
-pub struct Leases;
-impl Leases {
-    /// stub
-    pub fn set(&mut self, _p: Port, _a: &AppId) {}
-    /// stub
-    pub fn clear(&mut self, _p: Port) {}
-}
-impl ekiden_model::view::ServicePorts for Leases {
-    fn holder(&self, _p: Port) -> Option<&AppId> {
-        None
-    }
-    fn first_free(&self, _r: std::ops::RangeInclusive<u16>) -> Option<Port> {
-        None
-    }
-}
-/// stub
-#[derive(Debug, Default)]
-pub struct HostPortChoice;
-impl ekiden_model::view::HostPorts for HostPortChoice {
-    fn choose(
-        &self,
-        _a: &ekiden_model::AppState,
-        _t: &ekiden_model::app::Template,
-        _l: &ekiden_model::offer::Lot,
-        _x: &[Port],
-        _e: u64,
-    ) -> Result<Vec<Option<Port>>, String> {
-        Ok(vec![])
-    }
-}
+//! The `ports` controller: which service port each port of an app has, and which ports of an agent an instance takes.
+//!
+//! Service ports are leased ([`decide`]): what a load balancer presents must stay the same across edits, restarts and
+//! rollouts, and be nobody else's ([`Leases`]). Host ports are chosen ([`HostPortChoice`]) by whoever launches, at the
+//! moment of the launch, of what is on offer. Nothing is launched here, and no offer is used.
+
+mod choice;
+mod lease;
+mod leases;
+
+pub use choice::HostPortChoice;
+pub use lease::decide;
+pub use leases::Leases;

@@ -15,6 +15,8 @@ pub(crate) struct Course {
     pub(crate) to: RevisionId,
     /// Whether instances are exchanged on the way there, or stay as they are.
     pub(crate) moving: bool,
+    /// Whether they stay because the rollout has failed.
+    pub(crate) has_failed: bool,
     /// For how many instances the targets were last set.
     pub(crate) set_for: u32,
 }
@@ -56,7 +58,8 @@ pub(crate) fn advance(plan: &mut Plan, view: &View<'_>, tallies: &Tallies, decla
         turn_back(plan, view, tallies, &mut rollout);
     }
     let moving = matches!(rollout.phase, Phase::Rolling | Phase::RollingBack { .. } | Phase::Complete);
-    let course = Course { to: rollout.to, moving, set_for: rollout.wanted };
+    let has_failed = rollout.phase == Phase::Failed;
+    let course = Course { to: rollout.to, moving, has_failed, set_for: rollout.wanted };
     plan.rollout = Some(rollout);
     course
 }

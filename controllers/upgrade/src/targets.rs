@@ -15,7 +15,7 @@ pub(crate) fn set(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: 
     if course.moving {
         move_on(plan, tallies, course.to, desired, bounds);
     } else {
-        stand_still(plan, tallies, desired < course.set_for, desired, bounds);
+        stand_still(plan, tallies, course, desired, bounds);
     }
     if let Some(rollout) = &mut plan.rollout {
         rollout.wanted = desired;
@@ -79,13 +79,14 @@ fn gentle_floor(bounds: Bounds, desired: u32, old_wanted: u32, new: Tally) -> u3
     bounds.floor.max(bounds.ceiling.saturating_sub(step))
 }
 
-/// Everything stays as it is, and scaling is followed by what exists. What does not exist is not started.
+/// Everything stays as it is, and scaling is followed by what exists. What does not exist is not started, except when
+/// a rollout has failed and nothing at all exists any more: then the last proven revision is, or else the failed one.
 ///
 /// Paused with 4 old and 4 new instances of 4 declared (a surge), all 8 stay. Scaled to 10, there come 2 more of the
 /// old revision; scaled to 3, there stay 3 in all, of the old revision as far as those serve.
-fn stand_still(plan: &mut Plan, tallies: &Tallies, is_scaled_in: bool, desired: u32, bounds: Bounds) {
+fn stand_still(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: u32, bounds: Bounds) {
     let sum: u32 = plan.revisions.iter().map(|revision| revision.target).sum();
-    let most = if is_scaled_in { desired } else { bounds.ceiling };
+    let most = if desired < course.set_for { desired } else { bounds.ceiling };
     if sum > most {
         seat(plan, tallies, most);
         return;
@@ -99,7 +100,9 @@ fn stand_still(plan: &mut Plan, tallies: &Tallies, is_scaled_in: bool, desired: 
     let exists = |id: &RevisionId| {
         tallies.of(*id).wanted > 0 || plan.revision(*id).is_some_and(|revision| revision.target > 0)
     };
-    if let Some(id) = departures(plan).into_iter().rev().find(exists) {
+    let last_resort = || plan.last_proven(course.to).unwrap_or(course.to);
+    let grows = departures(plan).into_iter().rev().find(exists).or_else(|| course.has_failed.then(last_resort));
+    if let Some(id) = grows {
         let target = plan.revision(id).map_or(0, |revision| revision.target);
         set_target(plan, id, target + missing);
     }

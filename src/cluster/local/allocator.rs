@@ -26,7 +26,6 @@ pub(super) struct Allocator {
     roles: BTreeMap<Role, bool>,
     outstanding: BTreeMap<OfferId, Outstanding>,
     refusals: BTreeMap<(AgentId, Role), Refusal>,
-    /// Counts offers and rounds, for ids and turns.
     offers_made: u64,
     realm: Arc<str>,
 }
@@ -34,6 +33,8 @@ pub(super) struct Allocator {
 struct Share {
     agent: Arc<Agent>,
     free: Bundle,
+    /// Which role is asked first, counted up by each offer.
+    turn: usize,
 }
 
 struct Outstanding {
@@ -75,7 +76,10 @@ impl Allocator {
     /// `realm` keeps the ids of offers apart from those of every other run.
     pub(super) fn new(agents: Vec<(Arc<Agent>, Bundle)>, roles: Vec<Role>, realm: Arc<str>) -> Self {
         Self {
-            agents: agents.into_iter().map(|(agent, free)| (agent.id.clone(), Share { agent, free })).collect(),
+            agents: agents
+                .into_iter()
+                .map(|(agent, free)| (agent.id.clone(), Share { agent, free, turn: 0 }))
+                .collect(),
             roles: roles.into_iter().map(|role| (role, true)).collect(),
             outstanding: BTreeMap::new(),
             refusals: BTreeMap::new(),
@@ -98,14 +102,15 @@ impl Allocator {
             if share.free.resources.cpus < LEAST_CPUS && share.free.resources.mem < LEAST_MEM {
                 continue;
             }
-            // Another role begins each time, so that one that neither uses nor declines its turn delays no other for ever.
-            let turn = self.offers_made as usize % wanting.len().max(1);
+            // Another role begins each time, so that none keeps an agent to itself by using all it gets.
+            let turn = share.turn % wanting.len().max(1);
             let mut in_turn = wanting.iter().skip(turn).chain(wanting.iter().take(turn));
             let refused = |role: &Role| {
                 let refusal = self.refusals.get(&(id.clone(), role.clone()));
                 refusal.is_some_and(|refusal| holds(&refusal.bundle, &share.free))
             };
             let Some(role) = in_turn.find(|role| !refused(role)) else { continue };
+            share.turn += 1;
             self.offers_made += 1;
             let offer = OfferId::new(format!("{}-O{}", self.realm, self.offers_made));
             let bundle = std::mem::take(&mut share.free);
@@ -289,15 +294,24 @@ mod tests {
     }
 
     #[test]
-    fn roles_take_turns_and_a_suppressed_one_gets_nothing() {
+    fn roles_take_turns_on_each_agent_and_a_suppressed_one_gets_nothing() {
         let now = Instant::now();
         let mut allocator = two_agents(&["x", "y"]);
-        let offers = allocator.offer(now);
-        assert_ne!(offers[0].role, offers[1].role);
+        let first = allocator.offer(now);
+        for offer in &first {
+            let accepted =
+                allocator.accept(std::slice::from_ref(&offer.id), &offer.agent.id).expect("outstanding");
+            allocator.give_back(&offer.agent.id, &accepted.bundle);
+        }
+        let second = allocator.offer(now);
+        assert!(first.iter().all(|offer| offer.role == Role::new("x")), "{first:?}");
+        assert!(second.iter().all(|offer| offer.role == Role::new("y")), "{second:?}");
+
         allocator.suppress(Role::new("x"));
-        allocator.decline(&ids(&offers), Duration::ZERO, now);
-        let then = now + SHORTEST_REFUSAL;
-        assert!(allocator.offer(then).iter().all(|offer| offer.role == Role::new("y")));
+        allocator.decline(&ids(&second), Duration::ZERO, now);
+        assert!(allocator.offer(now).is_empty(), "y has just refused");
+        let third = allocator.offer(now + SHORTEST_REFUSAL);
+        assert!(third.iter().all(|offer| offer.role == Role::new("y")), "{third:?}");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ekiden_model::app::{Command, ContainerKind, NetworkMode, Template};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::{Condition, TaskId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::check::{self, Checker, Verdict};
 use super::fetch::{FetchError, fetch};
@@ -38,8 +38,8 @@ impl Step {
     }
 }
 
-/// An order to end a task: the time that it has. Later orders can only shorten it.
-pub(super) type KillOrder = Option<Duration>;
+/// An order to end a task: when it gets SIGKILL. Later orders can only bring it forward.
+pub(super) type KillOrder = Option<Instant>;
 
 /// What an executor needs to know.
 pub(super) struct Executor {
@@ -174,16 +174,20 @@ impl Executor {
     ) -> Step {
         let mut checks = Checks::start(self, spec);
         let mut killed = Killed::No;
+        let mut deserted = false;
         let end = loop {
             tokio::select! {
                 end = process.ended() => break end,
-                order = next_order(kills) => {
+                order = next_order(kills), if !deserted => {
                     checks.stop();
                     if matches!(killed, Killed::No) {
                         tell.step(Step::new(Condition::Killing, "")).await;
                         killed = Killed::Ordered;
                     }
-                    process.kill(order).await;
+                    // Who could give another order being gone is the last order of all.
+                    deserted = order.is_none();
+                    let grace = order.map(|kill_at| kill_at.saturating_duration_since(Instant::now()));
+                    process.kill(grace.unwrap_or_default()).await;
                 }
                 verdict = check::next(&mut checks.verdicts) => {
                     if let Some(healthy) = checks.changed_by(&verdict) {
@@ -230,14 +234,12 @@ fn ended(end: End, killed: Killed) -> Step {
     }
 }
 
-/// The next order to end. Who could give one no longer being there is the last order of all.
-async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> Duration {
+/// The next order to end; none when nobody is left to give one.
+async fn next_order(kills: &mut watch::Receiver<KillOrder>) -> KillOrder {
     loop {
-        if kills.changed().await.is_err() {
-            return Duration::ZERO;
-        }
-        if let Some(grace) = *kills.borrow_and_update() {
-            return grace;
+        kills.changed().await.ok()?;
+        if let order @ Some(_) = *kills.borrow_and_update() {
+            return order;
         }
     }
 }

@@ -41,6 +41,10 @@ pub(super) const STEPS_QUEUE: usize = 1024;
 /// The longest that a task is given when the whole cluster ends: somebody waits for the prompt.
 const SHUTDOWN_GRACE: Duration = DEFAULT_KILL_GRACE;
 
+/// The longest grace, and the longest refusal. Longer ones are meant as for ever, which this is on a machine that somebody
+/// develops on; and adding it to any point in time gives another.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+
 pub(super) struct Master {
     pub(super) allocator: Allocator,
     pub(super) sandboxes: Arc<Sandboxes>,
@@ -78,6 +82,20 @@ struct Task {
     told: Step,
 }
 
+impl Task {
+    /// Gives the task this long from now, or as long as it was given before, whichever is over first.
+    fn order_to_end(&self, grace: Duration) {
+        let kill_at = Instant::now() + grace.min(LONGEST_WAIT);
+        self.kills.send_if_modified(|order| {
+            let sooner = order.is_none_or(|ordered| kill_at < ordered);
+            if sooner {
+                *order = Some(kill_at);
+            }
+            sooner
+        });
+    }
+}
+
 impl Master {
     /// Runs until told to stop or until nobody can call any more.
     pub(super) async fn run(
@@ -85,14 +103,14 @@ impl Master {
         events: mpsc::Sender<ClusterEvent>,
         mut calls: mpsc::Receiver<Call>,
         mut steps: mpsc::Receiver<(TaskId, Step)>,
-        mut stop: oneshot::Receiver<()>,
+        mut told_to_stop: oneshot::Receiver<()>,
     ) {
         self.send(ClusterEvent::Connected);
         self.make_offers();
         let graceful = loop {
             let offer_at = self.state.offer_at.into_iter().chain(self.allocator.next_refusal_end()).min();
             tokio::select! {
-                stopped = &mut stop => break stopped.is_ok(),
+                told = &mut told_to_stop => break told.is_ok(),
                 room = events.reserve(), if !self.state.outbox.is_empty() => match room {
                     Ok(room) => if let Some(event) = self.state.outbox.pop_front() { room.send(event) },
                     Err(_) => break false,
@@ -114,7 +132,7 @@ impl Master {
         match call {
             Call::Accept { offers, agent, tasks } => self.accept(&offers, &agent, tasks),
             Call::Decline { offers, refuse_for } => {
-                self.allocator.decline(&offers, refuse_for, Instant::now());
+                self.allocator.decline(&offers, refuse_for.min(LONGEST_WAIT), Instant::now());
                 // There may be another role to offer it to.
                 self.offer_soon();
             }
@@ -197,7 +215,7 @@ impl Master {
     fn kill(&mut self, id: &TaskId, agent: Option<&AgentId>, grace: Option<Duration>) {
         match self.state.tasks.get(id) {
             Some(task) => {
-                task.kills.send_replace(Some(grace.unwrap_or(task.kill_grace)));
+                task.order_to_end(grace.unwrap_or(task.kill_grace));
             }
             None => self.answer(id, agent),
         }
@@ -326,7 +344,7 @@ impl Master {
     async fn stop(mut self, graceful: bool, mut steps: mpsc::Receiver<(TaskId, Step)>) {
         if graceful {
             for task in self.state.tasks.values() {
-                task.kills.send_replace(Some(task.kill_grace.min(SHUTDOWN_GRACE)));
+                task.order_to_end(task.kill_grace.min(SHUTDOWN_GRACE));
             }
         } else {
             // Without anybody to give orders, executors give the last one themselves.

@@ -46,7 +46,7 @@ const KILL_ROUND: Duration = Duration::from_millis(10);
 /// argument is [`SUPERVISE`].
 pub fn supervise_main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let supervised = detach().and_then(|()| runtime).and_then(|runtime| runtime.block_on(supervise()));
+    let supervised = detach().and(runtime).and_then(|runtime| runtime.block_on(supervise()));
     match supervised {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -99,7 +99,8 @@ async fn supervise() -> io::Result<()> {
                         family.signal(Signal::TERM);
                     }
                     terminated = true;
-                    kill_at = sooner(kill_at, Instant::now() + grace);
+                    let then = Instant::now() + grace;
+                    kill_at = Some(kill_at.map_or(then, |known| known.min(then)));
                 }
                 Ok(Some(Err(_)) | None) | Err(_) => {
                     listening = false;
@@ -117,10 +118,6 @@ async fn supervise() -> io::Result<()> {
     }
     let _unheard = report(&Report::Ended(family.end.unwrap_or(End::Lost)));
     Ok(())
-}
-
-fn sooner(known: Option<Instant>, other: Instant) -> Option<Instant> {
-    Some(known.map_or(other, |known| known.min(other)))
 }
 
 /// The task's first process and everything that descends from it.

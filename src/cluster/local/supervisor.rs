@@ -63,16 +63,13 @@ impl Supervised {
 
     /// How it ended, once nothing of it is left. May be cancelled and asked again.
     pub(super) async fn ended(&mut self) -> End {
-        let end = match self.end {
-            Some(end) => end,
-            None => match next(&mut self.reports).await {
-                Some(Report::Ended(end)) => end,
-                Some(_) | None => {
-                    // Somebody killed the supervisor. The task must not run on unwatched.
-                    let _ended = rustix::process::kill_process_group(self.pid, Signal::KILL);
-                    End::Lost
-                }
-            },
+        let end = match (self.end, next(&mut self.reports).await) {
+            (Some(end), _) | (None, Some(Report::Ended(end))) => end,
+            (None, _) => {
+                // Somebody killed the supervisor. The task must not run on unwatched.
+                let _ended = rustix::process::kill_process_group(self.pid, Signal::KILL);
+                End::Lost
+            }
         };
         self.end = Some(end);
         // It has nothing more to do than exit; its own status tells nothing.

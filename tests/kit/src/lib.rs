@@ -10,11 +10,14 @@
 pub mod behaviour;
 pub mod build;
 pub mod cluster;
+pub mod fleet;
+pub mod instant;
 pub mod invariants;
 pub mod knobs;
 pub mod ledger;
 pub mod mutant;
 pub mod rng;
+pub mod script;
 pub mod simulation;
 pub mod store;
 pub mod timeline;

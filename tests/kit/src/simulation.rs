@@ -10,6 +10,7 @@ mod faults;
 mod heal;
 mod lines;
 mod process;
+mod story;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +74,10 @@ pub struct Simulation {
     machines: u64,
     /// A launch to be sent twice, for [`Mutant::LaunchTwice`].
     again: Option<ekiden_model::Effect>,
+    /// What a scenario tells, if somebody listens.
+    story: Option<Vec<(Timestamp, String)>>,
+    /// After how many effects the next step that has any is cut short.
+    cut_after: Option<usize>,
 }
 
 /// How a run ended.
@@ -179,6 +184,8 @@ impl Simulation {
             edits: 0,
             machines: 0,
             again: None,
+            story: None,
+            cut_after: None,
         }
     }
 

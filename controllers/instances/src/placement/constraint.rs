@@ -221,8 +221,8 @@ fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option
             && instance.is_placed()
             && !draft.not_placed().any(|absent| absent.key == instance.key)
     };
-    let placed = draft.view.app.instances.iter().filter(is_placed);
-    placed.filter_map(|instance| instance.agent.value(field)).next().cloned()
+    let mut placed = draft.view.app.instances.iter().filter(is_placed);
+    placed.find_map(|instance| instance.agent.value(field)).cloned()
 }
 
 /// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.

@@ -22,8 +22,10 @@ pub(super) struct Needs<'a> {
     /// Whether what is everybody's may be used.
     unreserved: bool,
     spares_gpus: bool,
-    global: bool,
 }
+
+/// What there is of one resource, what is needed, and what to call it when that is more.
+type Row = (Scalar, Scalar, fn(Shortage) -> Refusal);
 
 /// Why a lot does not hold it.
 pub(super) enum Misfit {
@@ -45,7 +47,6 @@ impl<'a> Needs<'a> {
             reserved: accepted.is_none_or(|roles| roles.contains(role)),
             unreserved: accepted.is_none_or(|roles| roles.contains(&any)),
             spares_gpus: template.resources.gpus == Scalar::ZERO && !unrestricted,
-            global: declared.is_global(),
         }
     }
 
@@ -55,10 +56,6 @@ impl<'a> Needs<'a> {
 
     pub(super) fn resources(&self) -> &'a Resources {
         &self.revision.app.template.resources
-    }
-
-    pub(super) fn is_global(&self) -> bool {
-        self.global
     }
 
     /// What the lot has left for us.
@@ -99,7 +96,7 @@ impl<'a> Needs<'a> {
     /// What is too little, first of cpus, mem, disk and gpus.
     pub(super) fn shortage(&self, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
         let (have, need) = (self.available(lot, used), self.resources());
-        let rows: [(Scalar, Scalar, fn(Shortage) -> Refusal); 4] = [
+        let rows: [Row; 4] = [
             (have.cpus, need.cpus, Refusal::Cpus),
             (have.mem, need.mem, Refusal::Mem),
             (have.disk, need.disk, Refusal::Disk),

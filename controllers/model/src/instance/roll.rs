@@ -307,7 +307,7 @@ impl Instances {
     }
 
     fn note_activity(&mut self, condition: Condition, since: Timestamp) {
-        if condition <= Condition::Running {
+        if (Condition::Staging..=Condition::Running).contains(&condition) {
             self.last_activity = self.last_activity.max(Some(since));
         }
     }

@@ -35,15 +35,12 @@ impl Tally {
     }
 
     pub(super) fn add(&mut self, value: &Arc<str>) {
-        let count = match self.counts.get_mut(value) {
-            Some(count) => {
-                *count += 1;
-                *count
-            }
-            None => {
-                self.counts.insert(value.clone(), 1);
-                1
-            }
+        let count = if let Some(count) = self.counts.get_mut(value) {
+            *count += 1;
+            *count
+        } else {
+            self.counts.insert(value.clone(), 1);
+            1
         };
         self.resize(count - 1, count);
     }

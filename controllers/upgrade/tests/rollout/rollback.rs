@@ -253,3 +253,26 @@ fn scaling_up_a_proven_revision_never_fails_it() {
     assert_eq!((world.phase(), world.targets()), (Phase::Rolling, vec![(1, 4)]));
     assert_eq!(world.reasons(), ["waits for 2 instances of r1 to become healthy"]);
 }
+
+/// Two edits before anything ran, in an app with little room: the new revision has no room at the moment it fails,
+/// because old instances are still ending. Standing still at nothing would leave the app down for good.
+#[test]
+fn a_failed_rollout_never_stands_still_at_nothing() {
+    let mut declared = watched(2);
+    declared.capacity = capacity(0.5, 0.5);
+    let mut world = World::new(declared);
+    world.step();
+    world.edit_command("v2");
+    world.step();
+    world.edit(|app| app.instances = 1);
+    let one = world.of(r(2))[0];
+    world.crash(one);
+    world.step();
+    assert_eq!(world.targets(), [], "the two that end take the room");
+    world.wait(600);
+    world.step();
+    assert_eq!((world.phase(), world.targets()), (Phase::Failed, vec![]));
+    world.bury();
+    world.step();
+    assert_eq!((world.phase(), world.targets()), (Phase::Failed, vec![(2, 1)]));
+}

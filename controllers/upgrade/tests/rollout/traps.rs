@@ -1,8 +1,8 @@
 //! Marathon's traps, by the number of their thread (reference §4.5, §7).
 
-use ekiden_model::Condition;
 use ekiden_model::health::Verdict;
 use ekiden_model::revision::Phase;
+use ekiden_model::{Condition, Instance};
 
 use crate::world::{World, app, capacity, r};
 
@@ -52,13 +52,13 @@ fn issue_1570_running_is_not_healthy() {
         world.step();
         world.run(r(2), verdict);
         world.step();
-        assert_eq!((world.targets(), world.count(r(1), |i| i.is_healthy())), (vec![(1, 4), (2, 4)], 4));
+        assert_eq!((world.targets(), world.count(r(1), Instance::is_healthy)), (vec![(1, 4), (2, 4)], 4));
     }
     for key in world.of(r(2)) {
         world.crash(key);
         world.step();
     }
-    assert_eq!(world.count(r(1), |i| i.is_healthy()), 4);
+    assert_eq!(world.count(r(1), Instance::is_healthy), 4);
 }
 
 /// #1904, "app scaled below minimumHealthCapacity": at the end of an update a new task was killed as one too many,

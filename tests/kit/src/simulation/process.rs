@@ -189,8 +189,15 @@ impl Simulation {
             self.line.violate("S9", format!("{} effects in one step", effects.len()));
         }
         self.mutate_effects(&mut effects);
-        let cut = self.line.rng.chance(self.line.knobs.step_cut);
-        let carried_out = if cut { self.line.rng.below(effects.len() as u64 + 1) as usize } else { effects.len() };
+        let by_chance = self.line.rng.chance(self.line.knobs.step_cut);
+        let carried_out = if by_chance {
+            self.line.rng.below(effects.len() as u64 + 1) as usize
+        } else if effects.is_empty() {
+            0
+        } else {
+            self.cut_after.unwrap_or(effects.len())
+        };
+        let cut = by_chance || (!effects.is_empty() && self.cut_after.take().is_some());
         for effect in effects.into_iter().take(carried_out) {
             self.effects += 1;
             self.carry_out(effect);
@@ -216,9 +223,14 @@ impl Simulation {
 
     fn carry_out(&mut self, effect: Effect) {
         effect_line(&effect, &mut self.line);
+        self.tell_effect(&effect);
         let found = match &effect {
             Effect::Persist { seq, writes } => {
+                let before = self.announced_before();
                 let found = self.announce(*seq, writes);
+                if let Some(before) = before {
+                    self.tell_writes(&before, writes);
+                }
                 self.persist(*seq, writes.clone());
                 found
             }
