@@ -20,6 +20,9 @@ use crate::telemetry::ProbeOutcome;
 /// While probes are under way the scheduler wakes at least so often, to see whether it wakes in time.
 const PULSE: Duration = Duration::from_millis(100);
 
+/// Time between two warnings of being overloaded: it lasts, and the numbers are in the metrics.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
 /// The schedule, shared by those who change it and the task that follows it. No lock is held across an await, and
 /// none for longer than a few entries take.
 #[derive(Debug, Default)]
@@ -50,6 +53,8 @@ pub(super) struct Scheduler {
     under_way: JoinSet<Ended>,
     /// When this task last noticed that it was woken too late.
     stalled: Option<Instant>,
+    /// When it last warned of being late.
+    warned: Option<Instant>,
 }
 
 /// A probe that was made.
@@ -69,7 +74,7 @@ impl Scheduler {
         options: ProbeOptions,
         results: mpsc::Sender<(AppId, Sample)>,
     ) -> Self {
-        Self { shared, ask, options, results, under_way: JoinSet::new(), stalled: None }
+        Self { shared, ask, options, results, under_way: JoinSet::new(), stalled: None, warned: None }
     }
 
     /// Runs until it is aborted.
@@ -96,6 +101,9 @@ impl Scheduler {
             let Some(due) = self.shared.with(|schedule| schedule.take_due(now)) else {
                 return;
             };
+            if due.slip > self.options.late_after {
+                self.warn(now, due.slip);
+            }
             let ticket = due.ticket;
             let under_way = self.under_way.spawn(make(self.ask.clone(), due));
             self.shared.with(|schedule| schedule.begun(ticket, under_way));
@@ -116,8 +124,24 @@ impl Scheduler {
     /// late it wakes itself.
     fn note_lateness(&mut self, planned: Instant) {
         let now = Instant::now();
-        if now.saturating_duration_since(planned) > self.options.late_after {
+        let late = now.saturating_duration_since(planned);
+        if late > self.options.late_after {
             self.stalled = Some(now);
+            self.warn(now, late);
+        }
+    }
+
+    fn warn(&mut self, now: Instant, late: Duration) {
+        if self.warned.is_none_or(|last| now.saturating_duration_since(last) >= WARN_EVERY) {
+            self.warned = Some(now);
+            let (under_way, limit) = (self.under_way.len(), self.options.concurrency);
+            tracing::warn!(
+                late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+                under_way,
+                limit,
+                "probes are late; their failures do not count: this machine has too much to do, or too many \
+                 instances do not answer before their timeout"
+            );
         }
     }
 

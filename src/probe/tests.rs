@@ -282,3 +282,10 @@ async fn twenty_thousand_instances_keep_their_beat() {
     let slip = metrics.to_marathon_json()["histograms"]["ekiden_probe_slip_seconds"].clone();
     assert!(slip["max"].as_f64().is_some_and(|max| max < 0.1), "{slip}");
 }
+
+#[test]
+fn probes_take_no_more_than_half_of_the_file_descriptors() {
+    let concurrency = |open_files| ProbeOptions::default().with_open_files(open_files).concurrency;
+    assert_eq!(concurrency(1_024), ProbeOptions::CONCURRENCY);
+    assert_eq!([concurrency(0), concurrency(u64::MAX)], [32, 8_192]);
+}
