@@ -193,6 +193,33 @@ async fn the_environment_is_marathons() {
     bench.cluster.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_runs_as_its_user_where_that_is_possible() {
+    let mut bench = Bench::new().await;
+    let app = templated(shell("id -un; id -G; touch mine; echo $HOME"), |template| {
+        template.user = Some("daemon".to_owned());
+        template.fetch = vec![fetched("/etc/hostname".to_owned())];
+    });
+    // Others must be able to pass the folders above the sandbox.
+    let above = bench.work_dir.parent().expect("a folder").to_owned();
+    std::fs::set_permissions(above, PermissionsExt::from_mode(0o755)).expect("ours");
+    let task = bench.launch(&app).await.task;
+    if rustix::process::geteuid().is_root() {
+        bench.until(&task, Condition::Finished).await;
+        assert_eq!(bench.file(&task, "stdout"), "daemon\n1\n/usr/sbin\n");
+        let sandbox = bench.cluster.sandbox(&task).expect("kept");
+        for file in ["mine", "hostname", "stdout"] {
+            let owner =
+                std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(sandbox.join(file)).expect("there"));
+            assert_eq!(owner, 1, "{file}");
+        }
+    } else {
+        let failed = bench.until(&task, Condition::Failed).await;
+        assert!(failed.message.starts_with("only root can run tasks as `daemon`"), "{}", failed.message);
+    }
+    bench.cluster.shutdown().await;
+}
+
 fn fetched(uri: String) -> Fetch {
     Fetch { uri, extract: true, executable: false, cache: false, dest_path: None }
 }

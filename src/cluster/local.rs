@@ -15,8 +15,8 @@
 //! **None outlives Ekiden**, however it ends: every task has a supervisor, a small process that kills it and everything
 //! that descends from it, in whatever session or group, as soon as Ekiden is gone.
 //!
-//! **Resources are counted, not enforced.** A task that takes more memory or processor than it declared gets it. Output is
-//! appended to `stdout` and `stderr` of its sandbox without bound; old sandboxes go as new ones come
+//! **Resources are counted, not enforced.** A task that takes more memory or processor than it declared gets it. Its
+//! output is appended to `stdout` and `stderr` of its sandbox, which are cut at 100 MiB; old sandboxes go as new ones come
 //! ([`SANDBOXES_KEPT_PER_SLOT`]).
 //!
 //! Linux only: it needs `/proc`, and subreapers.
@@ -29,6 +29,8 @@ mod executor;
 mod fetch;
 mod http;
 mod master;
+mod open_files;
+mod output;
 mod protocol;
 mod resources;
 mod sandbox;
@@ -172,6 +174,7 @@ pub async fn start(options: LocalOptions) -> Result<(LocalCluster, mpsc::Receive
         // The running program itself, even when its file has been replaced by a newer build meanwhile.
         supervisor: options.supervisor.unwrap_or_else(|| PathBuf::from("/proc/self/exe")),
         inherited: Arc::new(inherited()),
+        open_files: open_files::raise(),
         update_retry: options.update_retry,
         steps,
         state: master::State::default(),

@@ -48,6 +48,8 @@ pub(super) struct Executor {
     pub(super) supervisor: PathBuf,
     /// What every task has of Ekiden's own environment.
     pub(super) inherited: Arc<BTreeMap<String, String>>,
+    /// How many files every task may have open.
+    pub(super) open_files: Option<u64>,
 }
 
 /// Why a task did not come to run. Displayed as a sentence.
@@ -139,6 +141,7 @@ impl Executor {
             dir: self.sandbox.clone(),
             stdout: Some(self.sandbox.join("stdout")),
             stderr: Some(self.sandbox.join("stderr")),
+            open_files: self.open_files,
         };
         // The app's own variables are for the app: a PATH of its own must not change which tar unpacks it.
         for item in &template.fetch {

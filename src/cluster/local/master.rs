@@ -50,6 +50,7 @@ pub(super) struct Master {
     pub(super) sandboxes: Arc<Sandboxes>,
     pub(super) supervisor: PathBuf,
     pub(super) inherited: Arc<BTreeMap<String, String>>,
+    pub(super) open_files: Option<u64>,
     pub(super) update_retry: Duration,
     pub(super) steps: mpsc::Sender<(TaskId, Step)>,
     pub(super) state: State,
@@ -207,6 +208,7 @@ impl Master {
             sandbox: self.sandboxes.assign(agent, &launch.task),
             supervisor: self.supervisor.clone(),
             inherited: self.inherited.clone(),
+            open_files: self.open_files,
             launch,
         };
         self.state.executors.spawn(executor.run(orders, self.steps.clone()));

@@ -22,6 +22,8 @@ pub(super) struct Spec {
     /// Where output is appended to; nowhere when not given.
     pub(super) stdout: Option<PathBuf>,
     pub(super) stderr: Option<PathBuf>,
+    /// How many files it may have open; as many as its supervisor when not given.
+    pub(super) open_files: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

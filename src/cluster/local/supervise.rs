@@ -14,11 +14,10 @@
 //! The supervisor owns what happens to the processes; it does not decide when. It is a single thread, and only it reaps:
 //! so a process id that it signals cannot have been given to somebody else meanwhile.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -26,9 +25,11 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::descendants::descendants;
+use super::open_files;
+use super::output::{Output, TRIM_INTERVAL};
 use super::protocol::{End, Order, Program, Report, Spec};
 
 /// The first argument that makes Ekiden's binary a supervisor.
@@ -74,14 +75,17 @@ async fn supervise() -> io::Result<()> {
     let mut orders = BufReader::new(stdin).lines();
 
     let Some(spec) = orders.next_line().await? else { return Ok(()) };
-    let leader = match serde_json::from_str(&spec).map_err(io::Error::other).and_then(|spec| start(&spec)) {
-        Ok(leader) => leader,
-        Err(cause) => return report(&Report::Refused(cause.to_string())),
-    };
+    let (leader, mut outputs) =
+        match serde_json::from_str(&spec).map_err(io::Error::other).and_then(|spec| start(&spec)) {
+            Ok(started) => started,
+            Err(cause) => return report(&Report::Refused(cause.to_string())),
+        };
     let mut family = Family { leader, end: None };
     // The pipe says whether Ekiden is there, whatever becomes of this line.
     let _unheard = report(&Report::Started(leader.as_raw_nonzero().get()));
 
+    let mut look_at_outputs = interval(TRIM_INTERVAL);
+    look_at_outputs.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listening = true;
     let mut terminated = false;
     let mut kill_at: Option<Instant> = None;
@@ -107,6 +111,10 @@ async fn supervise() -> io::Result<()> {
                     kill_at = Some(Instant::now());
                 }
             },
+            _ = look_at_outputs.tick(), if !outputs.is_empty() => {
+                // Where one cannot be cut, on a full disk say, the task goes on as it would without us.
+                outputs.iter_mut().for_each(|output| drop(output.trim()));
+            }
             _ = term.recv() => kill_at = Some(Instant::now()),
             _ = int.recv() => kill_at = Some(Instant::now()),
             _ = hangup.recv() => kill_at = Some(Instant::now()),
@@ -159,7 +167,7 @@ fn end_of(status: WaitStatus) -> Option<End> {
     status.exit_status().map(End::Exited).or(status.terminating_signal().map(End::Signaled))
 }
 
-fn start(spec: &Spec) -> io::Result<Pid> {
+fn start(spec: &Spec) -> io::Result<(Pid, Vec<Output>)> {
     let mut command = match &spec.program {
         Program::Shell(line) => {
             let mut command = Command::new("/bin/sh");
@@ -174,16 +182,19 @@ fn start(spec: &Spec) -> io::Result<Pid> {
         }
     };
     command.env_clear().envs(&spec.env).current_dir(&spec.dir).process_group(0);
-    command.stdin(Stdio::null()).stdout(output(spec.stdout.as_deref())?).stderr(output(spec.stderr.as_deref())?);
+    let stdout = spec.stdout.as_deref().map(Output::open).transpose()?;
+    let stderr = spec.stderr.as_deref().map(Output::open).transpose()?;
+    let written_to = |output: &Option<Output>| output.as_ref().map_or_else(|| Ok(Stdio::null()), Output::stdio);
+    command.stdin(Stdio::null()).stdout(written_to(&stdout)?).stderr(written_to(&stderr)?);
     if let Some(user) = spec.user {
         command.uid(user.uid).gid(user.gid);
     }
+    if let Some(limit) = spec.open_files {
+        open_files::restore(limit)?;
+    }
     // Reaped by `Family::reap`, together with those that are adopted.
-    command.spawn().map(|child| Pid::from_child(&child))
-}
-
-fn output(path: Option<&Path>) -> io::Result<Stdio> {
-    path.map_or_else(|| Ok(Stdio::null()), |path| Ok(File::options().append(true).create(true).open(path)?.into()))
+    let leader = command.spawn().map(|child| Pid::from_child(&child))?;
+    Ok((leader, stdout.into_iter().chain(stderr).collect()))
 }
 
 fn report(report: &Report) -> io::Result<()> {
