@@ -285,7 +285,9 @@ impl Follower {
 
     fn confirmed(&mut self, answer: oneshot::Sender<usize>) -> Option<Desired> {
         let change = self.intent.confirm_prune();
-        self.tell(self.status.borrow().following.clone());
+        // Not in one expression: the borrow would last until `tell` waits for its end.
+        let following = self.status.borrow().following.clone();
+        self.tell(following);
         // Whoever asked may have left; the apps are withdrawn all the same.
         let _ = answer.send(change.as_ref().map_or(0, |change| change.withdraw.len()));
         change

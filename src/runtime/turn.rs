@@ -221,9 +221,6 @@ impl<H: Hands> Turn<H> {
             let app = self.reconciler.app(narrator::subject(&event));
             let declared = app.and_then(|app| app.declared.as_ref());
             narrator::tell(&event, declared.is_some_and(|declared| !declared.app.health_checks.is_empty()));
-            if let Event::Killing { cause, .. } = &event {
-                self.metrics.killed(*cause);
-            }
             self.events.push(now, event, app.map(|app| app.key));
         }
         if touched.is_empty() && !agents_may_differ {
