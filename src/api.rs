@@ -76,7 +76,7 @@ impl Api {
             reply::message(http::StatusCode::REQUEST_TIMEOUT, "the request took too long: send it again")
         });
         if method == "HEAD" {
-            response = response.map(|_| Default::default());
+            *response.body_mut() = reply::empty(http::StatusCode::OK).into_body();
         }
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
         reply::with_common_headers(response, self.address)
@@ -84,12 +84,12 @@ impl Api {
 
     async fn answer_found(&self, found: Found, mut request: Request) -> Response {
         if let Err(refusal) = request.check_host() {
-            return refusal;
+            return *refusal;
         }
         match found {
             Found::Route(route, captures) => {
                 if let Err(refusal) = request.read_body().await {
-                    return refusal;
+                    return *refusal;
                 }
                 self.dispatch(route.endpoint, &captures, &request).await
             }

@@ -59,7 +59,7 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// Where ekiden runs, for commands that ask it [default: http://127.0.0.1:8080]
+    /// Where ekiden runs, for commands that ask it; at port 8080 of this machine when not given
     #[arg(long, global = true, env = "EKIDEN_SERVER", value_name = "URL")]
     server: Option<String>,
     /// How to print: a table for people, or JSON for programs

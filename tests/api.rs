@@ -1,5 +1,7 @@
 //! The HTTP API and the commands that go through it, against the real binary.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/ekiden.rs"]
 mod ekiden;
 
@@ -77,7 +79,7 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
 #[tokio::test]
 async fn apps_are_found_filtered_and_counted_as_in_marathon() {
     let ekiden = start("41220-41239").await;
-    let listed = async |query: &str| ids_of(ekiden.json(&format!("/v2/apps{query}")).await);
+    let listed = async |query: &str| ids_of(&ekiden.json(&format!("/v2/apps{query}")).await);
     assert_eq!(listed("").await, ["/big", "/prod/db/main", "/prod/web"]);
     assert_eq!(listed("?id=PROD").await, ["/prod/db/main", "/prod/web"]);
     assert_eq!(listed("?cmd=hello").await, ["/prod/web"]);
@@ -102,7 +104,7 @@ async fn apps_are_found_filtered_and_counted_as_in_marathon() {
     assert_eq!(ekiden.json("/v2/tasks?status[]=running").await["tasks"].as_array().map(Vec::len), Some(3));
 }
 
-fn ids_of(answer: Value) -> Vec<String> {
+fn ids_of(answer: &Value) -> Vec<String> {
     ids(&answer["apps"]).into_iter().map(str::to_owned).collect()
 }
 

@@ -79,7 +79,7 @@ impl Request {
 
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): this API listens on the
     /// loopback only, so whoever means it calls it by address or as `localhost`.
-    pub(super) fn check_host(&self) -> Result<(), Response> {
+    pub(super) fn check_host(&self) -> Result<(), Box<Response>> {
         let Some(host) = self.header("host") else { return Ok(()) };
         let name = match host.strip_prefix('[') {
             Some(v6) => v6.split(']').next().unwrap_or_default(),
@@ -89,11 +89,11 @@ impl Request {
             return Ok(());
         }
         let text = format!("this API answers to `localhost` and to addresses, not to `{name}`");
-        Err(reply::message(StatusCode::FORBIDDEN, &text))
+        Err(Box::new(reply::message(StatusCode::FORBIDDEN, &text)))
     }
 
     /// Reads the body of a request that may have one.
-    pub(super) async fn read_body(&mut self) -> Result<(), Response> {
+    pub(super) async fn read_body(&mut self) -> Result<(), Box<Response>> {
         if self.method != Method::POST {
             return Ok(());
         }
@@ -101,17 +101,18 @@ impl Request {
         let kind = self.header("content-type").and_then(|kind| kind.split(';').next()).map(str::trim);
         if kind != Some("application/json") {
             let text = "send the body as JSON, with `Content-Type: application/json`";
-            return Err(reply::message(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+            return Err(Box::new(reply::message(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)));
         }
         let Some(mut incoming) = self.incoming.take() else { return Ok(()) };
         let mut body = BytesMut::new();
         while let Some(chunk) = incoming.next().await {
             let chunk = chunk.map_err(|_| {
-                reply::message(StatusCode::BAD_REQUEST, "the body ended early: send the request again")
+                let text = "the body ended early: send the request again";
+                Box::new(reply::message(StatusCode::BAD_REQUEST, text))
             })?;
             if body.len() + chunk.len() > BODY_MAX_BYTES {
                 let text = format!("the body is larger than {} MiB", BODY_MAX_BYTES >> 20);
-                return Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text));
+                return Err(Box::new(reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text)));
             }
             body.extend_from_slice(&chunk);
         }

@@ -1,5 +1,6 @@
 //! `ekiden dev [DIR]`
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -77,7 +78,7 @@ fn summary(started: &Started) -> String {
     );
     if *findings > 0 {
         let findings = counted(*findings, "error");
-        text.push_str(&format!("  {findings} in the manifests: `ekiden validate {}`\n", directory.display()));
+        let _ = writeln!(text, "  {findings} in the manifests: `ekiden validate {}`", directory.display());
     }
     text.push_str(
         "  `ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all",

@@ -1,5 +1,7 @@
 //! `ekiden explain APP|CODE`
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use ekiden_model::Timestamp;
 use serde_json::Value;
@@ -61,7 +63,7 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
     let counts = &status["observed"]["counts"];
     let spec = &status["spec"];
     let mut text = format!("{}\n", terminal.toned(Tone::Strong, &text(&status["id"])));
-    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<9} {value}\n"));
+    let mut line = |name: &str, value: &str| _ = writeln!(text, "  {name:<9} {value}");
 
     if spec.is_null() {
         line("declared", "no longer: it is being stopped");
@@ -92,11 +94,11 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
 
     let waiting = status["waitingFor"].as_array().map_or(&[][..], Vec::as_slice);
     if waiting.is_empty() {
-        text.push_str(&format!("\n{}\n", terminal.toned(Tone::Good, "everything is as declared")));
+        let _ = writeln!(text, "\n{}", terminal.toned(Tone::Good, "everything is as declared"));
     } else {
-        text.push_str(&format!("\n{}\n", terminal.toned(Tone::Pending, "waits for")));
+        let _ = writeln!(text, "\n{}", terminal.toned(Tone::Pending, "waits for"));
         for reason in waiting {
-            text.push_str(&format!("  - {}\n", plain(&reason["text"])));
+            let _ = writeln!(text, "  - {}", plain(&reason["text"]));
         }
     }
     let placed = status["observed"]["instances"].as_array().map_or(&[][..], Vec::as_slice);

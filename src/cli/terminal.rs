@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 /// The process' own stdout and stderr.
 pub(super) struct Terminal {
     out: io::Stdout,
+    err: io::Stderr,
     colour: bool,
     watched: bool,
 }
@@ -31,7 +32,7 @@ impl Terminal {
         let watched = io::stdout().is_terminal();
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let able = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { out: io::stdout(), colour: watched && wanted && able, watched }
+        Self { out: io::stdout(), err: io::stderr(), colour: watched && wanted && able, watched }
     }
 
     /// Whether to print colours.
@@ -80,7 +81,7 @@ impl Terminal {
     /// Says something beside the data.
     pub(super) fn note(&self, text: &str) {
         // When stderr is closed, nobody is there to be told.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(&self.err, "{text}");
     }
 
     /// Says why a command failed: the error and its causes.
@@ -88,7 +89,8 @@ impl Terminal {
         let mut text = format!("error: {error}");
         let mut cause = error.source();
         while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
             cause = inner.source();
         }
         self.note(&text);

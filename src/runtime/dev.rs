@@ -132,7 +132,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     .await?;
     let cluster = Arc::new(cluster);
     let metrics = Metrics::default();
-    let (samples, sampled) = mpsc::channel(SAMPLES_WAITING);
+    let (samples, answers) = mpsc::channel(SAMPLES_WAITING);
     let prober = Prober::new(ProbeOptions { metrics: metrics.clone(), ..ProbeOptions::default() }, samples);
     let known = declared_by_files(&records);
     let (handle, changes) = desired::watch(&directory, WatchOptions { known, ..WatchOptions::default() });
@@ -148,7 +148,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let sources = vec![
         essential("directory", changes.map(Input::Desired)),
         essential("cluster", ReceiverStream::new(cluster_events).map(Input::Cluster)),
-        essential("prober", ReceiverStream::new(sampled).map(|(app, sample)| Input::Probe(app, sample))),
+        essential("prober", ReceiverStream::new(answers).map(|(app, sample)| Input::Probe(app, sample))),
         essential("store", durable(stored)),
         requested,
     ];
@@ -193,9 +193,10 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     tracing::info!("stopping every task");
     let down = async {
         tasks.end().await;
-        match Arc::into_inner(cluster) {
-            Some(cluster) => cluster.shutdown().await,
-            None => tracing::warn!("the cluster is still in use; its tasks end with this process"),
+        if let Some(cluster) = Arc::into_inner(cluster) {
+            cluster.shutdown().await;
+        } else {
+            tracing::warn!("the cluster is still in use; its tasks end with this process");
         }
         if let Some(store) = Arc::into_inner(store) {
             store.close().await.map_err(|error| TaskError::Failed("store", error.into()))?;
@@ -304,13 +305,14 @@ struct Folder {
 
 impl Folder {
     fn prepare(state: Option<&Path>) -> Result<Self, DevError> {
-        let (work, store, passing) = match state {
-            Some(state) => (state.join("work"), Some(state.join("ekiden.redb")), false),
-            None => {
+        let (work, store) = state.map_or_else(
+            || {
                 let unique = RandomState::new().hash_one(std::process::id());
-                (std::env::temp_dir().join(format!("ekiden-{}-{unique:016x}", std::process::id())), None, true)
-            }
-        };
+                (std::env::temp_dir().join(format!("ekiden-{}-{unique:016x}", std::process::id())), None)
+            },
+            |state| (state.join("work"), Some(state.join("ekiden.redb"))),
+        );
+        let passing = store.is_none();
         std::fs::create_dir_all(&work).map_err(|error| DevError::Folder(work.clone(), error))?;
         Ok(Self { store, work, passing })
     }

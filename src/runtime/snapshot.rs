@@ -103,7 +103,7 @@ impl Snapshots {
         let settled = snapshots.wait_for(|snapshot| matches!(snapshot.settled, Settled::Yes)).await;
         if settled.is_err() {
             // Whoever publishes is gone, and what is not known by now never will be.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

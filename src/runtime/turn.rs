@@ -239,9 +239,10 @@ impl<H: Hands> Turn<H> {
             self.publisher.put_agents(self.reconciler.agents());
         }
         self.publisher.publish(now, self.reconciler.settled());
-        self.metrics.apps.set(self.publisher.apps() as i64);
-        self.metrics.agents.set(self.reconciler.agents().len() as i64);
-        self.metrics.offers.set(self.reconciler.book().len() as i64);
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.apps.set(count(self.publisher.apps()));
+        self.metrics.agents.set(count(self.reconciler.agents().len()));
+        self.metrics.offers.set(count(self.reconciler.book().len()));
         Ok(())
     }
 

@@ -14,29 +14,29 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 /// Whatever is waited for takes a second or two; a loaded machine may take its time, a broken build forever.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running `ekiden dev`.
-pub struct Ekiden {
-    pub process: Child,
-    pub server: String,
-    pub folder: TempDir,
+pub(crate) struct Ekiden {
+    pub(crate) process: Child,
+    pub(crate) server: String,
+    pub(crate) folder: TempDir,
     log: Arc<Mutex<String>>,
 }
 
 /// An answer.
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Ekiden {
     /// Starts on these manifests, with host ports of its own. `@FOLDER@` in a manifest is the test's folder.
-    pub async fn start(ports: &str, manifests: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(ports: &str, manifests: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in manifests {
             let text = text.replace("@FOLDER@", &folder.path().to_string_lossy());
@@ -50,7 +50,6 @@ impl Ekiden {
             .env("TMPDIR", folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");
         let log = Arc::new(Mutex::new(String::new()));
@@ -63,7 +62,7 @@ impl Ekiden {
     }
 
     /// Writes a manifest, as an editor does: beside it, then renamed.
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.manifest(name);
         let beside = path.with_extension("tmp");
         write(&beside, text);
@@ -71,19 +70,19 @@ impl Ekiden {
     }
 
     /// Where a manifest is.
-    pub fn manifest(&self, name: &str) -> PathBuf {
+    pub(crate) fn manifest(&self, name: &str) -> PathBuf {
         self.folder.path().join("manifests").join(name)
     }
 
     /// Asks for JSON.
-    pub async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let answer = self.get(path, "application/json").await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.body))
     }
 
     /// Asks.
-    pub async fn get(&self, path: &str, accept: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, accept: &str) -> Answer {
         let address = self.address();
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
@@ -91,12 +90,12 @@ impl Ekiden {
     }
 
     /// Its host and port.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.server.trim_start_matches("http://")
     }
 
     /// Runs another command of the binary against this server.
-    pub async fn command(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_ekiden"))
             .args(arguments)
             .current_dir(self.folder.path())
@@ -107,7 +106,7 @@ impl Ekiden {
     }
 
     /// Waits until `look` finds what it looks for.
-    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look().await {
@@ -119,7 +118,7 @@ impl Ekiden {
     }
 
     /// Waits until an app runs so many instances, no more, none on their way up or down.
-    pub async fn until_running(&self, app: &str, count: usize) -> Vec<Value> {
+    pub(crate) async fn until_running(&self, app: &str, count: usize) -> Vec<Value> {
         self.until(&format!("{app} runs {count}"), async || {
             let answer = self.get(&format!("/v2/apps/{app}/tasks"), "application/json").await;
             let tasks: Value = serde_json::from_str(&answer.body).ok()?;
@@ -131,7 +130,7 @@ impl Ekiden {
     }
 
     /// What it has said so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no panic").clone()
     }
 
@@ -145,8 +144,16 @@ impl Ekiden {
     }
 }
 
+impl Drop for Ekiden {
+    /// A test that has failed leaves nothing running.
+    fn drop(&mut self) {
+        // It fails for a process that has ended, which is as well.
+        let _ = self.process.start_kill();
+    }
+}
+
 /// One request on one connection.
-pub async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
+pub(crate) async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
@@ -158,7 +165,7 @@ pub async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
 }
 
 /// Writes a file, and makes the folders it is in.
-pub fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     std::fs::write(path, text).expect("written");
 }

@@ -1,6 +1,7 @@
 //! `GET /v1/directory`: how the directory of manifests is; `POST /v1/directory/confirm-prune`: the operator's word that
 //! apps whose files vanished may stop.
 
+use ekiden_model::AppId;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -12,7 +13,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     let status = api.directory.status().borrow().clone();
     let diagnostics: Vec<Value> = status.diagnostics.iter().map(Finding::to_json).collect();
     let pending = status.pending_prune.as_ref().map(|prune| {
-        let apps: Vec<&str> = prune.apps.iter().map(|app| app.as_str()).collect();
+        let apps: Vec<&str> = prune.apps.iter().map(AppId::as_str).collect();
         json!({ "apps": apps, "of": prune.of, "text": prune.to_string() })
     });
     let following = match &status.following {

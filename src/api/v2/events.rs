@@ -107,7 +107,7 @@ fn frames_of(logged: &Arc<Logged>, types: &BTreeSet<String>) -> Vec<Bytes> {
     wanted
         .into_iter()
         .enumerate()
-        .flat_map(|(index, frame)| rendered(frame, logged.at, (index == last).then_some(logged.id), &all))
+        .filter_map(|(index, frame)| rendered(frame, logged.at, (index == last).then_some(logged.id), &all))
         .collect()
 }
 

@@ -220,9 +220,7 @@ impl Stage {
             number => {
                 let count: usize = command.number_in(number)?;
                 let id = app_of(command, 3)?;
-                let running = |task: &&crate::cluster::SimTask| {
-                    task.app == id && task.state == Condition::Running
-                };
+                let running = |task: &&crate::cluster::SimTask| task.app == id && task.state == Condition::Running;
                 let running = self.run.cluster.living().filter(running).count();
                 (running != count).then(|| format!("{running} run"))
             }
