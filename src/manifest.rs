@@ -146,8 +146,7 @@ fn read_found(path: &Arc<str>, bytes: &[u8], around: &app::Surroundings) -> (Vec
 
 fn text<'a>(path: &Arc<str>, bytes: &'a [u8]) -> Result<&'a str, Box<Diagnostic>> {
     if bytes.len() > SOURCE_MAX_BYTES {
-        let message =
-            format!("{} MiB are more than the {} that are read", bytes.len() >> 20, SOURCE_MAX_BYTES >> 20);
+        let message = format!("{} bytes are more than the {SOURCE_MAX_BYTES} that are read", bytes.len());
         let diagnostic = Diagnostic::whole_file(Code::FileTooLarge, path, message).hint("split the file");
         return Err(Box::new(diagnostic));
     }
@@ -156,7 +155,7 @@ fn text<'a>(path: &Arc<str>, bytes: &'a [u8]) -> Result<&'a str, Box<Diagnostic>
     let text = str::from_utf8(bytes).map_err(|error| (error.valid_up_to(), "is not UTF-8"));
     let text = text.and_then(|text| text.find('\0').map_or(Ok(text), |at| Err((at, "is a NUL"))));
     text.map_err(|(at, what)| {
-        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
         let message = format!("byte {at}, in line {line}, {what}");
         let diagnostic = Diagnostic::whole_file(Code::NotText, path, message)
             .hint("save the file as UTF-8 text, or move it out of the directory");

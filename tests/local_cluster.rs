@@ -16,6 +16,8 @@ use ekiden_model::app::{CheckAddress, CheckKind, Command, Container, ContainerKi
 use ekiden_model::input::ClusterEvent;
 use ekiden_model::{AgentId, Condition, Offer, Port, Role, Slot, TaskId};
 use rustix::process::{Pid, Signal};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 const SLOW: Duration = Duration::from_secs(3600);
 
@@ -544,6 +546,54 @@ async fn http_and_tcp_checks_ask_the_port() {
         assert!(status.message.ends_with(message), "{}", status.message);
         bench.kill(&task, Some(Duration::ZERO)).await;
     }
+    bench.cluster.shutdown().await;
+}
+
+/// A server that speaks TLS with a certificate of its own making, and answers every request with 200.
+async fn tls_server() -> u16 {
+    let pem = include_bytes!("local_cluster/self_signed.pem");
+    let certificate = CertificateDer::from_pem_slice(pem).expect("well-formed");
+    let key = PrivateKeyDer::from_pem_slice(pem).expect("well-formed");
+    let config = rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate], key))
+        .expect("a good configuration");
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            // Who does not get through the handshake is who the test is about.
+            let Ok(connection) = acceptor.accept(connection).await else { continue };
+            let answer = hyper::service::service_fn(|_| async {
+                Ok::<_, Infallible>(hyper::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+            });
+            let connection = hyper_util::rt::TokioIo::new(connection);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(connection, answer));
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_takes_any_certificate_and_a_fetch_does_not() {
+    let mut bench = Bench::new().await;
+    let port = tls_server().await;
+    let address = CheckAddress::Port(Port::new(port).expect("not 0"));
+    let https = CheckKind::Http { tls: true, address, path: "/".to_owned(), by_executor: true };
+    let mut app = shell("sleep 3600");
+    app.health_checks = vec![check(https, 0)];
+    let task = bench.launch(&app).await.task;
+    assert_eq!(bench.until(&task, Condition::Running).await.healthy, None);
+    let status = bench.until(&task, Condition::Running).await;
+    assert_eq!((status.healthy, &*status.message), (Some(true), ""));
+
+    let uri = format!("https://127.0.0.1:{port}/file");
+    let app = templated(shell("true"), |template| template.fetch = vec![fetched(uri.clone())]);
+    let task = bench.launch(&app).await.task;
+    let failed = bench.until(&task, Condition::Failed).await;
+    assert!(failed.message.starts_with(&format!("failed to fetch `{uri}`: ")), "{}", failed.message);
+    assert!(failed.message.contains("certificate"), "{}", failed.message);
     bench.cluster.shutdown().await;
 }
 

@@ -51,3 +51,73 @@ const MANY: usize = i32::MAX as usize;
 static A_TEXT: Kind = Kind::Text(&TEXT);
 /// Free text by name.
 const LABELS: Kind = Kind::Map(&A_TEXT);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::shape::{Default, Field, Shape};
+    use super::*;
+
+    /// The forms of texts in `kind`; shapes in it are added to `shapes`.
+    fn forms(kind: &'static Kind, shapes: &mut Vec<&'static Shape>) -> Vec<&'static Form> {
+        match kind {
+            Kind::Text(form) => vec![form],
+            Kind::List(kind, ..) | Kind::Map(kind) => forms(kind, shapes),
+            Kind::Either(kinds) => kinds.iter().flat_map(|kind| forms(kind, shapes)).collect(),
+            Kind::Object(_) | Kind::Nested(_) => {
+                shapes.extend(kind.object());
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// All shapes that a manifest can have.
+    fn all() -> Vec<&'static Shape> {
+        let mut seen = BTreeSet::new();
+        let mut left: Vec<&'static Shape> = vec![&GROUP];
+        let mut all = Vec::new();
+        while let Some(shape) = left.pop() {
+            if seen.insert(shape.name) {
+                all.push(shape);
+                for field in shape.fields {
+                    forms(&field.kind, &mut left);
+                }
+            }
+        }
+        all
+    }
+
+    fn fits(field: &Field) -> bool {
+        match (field.default, &field.kind) {
+            (Default::None, _) | (Default::Flag(_), Kind::Flag) => true,
+            (Default::Number(number), Kind::Int(least, most)) => {
+                (f64::from(*least)..=f64::from(*most)).contains(&number)
+            }
+            (Default::Number(number), Kind::Number(least, most)) => (*least..=*most).contains(&number),
+            (Default::Word(word), Kind::Word(words)) => words.contains(&word),
+            (Default::Word(word), Kind::Text(form)) => form.matches(word),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn tables_are_sound() {
+        let shapes = all();
+        assert!(shapes.len() > 30, "{}", shapes.len());
+        for shape in shapes {
+            let mut names = BTreeSet::new();
+            for field in shape.fields {
+                assert!(names.insert(field.name), "{} has {} twice", shape.name, field.name);
+                assert!(fits(field), "{}.{} has a default that it would refuse", shape.name, field.name);
+                assert!(field.doc.ends_with('.'), "{}.{} ends without a full stop", shape.name, field.name);
+                for form in forms(&field.kind, &mut Vec::new()) {
+                    let pattern = form.pattern.unwrap_or_default();
+                    assert!(regex::Regex::new(pattern).is_ok(), "{pattern}");
+                    assert_eq!(form.pattern.is_some(), !form.says.is_empty(), "{pattern} says nothing");
+                }
+            }
+        }
+    }
+}

@@ -82,7 +82,7 @@ pub(super) fn app(app: &App) -> Value {
     out.put("unreachableStrategy", unreachable(app.unreachable));
     out.put_some("check", template.check.as_ref().map(check));
     out.put_some("resourceLimits", limits(app));
-    out.put_some("role", template.role.as_ref().map(|role| role.as_str()));
+    out.put_some("role", template.role.as_ref().map(ekiden_model::Role::as_str));
     out.put_some("tty", template.tty.then_some(true));
     out.put_some("placement", placement(app));
     out.put_some("rollout", rollout(app));

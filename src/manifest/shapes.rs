@@ -21,11 +21,14 @@ const REPORTED: [&str; 10] = [
     "tasksUnhealthy",
 ];
 
+/// Most fields that a hint lists.
+const LISTED_MAX: usize = 12;
+
 /// Reports where `node` is not a `shape`.
 pub(super) fn check_object(source: &mut Source<'_>, shape: &'static Shape, node: &Node) {
     let Value::Map(members) = &node.value else {
         let message = format!("expected {}, found {}", article(shape.name), found(source, node));
-        source.report(Code::WrongType, node.span, message).hint(shape.doc);
+        source.report(Code::WrongType, node.span, message).hint(in_sentence(shape.doc));
         return;
     };
     for member in members {
@@ -37,7 +40,11 @@ pub(super) fn check_object(source: &mut Source<'_>, shape: &'static Shape, node:
     }
     for field in shape.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
         let message = format!("{} without `{}`", article(shape.name), field.name);
-        source.report(Code::MissingField, node.span, message).hint(format!("add `{}`: {}", field.name, field.doc));
+        source.report(Code::MissingField, node.span, message).hint(format!(
+            "add `{}`: {}",
+            field.name,
+            in_sentence(field.doc)
+        ));
     }
 }
 
@@ -156,7 +163,7 @@ fn check_int(source: &mut Source<'_>, node: &Node, number: f64, least: u32, most
 fn report_range(source: &mut Source<'_>, node: &Node, bounds: &str) {
     let written = source.quote(node.span);
     source
-        .report(Code::OutOfRange, node.span, format!("{written} is out of range"))
+        .report(Code::OutOfRange, node.span, format!("`{written}` is out of range"))
         .hint(format!("give {bounds}"));
 }
 
@@ -174,7 +181,7 @@ fn check_text(source: &mut Source<'_>, form: &'static Form, node: &Node, text: &
             .hint(format!("shorten it to {} characters", form.most));
     } else if !form.matches(text) {
         let written = source.quote(node.span);
-        source.report(Code::BadText, node.span, format!("{written} is malformed")).hint(form.says);
+        source.report(Code::BadText, node.span, format!("`{written}` is malformed")).hint(form.says);
     }
 }
 
@@ -192,25 +199,45 @@ fn check_word(source: &mut Source<'_>, words: &'static [&'static str], node: &No
 
 fn report_type(source: &mut Source<'_>, kind: &'static Kind, node: &Node) {
     let message = format!("expected {}, found {}", kind.wanted(), found(source, node));
-    let hint = match &node.value {
-        Value::Number(_) | Value::Flag(_) if kind.wants_text() => {
+    let hint = retype(source, kind, node).unwrap_or_else(|| example(kind));
+    source.report(Code::WrongType, node.span, message).hint(hint);
+}
+
+/// How to write what was probably meant.
+fn retype(source: &Source<'_>, kind: &'static Kind, node: &Node) -> Option<String> {
+    match (kind, &node.value) {
+        (_, Value::Number(_) | Value::Flag(_)) if kind.wants_text() => {
             Some(format!("write it in quotes: \"{}\"", source.quote(node.span)))
         }
-        Value::Text(text) => match (kind, text.to_ascii_lowercase().as_str()) {
-            (Kind::Flag, "yes" | "on" | "true") => Some("write `true`, without quotes".to_owned()),
-            (Kind::Flag, "no" | "off" | "false") => Some("write `false`, without quotes".to_owned()),
-            (Kind::Int(..) | Kind::Number(..), text) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
-                Some(format!("write `{text}`, without quotes"))
-            }
-            (Kind::List(..), _) => Some("write a list, of one if need be: `[…]`".to_owned()),
+        (Kind::Flag, Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" => Some("write `true`, without quotes".to_owned()),
+            "no" | "off" | "false" => Some("write `false`, without quotes".to_owned()),
             _ => None,
         },
-        Value::Map(_) if matches!(kind, Kind::List(..)) => {
-            Some("write a list, of one if need be: begin it with `-`, or put it in `[ ]`".to_owned())
+        (Kind::Int(..) | Kind::Number(..), Value::Text(text)) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+            Some(format!("write `{text}`, without quotes"))
         }
         _ => None,
-    };
-    source.report(Code::WrongType, node.span, message).hint_if(hint);
+    }
+}
+
+/// How a value of this kind is written.
+fn example(kind: &'static Kind) -> String {
+    match kind {
+        Kind::Flag => "write `true` or `false`".to_owned(),
+        Kind::Int(least, most) => format!("give {}", bounds(f64::from(*least), f64::from(*most))),
+        Kind::Number(least, most) => format!("give {}", bounds(*least, *most)),
+        Kind::Text(_) => "write a text, in quotes where it has special characters".to_owned(),
+        Kind::Word(words) => format!("write one of {}", Kind::Word(words).wanted()),
+        Kind::List(..) => {
+            "write a list, of one if need be: each item on a line after `-`, or all in `[ ]`".to_owned()
+        }
+        Kind::Map(_) => "write a map: `name: value` on lines of their own, or all in `{ }`".to_owned(),
+        Kind::Object(shape) => in_sentence(shape.doc),
+        Kind::Nested(shape) => in_sentence(shape().doc),
+        Kind::Either(kinds) => kinds.iter().map(example).collect::<Vec<_>>().join("; or "),
+        Kind::Ignored => "write anything".to_owned(),
+    }
 }
 
 fn report_unknown(source: &mut Source<'_>, shape: &'static Shape, member: &Member) {
@@ -225,7 +252,11 @@ fn report_unknown(source: &mut Source<'_>, shape: &'static Shape, member: &Membe
         format!("did you mean `{near}`?")
     } else {
         let names: Vec<_> = known().map(|field| field.name).collect();
-        format!("{} has {}", article(shape.name), names.join(", "))
+        if names.len() <= LISTED_MAX {
+            format!("{} has {}", article(shape.name), names.join(", "))
+        } else {
+            "text of your own goes into `labels`; manifests/schema/ekiden.schema.json lists all fields".to_owned()
+        }
     };
     source.report(Code::UnknownField, member.key_span, message).hint(hint);
 }
@@ -235,8 +266,8 @@ fn found(source: &Source<'_>, node: &Node) -> String {
     match &node.value {
         Value::Null => "nothing".to_owned(),
         Value::Flag(flag) => format!("{flag}"),
-        Value::Number(_) => format!("the number {}", source.quote(node.span)),
-        Value::Text(_) => format!("the text {}", source.quote(node.span)),
+        Value::Number(_) => format!("the number `{}`", source.quote(node.span)),
+        Value::Text(_) => format!("the text `{}`", source.quote(node.span)),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a map".to_owned(),
     }
@@ -247,10 +278,16 @@ fn article(name: &str) -> String {
     format!("{article} {name}")
 }
 
+/// A description as part of a hint: without its capital and its full stop.
+fn in_sentence(doc: &str) -> String {
+    let mut letters = doc.trim_end_matches('.').chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn bounds(least: f64, most: f64) -> String {
     if most >= f64::from(i32::MAX) {
         format!("{least} or more")
-    } else if least == most {
+    } else if least >= most {
         format!("{least}")
     } else {
         format!("{least} to {most}")

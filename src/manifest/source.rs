@@ -57,6 +57,7 @@ impl<'a> Source<'a> {
 
     /// All that is wrong.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         if self.left_out > 0 {
             let message = format!("{} more errors in this file are not shown", self.left_out);
             self.found.push(
@@ -78,14 +79,6 @@ impl Reported<'_> {
             diagnostic.hint = Some(hint.into());
         }
         self
-    }
-
-    /// Says what to do about it, where that is known.
-    pub(super) fn hint_if(self, hint: Option<String>) -> Self {
-        match hint {
-            Some(hint) => self.hint(hint),
-            None => self,
-        }
     }
 
     /// Names another place in the same file.

@@ -116,11 +116,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn node(&mut self, source: &mut Source<'_>, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
+    fn node(
+        &mut self,
+        source: &mut Source<'_>,
+        event: Event<'a>,
+        mut span: Span,
+        depth: usize,
+    ) -> Result<Node, Stop> {
         let before = self.left;
         if let Some(tag) = event.tag() {
             source
-                .report(Code::Tag, span, format!("tag `{tag}` on a value"))
+                .report(Code::Tag, span, format!("tag `{}` on a value", tag.original()))
                 .hint("remove the tag; write texts in quotes and other values as they are");
         }
         let (value, anchor) = match event {
@@ -134,7 +140,12 @@ impl<'a> Reader<'a> {
             }
             Event::MappingStart(_, anchor, _) => {
                 self.enter(source, span, depth)?;
-                (Value::Map(self.members(source, depth)?), anchor)
+                let members = self.members(source, depth)?;
+                // Without braces a map begins with its first key: that is what to point at.
+                if let Some(first) = members.first().filter(|first| first.key_span.start == span.start) {
+                    span.end = first.key_span.end;
+                }
+                (Value::Map(members), anchor)
             }
             Event::Alias(anchor) => return self.alias(source, anchor, span),
             Event::UnresolvedAlias(name) => {

@@ -34,7 +34,7 @@ pub enum Standing {
     Failed(Timestamp),
 }
 
-/// Where an app's passage between revisions stands.
+/// Where an app's passage between revisions stands. Scaling is a passage from a revision to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     /// The revision that all instances shall have.
@@ -61,7 +61,8 @@ pub struct Rollout {
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Dependencies are not healthy yet; nothing was started.
+    /// Dependencies are not healthy yet, or the cluster cannot run what is declared while it runs what was: nothing was
+    /// started.
     Waiting,
     /// Instances are being replaced, started or stopped.
     Rolling,

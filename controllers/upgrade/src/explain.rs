@@ -28,6 +28,9 @@ pub(crate) fn report(
     }
     match rollout.phase {
         Phase::Waiting => {
+            if let Some(what) = view.unsupported {
+                report.push(Reason::Unsupported { what: what.into() });
+            }
             for dependency in view.dependencies.iter().filter(|dependency| !dependency.satisfied) {
                 report.push(Reason::AwaitingDependency {
                     app: dependency.app.clone(),

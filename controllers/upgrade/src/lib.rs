@@ -5,11 +5,11 @@
 //! `instances` follows the targets, within the same disruption budget that they are computed from. It judges nothing:
 //! `health` says which instances serve.
 //!
-//! A decision is made in one pass over a copy of the app's revisions and rollout, the [`plan`]; what then differs from
+//! A decision is made in one pass over a copy of the app's revisions and rollout, the `plan`; what then differs from
 //! the app are the actions. So there is one place that knows what shall be, nobody can forget to say it, and a second
-//! decision has nothing to add. In the order in which they are asked: [`tally`] counts instances, [`declared`] finds
-//! or opens the declared revision, [`passage`] says where the way there stands, [`targets`] does the arithmetic,
-//! [`arrival`] recognises the end, and [`explain`] says what is waited for.
+//! decision has nothing to add. In the order in which they are asked: `tally` counts instances, `declared` finds
+//! or opens the declared revision, `passage` says where the way there stands, `targets` does the arithmetic,
+//! `arrival` recognises the end, and `explain` says what is waited for.
 
 mod arrival;
 mod declared;
@@ -19,7 +19,8 @@ mod plan;
 mod tally;
 mod targets;
 
-use ekiden_model::{Decision, View};
+use ekiden_model::view::Settled;
+use ekiden_model::{App, Decision, View};
 
 use plan::Plan;
 use tally::Tallies;
@@ -32,6 +33,7 @@ pub fn decide(view: &View<'_>) -> Decision {
     let Some(declaration) = &view.app.declared else {
         return withdraw(view, plan);
     };
+    let view = &View { desired: known_desired(view, &declaration.app), ..*view };
     let declared = declared::find_or_open(&mut plan, view.app, declaration);
     let tallies = Tallies::count(view.app, &plan, declared);
     let goal = passage::advance(&mut plan, view, &tallies, declared);
@@ -47,6 +49,13 @@ pub fn decide(view: &View<'_>) -> Decision {
     }
     decision.actions = plan.actions(view.app);
     decision
+}
+
+/// How many instances there shall be. A global app's number is that of the agents, and while not all is known, that
+/// few agents were heard of is no evidence that there are few.
+fn known_desired(view: &View<'_>, app: &App) -> u32 {
+    let set_for = view.app.rollout.as_ref().map_or(0, |rollout| rollout.wanted);
+    if app.is_global() && view.settled != Settled::Yes { view.desired.max(set_for) } else { view.desired }
 }
 
 /// The app is no longer declared: nothing of it shall run, and a revision stays until its last instance is forgotten.

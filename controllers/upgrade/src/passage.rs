@@ -82,7 +82,7 @@ fn head_for(plan: &mut Plan, view: &View<'_>, tallies: &Tallies, declared: Revis
     }
     Rollout {
         to: declared,
-        phase: Phase::Rolling,
+        phase: Phase::Waiting,
         since: view.now,
         progress: view.now,
         best: tallies.of(declared).serving,
@@ -118,11 +118,21 @@ fn next_phase(plan: &Plan, view: &View<'_>, tallies: &Tallies, declared: Revisio
         // Going back is the mending of a running app, and waits for nobody.
         return Phase::RollingBack { failed: declared };
     }
+    if rollout.phase == Phase::Rolling {
+        // What has begun does not wait any more, even if nothing of it is left for the moment.
+        return Phase::Rolling;
+    }
     let is_idle = target == 0 && tallies.of(to).wanted == 0;
-    if is_idle && view.desired > 0 && view.dependencies.iter().any(|dependency| !dependency.satisfied) {
+    let has_unmet = view.dependencies.iter().any(|dependency| !dependency.satisfied);
+    if is_idle && view.desired > 0 && (has_unmet || would_be_lost(view, is_alone)) {
         return Phase::Waiting;
     }
     Phase::Rolling
+}
+
+/// Whether old instances would make room for new ones that can never come, since the cluster cannot run them.
+fn would_be_lost(view: &View<'_>, is_alone: bool) -> bool {
+    view.unsupported.is_some() && !is_alone
 }
 
 fn restart_clock(rollout: &mut Rollout, now: Timestamp, tally: Tally) {

@@ -27,7 +27,8 @@ fn ours(source: &mut Source<'_>, app: Object<'_>, rollout: Object<'_>) -> Capaci
             .hint("both say how many instances a rollout may miss: remove one");
     }
     let (max_surge, max_unavailable) = (count(rollout, "maxSurge"), count(rollout, "maxUnavailable"));
-    let nothing = |count| matches!(count, Count::Whole(0) | Count::Share(Fraction::ZERO));
+    // What could not be read has been reported, and is not nothing.
+    let nothing = |count| matches!(count, Some(Count::Whole(0) | Count::Share(Fraction::ZERO)));
     if nothing(max_surge) && nothing(max_unavailable) {
         let name = if rollout.has("maxSurge") { "maxSurge" } else { "maxUnavailable" };
         source
@@ -38,15 +39,17 @@ fn ours(source: &mut Source<'_>, app: Object<'_>, rollout: Object<'_>) -> Capaci
             )
             .hint("set `maxSurge` or `maxUnavailable` to 1 or more; the one that is left out is 0");
     }
-    Capacity::Counted { max_surge, max_unavailable }
+    let or_none = |count: Option<Count>| count.unwrap_or(Count::Whole(0));
+    Capacity::Counted { max_surge: or_none(max_surge), max_unavailable: or_none(max_unavailable) }
 }
 
-fn count(rollout: Object<'_>, name: &str) -> Count {
-    let percent = rollout.text(name).and_then(|text| text.strip_suffix('%')?.parse::<f64>().ok());
-    match percent.and_then(|percent| Fraction::from_f64(percent / 100.0)) {
-        Some(share) => Count::Share(share),
-        None => Count::Whole(rollout.int(name).unwrap_or_default()),
+fn count(rollout: Object<'_>, name: &str) -> Option<Count> {
+    if !rollout.has(name) {
+        return Some(Count::Whole(0));
     }
+    let percent = rollout.text(name).and_then(|text| text.strip_suffix('%')?.parse::<f64>().ok());
+    let share = percent.and_then(|percent| Fraction::from_f64(percent / 100.0)).map(Count::Share);
+    share.or_else(|| rollout.int(name).map(Count::Whole))
 }
 
 fn marathons(app: Object<'_>) -> Capacity {

@@ -1,6 +1,6 @@
 //! Networks, in the form of Marathon 1.5 and in the three forms before it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ekiden_model::app::{Network, NetworkMode};
 
@@ -105,11 +105,8 @@ fn legacy(source: &mut Source<'_>, app: Object<'_>, docker: Option<Object<'_>>) 
             .hint("add `ipAddress.networkName`, or better: `networks: [{mode: container, name: …}]`");
     }
     let name = name.filter(|_| mode == NetworkMode::Container);
-    vec![Network {
-        mode,
-        name,
-        labels: if mode == NetworkMode::Host { HashMap::new().into_iter().collect() } else { labels },
-    }]
+    let labels = if mode == NetworkMode::Host { BTreeMap::new() } else { labels };
+    vec![Network { mode, name, labels }]
 }
 
 fn check_together(source: &mut Source<'_>, app: Object<'_>, list: &[Network], mode: NetworkMode) {

@@ -83,7 +83,7 @@ fn definition(port: Object<'_>, require: bool) -> PortDefinition {
 }
 
 /// Where port mappings are written, if anywhere: in the modern place or in the legacy one.
-fn mappings<'n>(app: Object<'n>) -> Option<(Object<'n>, &'static str)> {
+fn mappings(app: Object<'_>) -> Option<(Object<'_>, &'static str)> {
     let container = app.object("container")?;
     if container.has("portMappings") {
         return Some((container, "portMappings"));

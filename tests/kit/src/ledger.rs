@@ -44,6 +44,8 @@ pub struct Ledger {
     pub reconciled: bool,
     /// Agents that it was told do not answer.
     pub unreachable: BTreeSet<AgentId>,
+    /// When each task was told to end, lately.
+    pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
     /// Updates that wait for their acknowledgement.
     pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
 }
@@ -164,6 +166,17 @@ impl Ledger {
             }
             ClusterEvent::AgentGone(agent) => {
                 self.unreachable.remove(agent);
+                let on_agent: Vec<TaskId> = self
+                    .announced
+                    .slots
+                    .values()
+                    .flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)))
+                    .filter(|(_, one)| one.agent.id == *agent)
+                    .filter_map(|(app, one)| self.task_id(app, one.key))
+                    .collect();
+                for task in on_agent {
+                    self.told.entry(task).or_default().condition = Condition::Gone;
+                }
             }
             ClusterEvent::Offers(offers) => {
                 for offer in offers {

@@ -49,7 +49,8 @@ impl World {
             source: Source::Api,
             restarts: 0,
         };
-        let mut state = AppState::new(app.id.clone(), AppKey::new(1, 1, &app.id), 1, declared);
+        let key = AppKey::new(1, 1, &app.id);
+        let mut state = AppState { declared: Some(declared), ..AppState::new(app.id.clone(), key, 1) };
         state.revisions.push(revision(1, app, count));
         for slot in 0..count {
             state.instances.insert(instance(slot, RevisionId(1)));
@@ -238,7 +239,7 @@ pub(crate) fn instance(slot: u32, revision: RevisionId) -> Instance {
 }
 
 fn revision(number: u32, app: Arc<App>, target: u32) -> Revision {
-    Revision { id: RevisionId(number), version: STARTED, app, target, standing: Standing::Unproven }
+    Revision { id: RevisionId(number), version: STARTED, app, restarts: 0, target, standing: Standing::Unproven }
 }
 
 fn app(health_checks: Vec<HealthCheck>) -> App {

@@ -129,7 +129,13 @@ impl Pattern {
             .map(|whole| Self { source: source.to_owned(), whole })
             .map_err(|error| PatternError {
                 pattern: source.to_owned(),
-                reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+                reason: error
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .to_owned(),
             })
     }
 

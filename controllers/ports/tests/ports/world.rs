@@ -108,7 +108,7 @@ pub(crate) fn state(name: &str, ports: Vec<PortDefinition>) -> AppState {
         source: Source::Api,
         restarts: 0,
     };
-    AppState::new(id(name), AppKey::new(1, 1, &id(name)), 1, declared)
+    AppState { declared: Some(declared), ..AppState::new(id(name), AppKey::new(1, 1, &id(name)), 1) }
 }
 
 fn agent() -> Arc<Agent> {

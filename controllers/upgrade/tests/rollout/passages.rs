@@ -6,7 +6,7 @@ use ekiden_model::app::PlacementMode;
 use ekiden_model::app::{Capacity, Count};
 use ekiden_model::health::{Readiness, Verdict};
 use ekiden_model::revision::{Phase, Standing};
-use ekiden_model::view::DependencyState;
+use ekiden_model::view::{DependencyState, Settled};
 use ekiden_model::{AppId, Condition, Instance};
 
 use crate::world::{World, app, capacity, r, readiness};
@@ -322,6 +322,21 @@ fn proven_instances_of_unknown_health_are_not_thrown_away() {
 }
 
 #[test]
+fn known_health_is_not_traded_for_presumed_health() {
+    let mut world = World::running(app("v1", 3));
+    world.edit_command("v2");
+    world.step();
+    world.run(r(1), Verdict::Unknown);
+    let up = world.of(r(2))[0];
+    world.heal(up);
+    world.edit_command("v3");
+    world.step();
+    assert_eq!(world.targets(), [(1, 3), (2, 1)], "the only one known to be healthy stays");
+    world.settle();
+    assert_eq!(world.targets(), [(3, 3)]);
+}
+
+#[test]
 fn the_unhealthy_go_first_and_cost_nothing() {
     let mut world = World::running(app("v1", 4));
     for key in &world.of(r(1))[..3] {
@@ -368,6 +383,36 @@ fn a_global_app_rolls_over_agent_by_agent() {
     assert_eq!(world.targets(), [(1, 2)]);
     world.settle();
     assert_eq!((world.targets(), world.phase()), (vec![(2, 3)], Phase::Complete));
+}
+
+#[test]
+fn agents_that_were_not_heard_of_yet_are_not_gone() {
+    let mut declared = app("v1", 3);
+    declared.placement.mode = PlacementMode::Global;
+    let mut world = World::running(declared);
+    world.settled = Settled::No("the cluster has not answered");
+    world.agents = Some(1);
+    world.step();
+    assert_eq!(world.targets(), [(1, 3)]);
+    world.settled = Settled::Yes;
+    world.step();
+    assert_eq!(world.targets(), [(1, 1)]);
+}
+
+#[test]
+fn nothing_makes_room_for_what_can_never_run() {
+    let mut declared = app("v1", 4);
+    declared.capacity = capacity(0.5, 0.0);
+    let mut world = World::running(declared);
+    world.edit_command("v2");
+    world.unsupported = Some("a Docker container");
+    world.step();
+    assert_eq!((world.targets(), world.phase()), (vec![(1, 4)], Phase::Waiting));
+    assert_eq!(world.reasons(), ["a Docker container cannot run on this cluster"]);
+    world.edit_command("v3");
+    world.unsupported = None;
+    world.settle();
+    assert_eq!(world.targets(), [(3, 4)]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use ekiden_model::app::{Capacity, Count};
 use ekiden_model::health::{Readiness, Verdict};
 use ekiden_model::report::KillCause;
 use ekiden_model::revision::Phase;
-use ekiden_model::view::Settled;
-use ekiden_model::{Condition, Goal, Instance};
+use ekiden_model::view::{DependencyState, Settled};
+use ekiden_model::{AppId, Condition, Declared, Goal, Instance};
 use proptest::prelude::*;
 
 use crate::world::{World, app, capacity, readiness};
@@ -25,6 +25,9 @@ enum Happening {
     Wait(u64),
     Room(usize),
     Settled(bool),
+    Dependency(bool),
+    Withdraw,
+    Declare,
     Heal(usize),
     Run(usize, u8),
     Crash(usize),
@@ -46,6 +49,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (1..700_u64).prop_map(Happening::Wait),
         1 => (0..20_usize).prop_map(Happening::Room),
         1 => any::<bool>().prop_map(Happening::Settled),
+        1 => any::<bool>().prop_map(Happening::Dependency),
+        1 => Just(Happening::Withdraw),
+        4 => Just(Happening::Declare),
         8 => any::<usize>().prop_map(Happening::Heal),
         3 => (any::<usize>(), 0..3_u8).prop_map(|(pick, verdict)| Happening::Run(pick, verdict)),
         2 => any::<usize>().prop_map(Happening::Crash),
@@ -69,7 +75,7 @@ fn capacity_of(number: u8) -> Capacity {
     }
 }
 
-fn happens(world: &mut World, what: &Happening) {
+fn happens(world: &mut World, withdrawn: &mut Option<Declared>, what: &Happening) {
     let pick = |world: &World, number: usize, is: fn(&Instance) -> bool| {
         let keys = world.keys(is);
         (!keys.is_empty()).then(|| keys[number % keys.len()])
@@ -87,6 +93,13 @@ fn happens(world: &mut World, what: &Happening) {
         Happening::Settled(all) => {
             world.settled = if all { Settled::Yes } else { Settled::No("the cluster has not answered") };
         }
+        Happening::Dependency(satisfied) => {
+            let app = AppId::parse("/db").expect("a good id");
+            world.dependencies =
+                vec![DependencyState { app, healthy: u32::from(satisfied), wanted: 1, satisfied }];
+        }
+        Happening::Withdraw => *withdrawn = withdrawn.take().or_else(|| world.app.declared.take()),
+        Happening::Declare => declare(world, withdrawn),
         Happening::Heal(number) => {
             if let Some(key) = pick(world, number, Instance::is_wanted) {
                 world.heal(key);
@@ -126,6 +139,12 @@ fn happens(world: &mut World, what: &Happening) {
     }
 }
 
+fn declare(world: &mut World, withdrawn: &mut Option<Declared>) {
+    if let Some(declared) = withdrawn.take() {
+        world.app.declared = Some(declared);
+    }
+}
+
 /// Decides and follows once; our own kills never take healthy instances below the floor.
 fn checked_step(world: &mut World) {
     let before = world.healthy();
@@ -145,19 +164,22 @@ proptest! {
         instances in 0..9_u32,
         strategy in 0..8_u8,
         deadline in any::<bool>(),
-        story in prop::collection::vec(happening(), 0..60),
+        story in prop::collection::vec(happening(), 0..80),
     ) {
         let mut declared = app("v0", instances);
         declared.capacity = capacity_of(strategy);
         declared.rollout.progress_deadline = deadline.then(|| Duration::from_secs(600));
         let mut world = World::new(declared);
         checked_step(&mut world);
+        let mut withdrawn = None;
         for what in &story {
-            happens(&mut world, what);
+            happens(&mut world, &mut withdrawn, what);
             checked_step(&mut world);
         }
 
         // Everything heals: there is room, nothing is paused, and what is launched comes up.
+        declare(&mut world, &mut withdrawn);
+        world.dependencies.clear();
         world.capacity = 100;
         world.settled = Settled::Yes;
         world.edit(|app| app.rollout.paused = false);

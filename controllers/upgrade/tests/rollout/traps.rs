@@ -69,6 +69,8 @@ fn issue_1904_ending_instances_do_not_make_new_ones_superfluous() {
     world.edit_command("v2");
     world.step();
     world.run(r(2), Verdict::Healthy);
+    world.decide();
+    assert_eq!(world.phase(), Phase::Rolling, "the old ones are not told to end yet");
     world.step();
     assert_eq!(world.count(r(1), |i| i.condition == Condition::Killing), 2);
     assert_eq!((world.targets(), world.phase()), (vec![(2, 2)], Phase::Complete));

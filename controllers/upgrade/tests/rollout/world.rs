@@ -35,6 +35,10 @@ pub(crate) struct World {
     pub(crate) dependencies: Vec<DependencyState>,
     /// Whether absence is evidence.
     pub(crate) settled: Settled,
+    /// What the cluster cannot run.
+    pub(crate) unsupported: Option<&'static str>,
+    /// How many instances the app shall have, where not as many as declared.
+    pub(crate) agents: Option<u32>,
     /// How many instances the cluster has room for.
     pub(crate) capacity: usize,
     /// What the last decision said.
@@ -128,6 +132,8 @@ impl World {
             now,
             dependencies: Vec::new(),
             settled: Settled::Yes,
+            unsupported: None,
+            agents: None,
             capacity: 100,
             report: Report::empty(),
             again: Again::OnChange,
@@ -143,9 +149,9 @@ impl World {
         world
     }
 
-    /// Declares something else.
+    /// Declares something else; where nothing is declared any more, nothing.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut App)) {
-        let declared = self.app.declared.as_mut().expect("the app is declared");
+        let Some(declared) = &mut self.app.declared else { return };
         change(Arc::make_mut(&mut declared.app));
         declared.version = self.now;
     }
@@ -157,7 +163,9 @@ impl World {
 
     /// Asks for a restart.
     pub(crate) fn restart(&mut self) {
-        self.app.declared.as_mut().expect("the app is declared").restarts += 1;
+        if let Some(declared) = &mut self.app.declared {
+            declared.restarts += 1;
+        }
     }
 
     /// Lets time pass.
@@ -166,7 +174,7 @@ impl World {
     }
 
     fn desired(&self) -> u32 {
-        self.app.declared.as_ref().map_or(0, |declared| declared.app.instances)
+        self.app.declared.as_ref().map_or(0, |declared| self.agents.unwrap_or(declared.app.instances))
     }
 
     /// The app's bounds.
@@ -189,7 +197,7 @@ impl World {
             service_ports: &Nothing,
             host_ports: &Nothing,
             settled: self.settled,
-            unsupported: None,
+            unsupported: self.unsupported,
             launches: 16,
             entropy: 0,
             settings: &settings,
@@ -211,7 +219,13 @@ impl World {
         assert_eq!(second.report, self.report, "nor does it see anything else");
         if self.app.declared.is_some() {
             let sum: u32 = self.app.revisions.iter().map(|revision| revision.target).sum();
-            assert!(sum <= self.bounds().ceiling, "{sum} targets in {:#?}", self.app.revisions);
+            let ceiling = self.bounds().ceiling;
+            let counts = self.agents.is_none() || self.settled == Settled::Yes;
+            assert!(
+                !counts || sum <= ceiling,
+                "{sum} targets, and at most {ceiling} may be: {:?}",
+                self.targets()
+            );
         }
         acted
     }
@@ -254,6 +268,8 @@ impl World {
                 acted = true;
             }
         }
+        let is_exchange = matches!(self.phase(), Phase::Rolling | Phase::RollingBack { .. })
+            && self.app.instances.iter().any(|i| takes_room(i) && i.revision != self.rollout().to);
         for revision in self.app.revisions.clone() {
             let live = self.app.instances.iter().filter(|instance| instance.condition.is_live()).count();
             let wanted = self.count(revision.id, Instance::is_wanted);
@@ -261,6 +277,8 @@ impl World {
             for _ in 0..missing.min(self.capacity.saturating_sub(live)) {
                 self.launch(revision.id);
                 acted = true;
+                let (present, ceiling) = (self.keys(takes_room).len(), self.bounds().ceiling as usize);
+                assert!(!is_exchange || present <= ceiling, "{present} exist, and at most {ceiling} may");
             }
         }
         acted
@@ -429,6 +447,10 @@ impl World {
     pub(crate) fn reasons(&self) -> Vec<String> {
         self.report.reasons.iter().map(Reason::to_string).collect()
     }
+}
+
+fn takes_room(instance: &Instance) -> bool {
+    instance.condition.is_live() && instance.condition != Condition::Unreachable
 }
 
 struct Nothing;

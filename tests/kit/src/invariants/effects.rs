@@ -6,6 +6,9 @@ use ekiden_model::{Goal, TaskId};
 
 use super::{Check, Found};
 
+/// Most kills of one task within the time after which a kill is repeated.
+const KILLS_PER_RETRY: usize = 6;
+
 impl Check<'_> {
     /// S5: the record of a launch is durable before the launch is sent. S6: no task id is launched twice.
     pub fn launch(&mut self, launch: &TaskLaunch) -> Found {
@@ -34,7 +37,7 @@ impl Check<'_> {
         let Some((app, key)) = self.ledger.whose(task) else {
             return vec![("S7", format!("{task} is killed and not ours"))];
         };
-        let mut found = Vec::new();
+        let mut found = self.repeated(task);
         // An app that was deleted, and perhaps declared again since: the task is of its former life.
         let former = self.ledger.task_id(&app, key).as_ref() != Some(task);
         let durable = if former { None } else { self.store.durable.instance(&app, key) };
@@ -56,6 +59,19 @@ impl Check<'_> {
             None => {}
         }
         found
+    }
+
+    /// S9: a kill is repeated no more often than its retry says; some more, because an answer of the cluster may be a
+    /// reason of its own.
+    fn repeated(&mut self, task: &TaskId) -> Found {
+        let (now, window) = (self.told_now, self.settings.kill_retry);
+        let times = self.ledger.kills.entry(task.clone()).or_default();
+        times.push_back(now);
+        times.retain(|at| *at <= now && now.since(*at) < window);
+        if times.len() <= KILLS_PER_RETRY {
+            return Vec::new();
+        }
+        vec![("S9", format!("{task} is killed {} times within {window:?}", times.len()))]
     }
 
     /// S5: an update is acknowledged only when the durable record shows it: the same condition or a later one, or no

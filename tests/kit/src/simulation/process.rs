@@ -18,8 +18,13 @@ use super::lines::{effect_line, input_line};
 use crate::mutant::Mutant;
 use crate::timeline::Happening;
 
-/// Most steps in a row at one moment: whoever wants more is not going to stop by itself.
-const STEPS_AT_ONCE: u32 = 200;
+/// Most steps in a row that nothing led to, that did nothing, and that wanted another at once: whoever wants more is not
+/// going to stop by itself.
+const SPINS_MAX: u32 = 50;
+
+/// Most steps within ten seconds: a drawn world has some 30 instances, of which each is probed every two seconds at most
+/// and changes a few times a minute. Ten times that is somebody who talks to himself.
+const STEPS_IN_TEN_SECONDS: u32 = 3_000;
 
 /// Most effects of one step (S9): a step makes 512 visits at most, each with some launches.
 const EFFECTS_MAX: usize = 20_000;
@@ -33,8 +38,9 @@ pub(super) struct Process {
     step_due: bool,
     wake: u64,
     last_seq: WriteSeq,
-    last_step: Timestamp,
-    steps_at_once: u32,
+    spins: u32,
+    /// Steps since that moment.
+    lately: (Timestamp, u32),
 }
 
 impl Simulation {
@@ -67,8 +73,8 @@ impl Simulation {
             step_due: false,
             wake: 0,
             last_seq: WriteSeq::default(),
-            last_step: Timestamp::EPOCH,
-            steps_at_once: 0,
+            spins: 0,
+            lately: (self.line.now, 0),
         });
         let desired = self.whole_directory();
         if self.has(Mutant::IgnoreSettled) && self.lives > 1 {
@@ -167,9 +173,11 @@ impl Simulation {
         if inputs.is_empty() {
             inputs.push(Input::Tick);
         }
-        process.steps_at_once = if process.last_step == now { process.steps_at_once + 1 } else { 0 };
-        process.last_step = now;
-        let too_many = process.steps_at_once > STEPS_AT_ONCE;
+        let for_nothing = inputs == [Input::Tick];
+        let (since, count) = process.lately;
+        let fresh = now.since(since) > Duration::from_secs(10);
+        process.lately = if fresh { (now, 1) } else { (since, count + 1) };
+        let restless = process.lately.1 > STEPS_IN_TEN_SECONDS;
         self.ledger.take_in(told_now, &inputs);
         for input in &inputs {
             input_line(input, &mut self.line);
@@ -182,8 +190,16 @@ impl Simulation {
         if refused > 0 {
             self.line.violate("X", format!("{refused} actions were refused"));
         }
-        if too_many {
-            self.line.violate("L2", format!("more than {STEPS_AT_ONCE} steps at one moment"));
+        let spins = for_nothing
+            && effects.is_empty()
+            && process.reconciler.next_wake().is_some_and(|wake| wake <= told_now);
+        process.spins = if spins { process.spins + 1 } else { 0 };
+        let spun = process.spins;
+        if restless {
+            self.line.violate("L2", format!("more than {STEPS_IN_TEN_SECONDS} steps within ten seconds"));
+        }
+        if spun > SPINS_MAX {
+            self.line.violate("L2", format!("more than {SPINS_MAX} steps in a row did nothing and want another"));
         }
         if effects.len() > EFFECTS_MAX {
             self.line.violate("S9", format!("{} effects in one step", effects.len()));
