@@ -71,6 +71,7 @@ impl Api {
             Found::Route(route, _) => route.path,
             Found::OtherMethods(_) | Found::Nothing => "none",
         };
+        let path = request.path.clone();
         let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_found(found, request)).await;
         let mut response = answer.unwrap_or_else(|_| {
             reply::message(http::StatusCode::REQUEST_TIMEOUT, "the request took too long: send it again")
@@ -78,6 +79,7 @@ impl Api {
         if method == "HEAD" {
             *response.body_mut() = reply::empty(http::StatusCode::OK).into_body();
         }
+        tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
         reply::with_common_headers(response, self.address)
     }

@@ -173,6 +173,44 @@ async fn a_signal_stops_everything_and_ends_well() {
     assert!(left.is_empty(), "its work folder is gone, too: {left:?}");
 }
 
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_tasks_that_take_their_time() {
+    let stubborn = "id: stubborn\ncmd: trap '' TERM; echo $$ > @FOLDER@/stubborn.pid; while true; do sleep 1; done\n\
+                    cpus: 0.1\nmem: 16\ntaskKillGracePeriodSeconds: 600\n";
+    let mut ekiden = Ekiden::start("41120-41129", &[("stubborn.yaml", stubborn)]).await;
+    ekiden.until_running("stubborn", 1).await;
+    let process = ekiden.pid("stubborn").await;
+    let own = ekiden.process.id().expect("it runs").to_string();
+    Command::new("kill").args(["-INT", &own]).status().await.expect("signalled");
+    ekiden.until_said("stopping every task").await;
+    assert!(lives(&process), "it has its time");
+    Command::new("kill").args(["-INT", &own]).status().await.expect("signalled");
+    let ended = tokio::time::timeout(ekiden::PATIENCE, ekiden.process.wait()).await.expect("in time");
+    assert_eq!(ended.expect("ended").code(), Some(1), "{}", ekiden.log());
+    until_ended(&[process]).await;
+}
+
+#[tokio::test]
+async fn what_state_keeps_is_taken_up_again_after_a_crash() {
+    let ekiden = Ekiden::start("41130-41149", &[("sleeper.yaml", &sleeper(2))]).await;
+    let folder = Arc::clone(&ekiden.folder);
+    drop(ekiden);
+    let mut first = Ekiden::start_in(Arc::clone(&folder), "41130-41149", &["--state", "state"]).await;
+    let before = first.until_running("sleeper", 2).await;
+    let version = first.json("/v2/apps/sleeper").await["app"]["version"].clone();
+    first.process.start_kill().expect("signalled");
+    first.process.wait().await.expect("ended");
+
+    let second = Ekiden::start_in(folder, "41130-41149", &["--state", "state"]).await;
+    let after = second.until_running("sleeper", 2).await;
+    assert_eq!(second.json("/v2/apps/sleeper").await["app"]["version"], version, "nobody edited anything");
+    let instances = |tasks: &[Value]| -> Vec<String> {
+        ids(tasks).iter().filter_map(|id| Some(id.rsplit_once('.')?.0.to_owned())).collect()
+    };
+    assert_eq!(instances(&after), instances(&before), "slots are kept");
+    assert!(ids(&after).iter().all(|id| !ids(&before).contains(id)), "a task's id is never used again");
+}
+
 /// The server that the rollout test runs as its tasks is this very program, started again with `PORT0` in its
 /// environment. Without, it is a test of that server.
 #[tokio::test]
@@ -244,6 +282,15 @@ impl Ekiden {
             }
         }
         None
+    }
+
+    async fn until_said(&self, text: &str) {
+        let said = async {
+            while !self.log().contains(text) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(ekiden::PATIENCE, said).await.expect("it says so");
     }
 
     /// The process that a task says it is.

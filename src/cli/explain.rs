@@ -12,6 +12,7 @@ use super::table::{Cell, age, table};
 use super::terminal::{Terminal, Tone};
 use super::validate::counted;
 use super::{Ended, Global, Output};
+use crate::desired::ProblemCode;
 use crate::runtime::clock::wall;
 use crate::runtime::tasks::Cause;
 
@@ -98,7 +99,11 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
     } else {
         let _ = writeln!(text, "\n{}", terminal.toned(Tone::Pending, "waits for"));
         for reason in waiting {
-            let _ = writeln!(text, "  - {}", plain(&reason["text"]));
+            let until: Option<Timestamp> =
+                reason["details"]["until"].as_str().and_then(|until| until.parse().ok());
+            let left = until.map(|until| until.since(now)).filter(|left| !left.is_zero());
+            let left = left.map_or_else(String::new, |left| format!(" (in {})", age(left.as_secs() + 1)));
+            let _ = writeln!(text, "  - {}{left}", plain(&reason["text"]));
         }
     }
     let placed = status["observed"]["instances"].as_array().map_or(&[][..], Vec::as_slice);
@@ -122,5 +127,7 @@ fn plain(value: &Value) -> &str {
 /// The page of a code, whichever module it belongs to.
 fn page_of(code: &str) -> Option<&'static str> {
     let code = code.to_uppercase();
-    crate::manifest::explain_code(&code)
+    let of_files =
+        || ProblemCode::ALL.iter().find(|problem| problem.as_str() == code).map(|problem| problem.page());
+    crate::manifest::explain_code(&code).or_else(of_files)
 }

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Ekiden {
     pub(crate) process: Child,
     pub(crate) server: String,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     log: Arc<Mutex<String>>,
 }
 
@@ -42,9 +42,15 @@ impl Ekiden {
             let text = text.replace("@FOLDER@", &folder.path().to_string_lossy());
             write(&folder.path().join("manifests").join(name), &text);
         }
+        Self::start_in(Arc::new(folder), ports, &[]).await
+    }
+
+    /// Starts in a folder that may have been used before.
+    pub(crate) async fn start_in(folder: Arc<TempDir>, ports: &str, options: &[&str]) -> Self {
         let resources = format!("cpus:8;mem:4096;disk:10000;ports:[{ports}]");
         let mut process = Command::new(env!("CARGO_BIN_EXE_ekiden"))
             .args(["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources])
+            .args(options)
             .current_dir(folder.path())
             .env_remove("RUST_LOG")
             .env("TMPDIR", folder.path())
