@@ -665,6 +665,16 @@ async fn shutdown_ends_every_task_and_cleans_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_dropped_takes_its_tasks_with_it() {
+    let mut bench = Bench::new().await;
+    let sleep = unique_sleep();
+    let task = bench.launch(&shell(&format!("trap '' TERM; echo ready; sleep {sleep}"))).await.task;
+    bench.file_with_text(&task, "stdout").await;
+    drop(bench);
+    eventually("the end of the task", || processes_with(&sleep).is_empty().then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_without_its_supervisor_does_not_run_on() {
     let mut bench = Bench::new().await;
     let sleep = unique_sleep();

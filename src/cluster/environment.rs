@@ -111,6 +111,72 @@ fn label_name(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ekiden_model::Resources;
+    use ekiden_model::app::{Command, Limits, Network};
+    use ekiden_model::port::Protocol;
+
+    fn port(number: u16) -> Option<Port> {
+        Port::new(number)
+    }
+
+    fn definition(name: Option<&str>, container_port: Option<Port>, host_port: HostPort) -> PortDefinition {
+        PortDefinition {
+            name: name.map(ToOwned::to_owned),
+            protocol: Protocol::Tcp,
+            labels: BTreeMap::new(),
+            container_port,
+            host_port,
+            service_port: port(10_000),
+            network_names: Vec::new(),
+        }
+    }
+
+    fn ports_of(mode: NetworkMode, ports: Vec<PortDefinition>, host_ports: &[Option<Port>]) -> String {
+        let template = Template {
+            command: Command::Image,
+            user: None,
+            env: BTreeMap::new(),
+            resources: Resources::NONE,
+            limits: Limits::default(),
+            executor: String::new(),
+            role: None,
+            fetch: Vec::new(),
+            container: None,
+            networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
+            ports,
+            require_ports: false,
+            check: None,
+            tty: false,
+        };
+        let mut env = BTreeMap::new();
+        add_ports(&mut env, &template, host_ports);
+        env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_port_of_the_host_is_known_by_its_service_port() {
+        let ports = vec![definition(None, None, HostPort::Dynamic)];
+        let env = ports_of(NetworkMode::Host, ports, &[port(31_005)]);
+        assert_eq!(env, "PORT=31005 PORT0=31005 PORTS=31005 PORT_10000=31005");
+    }
+
+    #[test]
+    fn a_port_of_a_container_is_known_by_its_number_inside() {
+        let ports = vec![
+            definition(None, port(9000), HostPort::Unmapped),
+            definition(Some("http-api"), port(80), HostPort::Dynamic),
+            definition(None, None, HostPort::Dynamic),
+        ];
+        let env = ports_of(NetworkMode::Bridge, ports, &[None, port(31_001), port(31_002)]);
+        let expected = "PORT=31001 PORT0=9000 PORT1=31001 PORT2=31002 PORTS=31001,31002 \
+                        PORT_31002=31002 PORT_80=31001 PORT_9000=9000 PORT_HTTP-API=31001";
+        assert_eq!(env, expected);
+    }
+
+    #[test]
+    fn an_app_without_ports_has_no_variables_for_them() {
+        assert_eq!(ports_of(NetworkMode::Host, Vec::new(), &[]), "");
+    }
 
     #[test]
     fn label_names_fit_a_variable() {

@@ -36,10 +36,10 @@ pub fn decide(view: &View<'_>) -> Decision {
     let view = &View { desired: known_desired(view, &declaration.app), ..*view };
     let declared = declared::find_or_open(&mut plan, view.app, declaration);
     let tallies = Tallies::count(view.app, &plan, declared);
-    let goal = passage::advance(&mut plan, view, &tallies, declared);
+    let course = passage::advance(&mut plan, view, &tallies, declared);
     let bounds = declaration.app.bounds(view.desired);
-    targets::set(&mut plan, &tallies, &goal, view.desired, bounds);
-    arrival::recognise(&mut plan, view, &tallies, &goal);
+    targets::set(&mut plan, &tallies, &course, view.desired, bounds);
+    arrival::recognise(&mut plan, view, &tallies, &course);
     arrival::drop_unneeded(&mut plan, &tallies, declared);
 
     let mut decision = Decision::idle();

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use ekiden_model::budget::Bounds;
 use ekiden_model::revision::Standing;
-use ekiden_model::{Revision, RevisionId};
+use ekiden_model::{Revision, RevisionId, Timestamp};
 
 use crate::passage::Course;
 use crate::plan::Plan;
@@ -40,10 +40,10 @@ pub(crate) fn set(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: 
 /// An old instance is never replaced by another old one. Those that do not serve go first, and cost nothing.
 fn move_on(plan: &mut Plan, tallies: &Tallies, to: RevisionId, desired: u32, bounds: Bounds) {
     let new = tallies.of(to);
-    let old_wanted: u32 = tallies.others(to).map(|old| old.wanted).sum();
+    let most_old = tallies.others(to).map(|old| old.wanted).max().unwrap_or(0);
     let old_present: u32 = tallies.others(to).map(|old| old.present()).sum();
 
-    let mut permits = Permits::new(tallies, to, gentle_floor(bounds, desired, old_wanted, new));
+    let mut permits = Permits::new(tallies, to, gentle_floor(bounds, desired, most_old, new));
     // Scaling in takes its permits first: those instances are of no use for the rollout.
     permits.spend(Tally { presumed: 0, ..new }, new.wanted.saturating_sub(desired));
     let mut kept = 0;
@@ -62,8 +62,8 @@ fn move_on(plan: &mut Plan, tallies: &Tallies, to: RevisionId, desired: u32, bou
     set_target(plan, to, target.min(bounds.ceiling.saturating_sub(kept)));
 }
 
-/// The floor while there are more old instances than are declared, because the count was lowered together with the
-/// configuration.
+/// The floor while there are more instances of one old revision than are declared, because the count was lowered
+/// together with the configuration.
 ///
 /// Marathon cuts the old ones to the new count at once, before anything of the new revision has run (#1554, #3091);
 /// keeping all of them would leave no room for a new one under the ceiling (#1100). So the old ones give way as the
@@ -71,8 +71,8 @@ fn move_on(plan: &mut Plan, tallies: &Tallies, to: RevisionId, desired: u32, bou
 ///
 /// From 10 to 4 with floor 4 and ceiling 8: 7 stay and 1 comes; when it serves, 6 in all stay and 2 may come; when
 /// they serve, it is 4 as in any rollout.
-fn gentle_floor(bounds: Bounds, desired: u32, old_wanted: u32, new: Tally) -> u32 {
-    if old_wanted <= desired || desired == 0 {
+fn gentle_floor(bounds: Bounds, desired: u32, most_old: u32, new: Tally) -> u32 {
+    if most_old <= desired || desired == 0 {
         return bounds.floor;
     }
     let step = new.serving.saturating_mul(2).max(1);
@@ -137,7 +137,7 @@ fn departures(plan: &Plan) -> Vec<RevisionId> {
     let mut order: Vec<&Revision> = plan.revisions.iter().collect();
     order.sort_by_key(|revision| match revision.standing {
         Standing::Failed(at) => (0, at, Reverse(revision.id)),
-        Standing::Unproven => (1, ekiden_model::Timestamp::EPOCH, Reverse(revision.id)),
+        Standing::Unproven => (1, Timestamp::EPOCH, Reverse(revision.id)),
         Standing::Proven(at) => (2, at, Reverse(revision.id)),
     });
     order.into_iter().map(|revision| revision.id).collect()

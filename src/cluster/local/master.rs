@@ -159,7 +159,7 @@ impl Master {
                 let message: Arc<str> = format!("Task launched with invalid offers: {invalid}").into();
                 for launch in tasks {
                     let status =
-                        unacked(&launch.task, Condition::Dropped, message.clone(), "REASON_INVALID_OFFERS");
+                        unacked(&launch.task, Condition::Dropped, message.clone(), Some("REASON_INVALID_OFFERS"));
                     self.send(ClusterEvent::Status(status));
                 }
             }
@@ -178,7 +178,7 @@ impl Master {
                 invalid(&launch, &left)
             };
             if let Some(message) = problem {
-                let status = unacked(&launch.task, Condition::Error, message.into(), "REASON_TASK_INVALID");
+                let status = unacked(&launch.task, Condition::Error, message.into(), Some("REASON_TASK_INVALID"));
                 self.send(ClusterEvent::Status(status));
                 continue;
             }
@@ -190,7 +190,6 @@ impl Master {
 
     fn launch(&mut self, launch: TaskLaunch, agent: &AgentId) {
         let (kills, orders) = watch::channel(None);
-        let staging = unacked(&launch.task, Condition::Staging, "".into(), "");
         let task = Task {
             agent: agent.clone(),
             app: launch.app.id.clone(),
@@ -203,7 +202,7 @@ impl Master {
         };
         self.state.tasks.insert(launch.task.clone(), task);
         // As Mesos' master: it is no update, so nothing is to be acknowledged.
-        self.send(ClusterEvent::Status(TaskStatus { reason: None, ..staging }));
+        self.send(ClusterEvent::Status(unacked(&launch.task, Condition::Staging, "".into(), None)));
         let executor = Executor {
             sandbox: self.sandboxes.assign(agent, &launch.task),
             supervisor: self.supervisor.clone(),
@@ -389,12 +388,12 @@ fn invalid(launch: &TaskLaunch, left: &Bundle) -> Option<String> {
 }
 
 /// A status that the master makes by itself: nothing to acknowledge, sent once.
-fn unacked(task: &TaskId, condition: Condition, message: Arc<str>, reason: &'static str) -> TaskStatus {
-    TaskStatus { task: task.clone(), condition, message, reason: Some(reason.into()), healthy: None, ack: None }
+fn unacked(task: &TaskId, condition: Condition, message: Arc<str>, reason: Option<&str>) -> TaskStatus {
+    TaskStatus { task: task.clone(), condition, message, reason: reason.map(Into::into), healthy: None, ack: None }
 }
 
 fn reconciled(task: &TaskId, condition: Condition, message: &'static str) -> TaskStatus {
-    unacked(task, condition, message.into(), "REASON_RECONCILIATION")
+    unacked(task, condition, message.into(), Some("REASON_RECONCILIATION"))
 }
 
 /// Beside the loop: a sandbox may be large.

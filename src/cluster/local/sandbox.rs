@@ -84,9 +84,6 @@ impl Sandboxes {
     pub(super) fn retire(&self, app: &AppId, slot: Slot, task: &TaskId) -> Vec<PathBuf> {
         let mut known = self.known();
         known.ended.push_back((app.clone(), slot, task.clone()));
-        if self.keep {
-            return Vec::new();
-        }
         let of_slot = known.ended.iter().filter(|(a, s, _)| a == app && *s == slot).count();
         let mut surplus = of_slot.saturating_sub(SANDBOXES_KEPT_PER_SLOT);
         let mut too_many = known.ended.len().saturating_sub(surplus).saturating_sub(SANDBOXES_KEPT);
@@ -106,7 +103,9 @@ impl Sandboxes {
             }
             !goes
         });
-        removed.iter().filter_map(|task| known.folders.remove(task)).collect()
+        let forgotten = removed.iter().filter_map(|task| known.folders.remove(task)).collect();
+        // Folders that stay are forgotten nevertheless: memory must not grow with them.
+        if self.keep { Vec::new() } else { forgotten }
     }
 
     /// Removes everything that was made here, and the work folder itself when nothing else is in it.

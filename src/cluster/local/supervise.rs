@@ -113,7 +113,9 @@ async fn supervise() -> io::Result<()> {
             },
             _ = look_at_outputs.tick(), if !outputs.is_empty() => {
                 // Where one cannot be cut, on a full disk say, the task goes on as it would without us.
-                outputs.iter_mut().for_each(|output| drop(output.trim()));
+                for output in &mut outputs {
+                    let _uncut = output.trim();
+                }
             }
             _ = term.recv() => kill_at = Some(Instant::now()),
             _ = int.recv() => kill_at = Some(Instant::now()),

@@ -8,9 +8,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 use super::protocol::{End, Order, Report, Spec};
 use super::supervise::{PROCESS_NAME, SUPERVISE};
+
+/// A supervisor says within milliseconds that its task runs. One that has not after this time never will: it hangs on a
+/// dead network file system, or is no supervisor at all.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A process and everything that descends from it. Dropping this kills them all at once.
 pub(super) struct Supervised {
@@ -28,6 +33,8 @@ pub(super) enum StartError {
     Supervisor { program: PathBuf, cause: io::Error },
     #[error("its supervisor died before it said anything")]
     Silent,
+    #[error("its supervisor has said nothing for {} s", START_TIMEOUT.as_secs())]
+    TooSlow,
     #[error("{0}")]
     Refused(String),
 }
@@ -51,7 +58,7 @@ impl Supervised {
         };
         let mut reports = BufReader::new(reports).lines();
         say(&mut orders, spec).await.map_err(not_started)?;
-        match next(&mut reports).await {
+        match timeout(START_TIMEOUT, next(&mut reports)).await.map_err(|_| StartError::TooSlow)? {
             Some(Report::Started(pid)) => match Pid::from_raw(pid) {
                 Some(pid) => Ok(Self { orders, reports, supervisor, pid, end: None }),
                 None => Err(StartError::Silent),

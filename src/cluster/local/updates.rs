@@ -24,7 +24,8 @@ pub(super) struct Updates {
 
 impl Updates {
     pub(super) fn new(first_retry: Duration) -> Self {
-        Self { waiting: VecDeque::new(), sent: None, first_retry }
+        // 0 would mean without end.
+        Self { waiting: VecDeque::new(), sent: None, first_retry: first_retry.max(Duration::from_millis(1)) }
     }
 
     /// Adds an update, which must have something to acknowledge.

@@ -66,8 +66,6 @@ pub struct SimAgent {
     pub foreign: Resources,
     /// Tasks that hold resources of it, or whose end is not acknowledged.
     pub tasks: BTreeSet<TaskId>,
-    /// Tasks whose ports it offers although they live: it came back and has not found them yet.
-    pub overlooked: BTreeSet<TaskId>,
     /// Counts its partitions, so that what belongs to an earlier one is ignored.
     pub cuts: u64,
 }
@@ -97,8 +95,6 @@ pub struct Cluster {
     pub sick: BTreeSet<AppId>,
     /// Nothing goes wrong by itself any more, whatever a command says.
     pub benign: bool,
-    /// An agent that returns may overlook tasks at first.
-    pub careless: bool,
     allocation_due: bool,
     last_event: Timestamp,
     last_call: Timestamp,
@@ -109,14 +105,8 @@ impl Cluster {
     /// Adds an agent, and offers it.
     pub fn join(&mut self, machine: Machine, line: &mut Timeline) {
         line.log(format_args!("{} joins: {}, ports {}", machine.agent.id, machine.total, machine.ports));
-        let agent = SimAgent {
-            link: Link::Up,
-            foreign: Resources::NONE,
-            tasks: BTreeSet::new(),
-            overlooked: BTreeSet::new(),
-            cuts: 0,
-            machine,
-        };
+        let agent =
+            SimAgent { link: Link::Up, foreign: Resources::NONE, tasks: BTreeSet::new(), cuts: 0, machine };
         self.agents.insert(agent.machine.agent.id.clone(), agent);
         self.want_allocation(line);
     }
@@ -179,18 +169,13 @@ impl Cluster {
 
     /// A cut-off agent is back.
     pub fn returns(&mut self, id: &AgentId, cut: u64, line: &mut Timeline) {
-        let careless = self.careless;
         let Some(agent) = self.agents.get_mut(id) else { return };
         if !matches!(agent.link, Link::Cut | Link::Unreachable) || agent.cuts != cut {
             return;
         }
         line.log(format_args!("{id} is back"));
-        let was_unreachable = agent.link == Link::Unreachable;
         agent.link = Link::Up;
         let tasks: Vec<TaskId> = agent.tasks.iter().cloned().collect();
-        if careless && was_unreachable {
-            agent.overlooked = agent.tasks.clone();
-        }
         for task in tasks {
             self.tell_present(&task, line);
         }

@@ -57,6 +57,8 @@ pub struct Told {
     pub condition: Condition,
     /// Whether it was ever said to be unreachable.
     pub ever_unreachable: bool,
+    /// Since when it is said to be, without a break.
+    pub unreachable_since: Option<Timestamp>,
     /// When it was first said to run.
     pub running: Option<Timestamp>,
     /// By check of Ekiden: whether its last result was a success, and the most failures in a row.
@@ -81,6 +83,7 @@ impl Default for Told {
         Self {
             condition: Condition::Provisioned,
             ever_unreachable: false,
+            unreachable_since: None,
             running: None,
             checks: BTreeMap::new(),
             executor: None,
@@ -198,11 +201,15 @@ impl Ledger {
         told.condition = status.condition;
         told.executor = status.healthy.or(told.executor);
         match status.condition {
-            Condition::Unreachable => told.ever_unreachable = true,
+            Condition::Unreachable => {
+                told.ever_unreachable = true;
+                told.unreachable_since.get_or_insert(now);
+            }
             Condition::Running => {
                 told.running.get_or_insert(now);
+                told.unreachable_since = None;
             }
-            _ => {}
+            _ => told.unreachable_since = None,
         }
         let Some((app, key)) = self.whose(&status.task) else { return };
         let counts = status.condition.is_terminal() && FailureCause::of(status.condition) == FailureCause::App;
@@ -219,18 +226,21 @@ impl Ledger {
             waiting.failures += 1;
             waiting.until = now + delay(&declared.backoff, waiting.failures);
             waiting.reference = now;
-        } else if let Some(waiting) = self.backoff.get_mut(&app) {
-            waiting.reference = waiting.reference.max(now);
         }
     }
 
     fn probe(&mut self, app: &AppId, sample: &Sample) {
         let ProbeKind::Health(index) = sample.kind else { return };
         let Some(task) = self.task_id(app, sample.instance) else { return };
+        let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
+        let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let told = self.told.entry(task).or_default();
+        let graced = told.running.is_none_or(|running| sample.at < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
             Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
+            // It never succeeded and is still in its grace period: such failures do not count.
+            Outcome::Failure(_) if graced && check.alive.is_none() => {}
             Outcome::Failure(_) => {
                 check.in_row += 1;
                 check.worst = check.worst.max(check.in_row);
@@ -269,7 +279,9 @@ impl Ledger {
                 let Some(task) = self.task_id(app, instance.key) else { continue };
                 let told = self.told.entry(task).or_default();
                 told.condition = instance.condition;
-                told.ever_unreachable |= instance.condition == Condition::Unreachable;
+                let unreachable = instance.condition == Condition::Unreachable;
+                told.ever_unreachable |= unreachable;
+                told.unreachable_since = unreachable.then_some(instance.since);
                 let alive = match instance.health.verdict {
                     Verdict::Healthy => Some(true),
                     Verdict::Unknown => None,

@@ -19,8 +19,10 @@ pub enum Mutant {
     KillWithoutFloor,
     /// Every app is taken to allow many instances beyond those declared.
     LaunchBeyondCeiling,
-    /// An unreachable instance is taken to be gone, and its ports to be free.
+    /// An unreachable instance is taken to be gone: it, and the port that it holds, are forgotten.
     ForgetUnreachable,
+    /// A launch takes the port of another task, which is not on offer.
+    TakeUsedPort,
     /// A launch is sent a second time.
     LaunchTwice,
     /// The record of a slot is left out of a batch.
@@ -46,12 +48,13 @@ pub enum Mutant {
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 16] = [
+pub const MUTANTS: [(Mutant, &[&str]); 17] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
     (Mutant::LaunchBeyondCeiling, &["S1"]),
-    (Mutant::ForgetUnreachable, &["S3"]),
+    (Mutant::ForgetUnreachable, &["S7"]),
+    (Mutant::TakeUsedPort, &["S3"]),
     (Mutant::LaunchTwice, &["S6"]),
     (Mutant::DropSlotWrite, &["S5"]),
     (Mutant::IgnoreSettled, &["S7"]),

@@ -63,6 +63,8 @@ pub struct Simulation {
     connections: u64,
     /// How far Ekiden's clock is ahead of the world's, in milliseconds.
     skew: i64,
+    /// How far it was ever set back, all together: by so much, waits may be longer.
+    set_back: Duration,
     overload: bool,
     flapping: bool,
     store_stalled: bool,
@@ -175,6 +177,7 @@ impl Simulation {
             lives: 0,
             connections: 0,
             skew: 0,
+            set_back: Duration::ZERO,
             overload: false,
             flapping: false,
             store_stalled: false,
@@ -243,10 +246,7 @@ impl Simulation {
             Happening::Allocate => cluster.allocate(line),
             Happening::Rescind(offer) => cluster.rescind(&offer, line),
             Happening::Noticed(agent, cut) => cluster.noticed(&agent, cut, line),
-            Happening::Returns(agent, cut) => {
-                cluster.returns(&agent, cut, line);
-                self.overlook_only_known(&agent);
-            }
+            Happening::Returns(agent, cut) => cluster.returns(&agent, cut, line),
             Happening::Joins(machine) => cluster.join(*machine, line),
             Happening::Unload(agent) => self.unload(&agent),
             Happening::Well(app) => {

@@ -157,6 +157,21 @@ fn a_newer_declaration_turns_the_rollout_round_and_the_one_between_goes_first() 
 }
 
 #[test]
+fn a_surge_that_is_superseded_goes_at_once() {
+    let mut world = World::running(app("v1", 4));
+    world.edit_command("v2");
+    world.step();
+    for key in &world.of(r(2))[..3] {
+        world.heal(*key);
+    }
+    world.edit_command("v3");
+    world.decide();
+    assert_eq!(world.targets(), [(1, 4)], "4 must serve, and need not be more");
+    world.settle();
+    assert_eq!(world.targets(), [(3, 4)]);
+}
+
+#[test]
 fn a_revert_keeps_what_runs_and_restarts_nothing() {
     let mut declared = app("v1", 4);
     declared.capacity = capacity(0.5, 0.5);
@@ -331,7 +346,7 @@ fn known_health_is_not_traded_for_presumed_health() {
     world.heal(up);
     world.edit_command("v3");
     world.step();
-    assert_eq!(world.targets(), [(1, 3), (2, 1)], "the only one known to be healthy stays");
+    assert_eq!(world.targets(), [(1, 2), (2, 1)], "the only one known to be healthy stays");
     world.settle();
     assert_eq!(world.targets(), [(3, 3)]);
 }
@@ -449,9 +464,11 @@ fn one_proven_revision_is_kept_to_go_back_to() {
     }
     assert_eq!(world.revisions(), [3, 4]);
     world.edit_command("v5");
-    world.edit_command("v6");
     world.step();
-    world.edit_command("v7");
+    world.edit_command("v6");
     world.settle();
     assert_eq!(world.revisions(), [4, 6], "what was never complete is not kept");
+    world.edit_command("v4");
+    world.settle();
+    assert_eq!(world.revisions(), [6, 7], "of what is returned to nothing runs, so it is a new revision");
 }

@@ -126,9 +126,8 @@ impl World {
             source: Source::Api,
             restarts: 0,
         };
-        let app = AppState { declared: Some(declared), ..AppState::new(id(), AppKey::new(1, 1, &id()), 1) };
         Self {
-            app,
+            app: AppState { declared: Some(declared), ..AppState::new(id(), AppKey::new(1, 1, &id()), 1) },
             now,
             dependencies: Vec::new(),
             settled: Settled::Yes,

@@ -108,10 +108,8 @@ impl Cluster {
         for task in agent.tasks.iter().filter_map(|task| self.tasks.get(task)) {
             if task.state.is_live() {
                 free.resources -= &task.claim.unreserved.resources;
-                if !agent.overlooked.contains(&task.id) {
-                    for port in task.claim.unreserved.ports.iter() {
-                        free.ports.remove(port);
-                    }
+                for port in task.claim.unreserved.ports.iter() {
+                    free.ports.remove(port);
                 }
             }
         }

@@ -82,7 +82,6 @@ impl Cluster {
         if task.updates.is_empty() && task.state.is_terminal() {
             if let Some(agent) = self.agents.get_mut(&task.agent) {
                 agent.tasks.remove(&ack.task);
-                agent.overlooked.remove(&ack.task);
             }
             self.tasks.remove(&ack.task);
         } else {

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use ekiden_model::app::UnreachableStrategy;
 use ekiden_model::app_state::CONDEMNED_KEPT;
 use ekiden_model::record::{Record, Write};
 use ekiden_model::report::KillCause;
-use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId};
+use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId, Timestamp};
 
 use super::constraints::holds;
 use super::{Check, Found};
@@ -172,9 +173,8 @@ impl Check<'_> {
     }
 
     /// S2: if this batch orders healthy instances to end, no fewer healthy ones than the floor are left. *Healthy* is
-    /// what was told: runs, and the last result of each check is a success; an instance that is healthy in truth
-    /// counts among those left, too, so that only harm is harm. An instance lost without our doing lowers what is
-    /// left, so that such losses are paid first.
+    /// what was told: runs, and the last result of each check is a success. An instance lost without our doing lowers
+    /// what is left, so that such losses are paid first; one that its checks condemned is no loss.
     ///
     /// S7: each kill has a cause that holds.
     ///
@@ -205,15 +205,21 @@ impl Check<'_> {
         self.breaker(app, count, decided, found);
         let healthy = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            let condemned = self.ledger.told_condemned(&declared, instance.revision, &id);
-            !condemned && self.ledger.told_healthy(&declared, instance.revision, &id)
+            self.ledger.told_healthy(&declared, instance.revision, &id)
+        };
+        let condemned = |instance: &Instance| {
+            let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
+            self.ledger.told_condemned(&declared, instance.revision, &id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
             task.is_some_and(|task| task.state == Condition::Running)
         };
-        let victims: Vec<&Instance> =
-            decided.kills.iter().filter(|one| !by_operator(one) && healthy(one) && truly(one)).collect();
+        let victims: Vec<&Instance> = decided
+            .kills
+            .iter()
+            .filter(|one| !by_operator(one) && healthy(one) && !condemned(one) && truly(one))
+            .collect();
         let floor = declared.bounds(count).floor as usize;
         let left = self
             .instances(app)
@@ -242,7 +248,11 @@ impl Check<'_> {
                 (KillCause::Unreachable, _) => {
                     told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
                 }
-                (KillCause::Returned, _) => told.ever_unreachable,
+                // Either of those that share a slot since one came back may be the one that goes.
+                (KillCause::Returned, _) => old.iter().filter(|one| one.key.slot == kill.key.slot).any(|one| {
+                    let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
+                    told.is_some_and(|told| told.ever_unreachable)
+                }),
                 (KillCause::Overdue, _) => told.running.is_none(),
                 (KillCause::ScaledIn, Some(declared)) => {
                     let wanted = old.iter().filter(|one| one.is_wanted()).count();
@@ -258,8 +268,9 @@ impl Check<'_> {
         (!holds).then(|| format!("`{}`, which is not so", order.cause))
     }
 
-    /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than its
-    /// share (or its minimum, where that is more).
+    /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than twice its
+    /// share (or its minimum, where that is more). Twice, because the breaker counts when instances were condemned: what
+    /// was condemned earlier and held back for another reason may be ordered to end beside it.
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
@@ -274,7 +285,7 @@ impl Check<'_> {
         // A clock set back leaves times in the future: they say nothing about this window any more.
         times.retain(|at| *at <= now && now.since(*at) < window);
         let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
-        let most = share.max(self.settings.breaker_minimum as usize);
+        let most = 2 * share.max(self.settings.breaker_minimum as usize);
         if times.len() > most {
             let text = format!("{app}: {} kills for health within {window:?}, at most {most}", times.len());
             found.push(("S10", text));
@@ -285,10 +296,26 @@ impl Check<'_> {
     fn forgotten(&self, app: &AppId, instance: &Instance, id: Option<&TaskId>, found: &mut Found) {
         let Some(id) = id else { return };
         let told = self.ledger.told.get(id);
-        let over = told.is_some_and(|told| told.condition.is_terminal() || told.ever_unreachable);
-        if !over && !self.ledger.unreachable.contains(&instance.agent.id) {
+        let over = told.is_some_and(|told| {
+            let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
+            told.condition.is_terminal() || for_good
+        });
+        if !over {
             let condition = told.map_or("nothing told", |told| told.condition.task_state());
             found.push(("S7", format!("{app} {} is forgotten: {condition}", instance.key)));
+        }
+    }
+
+    /// Whether an instance that is unreachable since then may be given up: it is to end anyway, or its app says that it
+    /// has waited long enough.
+    fn is_for_good(&self, app: &AppId, instance: &Instance, since: Timestamp) -> bool {
+        let strategy = self.ledger.declared.get(app).map(|declared| declared.unreachable);
+        match strategy {
+            Some(UnreachableStrategy::Replace { expunge_after, .. }) if instance.goal == Goal::Running => {
+                self.told_now >= since + expunge_after
+            }
+            Some(UnreachableStrategy::Disabled) => instance.goal != Goal::Running,
+            Some(UnreachableStrategy::Replace { .. }) | None => true,
         }
     }
 

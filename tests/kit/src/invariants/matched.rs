@@ -29,7 +29,8 @@ impl Check<'_> {
     /// records that agree.
     pub fn matches(&self, app: &App, count: u32, tasks: &[&SimTask]) -> Match {
         if tasks.len() != count as usize {
-            return Err(format!("{} tasks of {count}", tasks.len()));
+            let all = tasks.iter().map(|task| format!("{} {}", task.key, task.state.task_state()));
+            return Err(format!("{} tasks of {count} ({})", tasks.len(), all.collect::<Vec<_>>().join(", ")));
         }
         for task in tasks {
             if task.state != Condition::Running {

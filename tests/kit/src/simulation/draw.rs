@@ -20,7 +20,6 @@ const AGENTS_MAX: u64 = 6;
 impl Simulation {
     /// Draws agents and apps, and lets Ekiden start.
     pub(super) fn draw_world(&mut self, rng: &mut Rng) {
-        self.cluster.careless = rng.chance(0.3);
         for _ in 0..rng.between(1, AGENTS_MAX) {
             let machine = self.draw_machine();
             self.join(machine);
@@ -88,16 +87,18 @@ impl Simulation {
             3 => built.dynamic_ports(0),
             _ => built,
         };
+        // What has no port cannot be asked.
+        let has_port = !built.clone().build().template.ports.is_empty();
         built = match rng.below(10) {
-            0..=3 => built.http_check(),
-            4 => built.tcp_check(),
+            0..=3 if has_port => built.http_check(),
+            4 if has_port => built.tcp_check(),
             5 => built.command_check("true"),
             _ => built,
         };
         let (grace, interval) = (rng.millis(1_000, 10_000), rng.millis(2_000, 6_000));
         let failures = rng.below(4) as u32;
         built = built.check_timing(grace, interval, failures);
-        if rng.chance(0.15) {
+        if has_port && rng.chance(0.15) {
             built = built.readiness();
         }
         built = draw_capacity(built, rng);

@@ -169,6 +169,7 @@ impl Simulation {
     pub fn jump_clock(&mut self, millis: i64) {
         self.line.log(format_args!("the clock jumps by {millis} ms"));
         self.skew += millis;
+        self.set_back += Duration::from_millis(millis.min(0).unsigned_abs());
         // A sleeping process does not notice a jump of the wall clock; the next thing that happens wakes it.
         self.receive(ekiden_model::Input::Tick);
     }
@@ -178,18 +179,5 @@ impl Simulation {
         self.overload = false;
         self.store_stalled = false;
         self.store_next();
-    }
-
-    /// A careless agent overlooks only what Ekiden has on record: nobody could be careful about the rest.
-    pub(super) fn overlook_only_known(&mut self, agent: &AgentId) {
-        let Some(agent) = self.cluster.agents.get_mut(agent) else { return };
-        let known = |task: &TaskId| {
-            let Some((app, key)) = self.ledger.whose(task) else { return false };
-            let live = |records: &crate::store::Records| {
-                records.instance(&app, key).is_some_and(|instance| instance.condition.is_live())
-            };
-            live(&self.ledger.announced) && live(&self.store.durable)
-        };
-        agent.overlooked.retain(known);
     }
 }

@@ -69,14 +69,12 @@ impl Simulation {
         self.line.knobs.heal();
         self.recover();
         self.cluster.benign = true;
-        self.cluster.careless = false;
         self.cluster.sick.clear();
         let agents: Vec<_> = self.cluster.agents.keys().cloned().collect();
         let mut lost = 0;
         for id in agents {
             let Some(agent) = self.cluster.agents.get_mut(&id) else { continue };
             agent.foreign = Resources::NONE;
-            agent.overlooked.clear();
             match agent.link {
                 Link::Up => {}
                 Link::Cut | Link::Unreachable => {
@@ -108,7 +106,8 @@ impl Simulation {
 
     /// L1 and L3, then L2: runs until everything matches or may differ, within the bound; then nothing may happen.
     pub fn converge(&mut self) -> Healed {
-        let deadline = self.line.now + BOUND;
+        // A clock that is set back stretches the waits that began before.
+        let deadline = self.line.now + BOUND + self.set_back;
         let mut healed = Healed::default();
         while self.line.violation.is_none() {
             self.run_for(LOOK_EVERY);

@@ -450,6 +450,21 @@ impl Simulation {
                     effects.push(again);
                 }
             }
+            Mutant::TakeUsedPort => {
+                let launches = effects.iter_mut().filter_map(|effect| match effect {
+                    Effect::Accept { tasks, .. } => Some(tasks),
+                    _ => None,
+                });
+                for launch in launches.flatten() {
+                    let host = &launch.agent.hostname;
+                    let mut neighbours = self.cluster.living().filter(|task| task.hostname == *host);
+                    let used = neighbours.find_map(|task| task.host_ports.first().copied());
+                    if let (Some(used), Some(port)) = (used, launch.host_ports.first_mut()) {
+                        *port = Some(used);
+                        launch.claim.unreserved.ports = [used].into_iter().collect();
+                    }
+                }
+            }
             Mutant::SwallowKills => effects.retain(|effect| !matches!(effect, Effect::Kill { .. })),
             Mutant::NeverAcknowledge => effects.retain(|effect| !matches!(effect, Effect::Acknowledge(_))),
             Mutant::NeverIdle => effects.push(Effect::Revive(ekiden_model::Role::any())),
