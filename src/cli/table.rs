@@ -69,8 +69,7 @@ mod tests {
     fn columns_line_up() {
         let rows =
             vec![vec!["/a".into(), "10/10".into(), "x".into()], vec!["/long".into(), "1/1".into(), "".into()]];
-        let text = table(&Terminal::of_process(), &["APP", "RUNNING", "WAITS FOR"], &rows);
-        // Without a terminal there are no colours, so the text is the layout.
+        let text = table(&Terminal::piped(), &["APP", "RUNNING", "WAITS FOR"], &rows);
         assert_eq!(text, "APP    RUNNING  WAITS FOR\n/a     10/10    x\n/long  1/1\n");
         assert_eq!(
             (age(119), age(7199), age(86_400), age(172_800)),

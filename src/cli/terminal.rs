@@ -35,6 +35,12 @@ impl Terminal {
         Self { out: io::stdout(), err: io::stderr(), colour: watched && wanted && able, watched }
     }
 
+    /// As if piped, wherever the tests run.
+    #[cfg(test)]
+    pub(super) fn piped() -> Self {
+        Self { out: io::stdout(), err: io::stderr(), colour: false, watched: false }
+    }
+
     /// Whether to print colours.
     pub(super) fn colour(&self) -> bool {
         self.colour

@@ -312,25 +312,28 @@ async fn until(pause: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use ekiden_model::input::Abilities;
+    use std::sync::Arc;
+
+    use ekiden_model::Source;
+    use ekiden_model::input::{Abilities, Desired};
     use ekiden_model::limits::Settings;
     use ekiden_model::record::Installation;
 
     use super::*;
+    use crate::runtime::{Snapshots, fixtures};
 
-    /// Hands that note what they are told to write, and call everything durable at once.
+    /// Hands that note what they are told to write; what is durable is up to the test.
     struct Notes {
-        stored: mpsc::Sender<Input>,
-        calls: mpsc::UnboundedSender<Call>,
+        written: mpsc::UnboundedSender<WriteSeq>,
     }
 
     impl Hands for Notes {
         async fn persist(&mut self, seq: WriteSeq, _writes: Vec<Write>) -> Result<(), Cause> {
-            self.stored.send(Input::Stored(seq)).await.map_err(Into::into)
+            self.written.send(seq).map_err(Into::into)
         }
 
-        async fn call(&mut self, call: Call) -> Result<(), Cause> {
-            self.calls.send(call).map_err(|_| "nobody listens".into())
+        async fn call(&mut self, _call: Call) -> Result<(), Cause> {
+            Ok(())
         }
 
         async fn start_probe(&mut self, _app: AppId, _probe: Probe) {}
@@ -338,41 +341,52 @@ mod tests {
         async fn stop_probe(&mut self, _app: AppId, _instance: InstanceKey, _kind: ProbeKind) {}
     }
 
-    fn turn() -> (Turn<Notes>, mpsc::Receiver<Input>, super::super::Snapshots) {
+    fn turn() -> (Turn<Notes>, mpsc::UnboundedReceiver<WriteSeq>, Snapshots) {
         let abilities =
             Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
         let fresh = Installation { realm: 1, births: 0 };
         let reconciler =
             Reconciler::restore(Settings::default(), abilities, fresh, Vec::new()).expect("an empty store");
-        let (stored, source) = mpsc::channel(16);
-        let (calls, _) = mpsc::unbounded_channel();
+        let (written, writes) = mpsc::unbounded_channel();
         let (publisher, snapshots) = Publisher::new();
         let mut clock = Clock::start();
         let events = EventLog::new(clock.now());
-        (
-            Turn::new(reconciler, Notes { stored, calls }, clock, events, publisher, Metrics::default()),
-            source,
-            snapshots,
-        )
+        (Turn::new(reconciler, Notes { written }, clock, events, publisher, Metrics::default()), writes, snapshots)
     }
 
     #[tokio::test]
     async fn a_source_that_ends_ends_the_loop_and_is_named() {
-        let (turn, _stored, _snapshots) = turn();
+        let (turn, _writes, _snapshots) = turn();
         let sources = vec![essential("cluster", futures_util::stream::empty())];
         let ended = turn.run(sources, CancellationToken::new()).await;
         assert_eq!(ended.expect_err("it must not run on").to_string(), "the cluster has stopped talking to us");
     }
 
     #[tokio::test]
-    async fn a_request_is_answered_and_the_loop_ends_when_told_to() {
-        let (turn, stored, _snapshots) = turn();
+    async fn a_request_is_answered_when_all_before_it_is_durable_and_the_loop_ends_when_told_to() {
+        let (turn, mut writes, snapshots) = turn();
         let (requests, arrivals) = Requests::new();
+        let (happens, inputs) = mpsc::channel(16);
         let stop = CancellationToken::new();
-        let sources = vec![essential("store", ReceiverStream::new(stored)), arrivals];
+        let sources = vec![essential("test", ReceiverStream::new(inputs)), arrivals];
         let running = tokio::spawn(turn.run(sources, stop.clone()));
-        let app = AppId::parse("/web").expect("a good id");
-        assert_eq!(requests.carry_out(Command::ResetBackoff(app.clone())).await, Ok(()));
+
+        let declared = Arc::new(fixtures::app("/web"));
+        let app = declared.id.clone();
+        let desired = Desired { declare: vec![(declared, Source::Api)], withdraw: Vec::new(), complete: true };
+        happens.send(Input::Desired(desired)).await.expect("it listens");
+        let mut last = writes.recv().await.expect("the declaration is written");
+        assert!(snapshots.latest().app(&app).is_some(), "readers see it");
+
+        let asked = requests.carry_out(Command::ResetBackoff(app.clone()));
+        tokio::pin!(asked);
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut asked).await;
+        assert!(early.is_err(), "answered before anything was durable");
+        while let Ok(seq) = writes.try_recv() {
+            last = seq;
+        }
+        happens.send(Input::Stored(last)).await.expect("it listens");
+        assert_eq!(asked.await, Ok(()));
         stop.cancel();
         assert!(running.await.expect("no panic").is_ok());
         assert_eq!(requests.carry_out(Command::ResetBackoff(app)).await, Err(Closing));
