@@ -437,16 +437,18 @@ async fn a_truncated_file_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_flipped_bit_is_refused_or_without_effect() {
     let place = Place::new();
-    let expected = filled(&place.path).await;
+    let before = filled(&place.path).await;
     let closed = std::fs::read(&place.path).unwrap();
-    // The same as it is found after a crash: redb then decides which of its two last commits is valid.
-    let open = Store::open(&place.path).unwrap();
-    open.store.persist(WriteSeq(2), vec![slot("/prod/web", 7)]).await.unwrap();
-    let Opened { store, mut stored, .. } = open;
+    // As it is found after a crash: redb then decides which of its two last commits is the valid one.
+    let Opened { store, mut stored, .. } = Store::open(&place.path).unwrap();
+    let one_more = slot("/prod/web", 100);
+    store.persist(WriteSeq(2), vec![one_more.clone()]).await.unwrap();
     stored_up_to(&mut stored, WriteSeq(2)).await;
     let crashed = std::fs::read(&place.path).unwrap();
     drop(store);
-    for whole in [closed, crashed] {
+    let mut after = Expected::of(before.clone());
+    after.write(one_more);
+    for (whole, expected) in [(closed, before), (crashed, after.records())] {
         let mut refused = 0;
         // Prime steps, so that every offset within a page has its turn; the header more closely.
         for at in (0..512).step_by(7).chain((512..whole.len()).step_by(8191)) {
