@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::slots::Vacancies;
-use super::{Condition, Goal, Instance, Tally};
+use super::{Condition, Goal, Instance, Nowhere, Question, Tally};
 use crate::agent::Agent;
 use crate::app::Field;
 use crate::fixed_hash::{self, FixedState};
@@ -35,6 +35,7 @@ pub struct Instances {
     latest: Option<InstanceKey>,
     last_activity: Option<Timestamp>,
     tallies: Memo<Vec<FieldTally>>,
+    nowhere: Memo<Option<Box<Nowhere>>>,
 }
 
 /// How many instances of a revision there are, by what is known of them.
@@ -297,6 +298,16 @@ impl Instances {
         tally
     }
 
+    /// The last search that found nothing, if it asked the same and no instance has changed since.
+    pub fn found_nowhere(&self, question: &Question) -> Option<Nowhere> {
+        self.nowhere.lock().as_deref().filter(|nowhere| nowhere.question == *question).cloned()
+    }
+
+    /// Remembers a search that found nothing.
+    pub fn remember_nowhere(&self, nowhere: Nowhere) {
+        *self.nowhere.lock() = Some(Box::new(nowhere));
+    }
+
     fn group(&self, revision: RevisionId) -> Option<&Group> {
         self.groups.iter().find(|group| group.revision == revision)
     }
@@ -308,6 +319,7 @@ impl Instances {
     }
 
     fn enlist(&mut self, facet: &Facet, agent: &Agent) {
+        *self.nowhere.get_mut() = None;
         let at = self.groups.partition_point(|group| group.revision < facet.revision);
         if self.groups.get(at).is_none_or(|group| group.revision != facet.revision) {
             let census = Census::default();
@@ -334,6 +346,7 @@ impl Instances {
     }
 
     fn delist(&mut self, facet: &Facet, agent: &Agent) {
+        *self.nowhere.get_mut() = None;
         if facet.wanted() {
             self.vacate(facet);
         }
