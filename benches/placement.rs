@@ -7,6 +7,7 @@
 //!   too (the claim taken from its lot, the instance added to its app);
 //! * `p50`, `p99`, `p99.9`: how long one decision of up to 16 launches takes.
 //!
+//! Then comes what it costs an app to find nothing at all and to say why, and to be asked again with nothing changed.
 //! The last line is the growth of the process's resident memory by 1,000,000 running instances with one host port and
 //! one health check each, divided by their number: everything included, indices and the allocator's own losses.
 
@@ -110,6 +111,13 @@ fn main() -> Result<(), Failure> {
             )?;
         }
     }
+    let (first, again) = waiting()?;
+    if json {
+        let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+        writeln!(out, "{{\"found_nothing_us\":{:.2},\"again_us\":{:.2}}}", micros(first), micros(again))?;
+    } else {
+        writeln!(out, "an app that finds no place: {first:.1?} to say why, {again:.1?} when asked again")?;
+    }
     let (instances, bytes) = memory()?;
     if json {
         writeln!(out, "{{\"instances\":{instances},\"bytes_per_instance\":{bytes:.0}}}")?;
@@ -170,6 +178,21 @@ fn run(class: &Class) -> Result<Row, Failure> {
         p99: percentile(0.99),
         p999: percentile(0.999),
     })
+}
+
+/// What a decision costs that finds no place, with the reasons of all lots; and one that finds the same again.
+fn waiting() -> Result<(Duration, Duration), Failure> {
+    const AGAIN: u32 = 1000;
+    let wide = Operator::Like(Pattern::new("rack-.*")?);
+    let class = Class { room_on_every: AGENTS, ..Class::of("waiting", 1, 2000, Some(("rack", wide))) };
+    let mut cluster = Cluster::new(class.room_on_every);
+    let mut app = an_app(0, &class)?;
+    // What the only agent with room holds is placed first.
+    while cluster.turn(&mut app, class.instances).0 == LAUNCHES_PER_TURN {}
+    let (_, first, _) = cluster.turn(&mut app.clone(), class.instances);
+    cluster.turn(&mut app, class.instances);
+    let again: Duration = (0..AGAIN).map(|_| cluster.turn(&mut app, class.instances).1).sum();
+    Ok((first, again / AGAIN))
 }
 
 /// Bytes of resident memory per instance, by a million of them in a hundred apps.
