@@ -48,6 +48,7 @@ struct Class {
     instances: u32,
     constraint: Option<Constraint>,
     strategy: Strategy,
+    mode: PlacementMode,
     ports: bool,
     /// Every how manieth agent has room at all.
     room_on_every: usize,
@@ -56,7 +57,8 @@ struct Class {
 impl Class {
     fn of(name: &'static str, apps: u32, instances: u32, constraint: Option<(&str, Operator)>) -> Self {
         let constraint = constraint.map(|(field, operator)| Constraint { field: Field::parse(field), operator });
-        Self { name, apps, instances, constraint, strategy: Strategy::Spread, ports: false, room_on_every: 1 }
+        let (strategy, mode) = (Strategy::Spread, PlacementMode::Replicated);
+        Self { name, apps, instances, constraint, strategy, mode, ports: false, room_on_every: 1 }
     }
 }
 
@@ -137,6 +139,7 @@ fn classes() -> Result<Vec<Class>, Failure> {
         Class { ports: true, ..Class::of("one dynamic port", 10, 20_000, None) },
         Class { room_on_every: 100, ..Class::of("room on 1 % of agents", 5, 10_000, None) },
         Class::of("UNIQUE hostname", 20, AGENTS as u32, Some(("hostname", Operator::Unique))),
+        Class { mode: PlacementMode::Global, ..Class::of("one on every agent", 20, AGENTS as u32, None) },
         Class::of("GROUP_BY rack 100", 10, 20_000, Some(("rack", Operator::GroupBy(Some(RACKS as u32))))),
         Class::of("GROUP_BY rack", 10, 20_000, Some(("rack", Operator::GroupBy(None)))),
         Class::of("MAX_PER rack 200", 10, 20_000, Some(("rack", Operator::MaxPer(200)))),
@@ -365,7 +368,7 @@ fn an_app(number: u32, class: &Class) -> Result<AppState, Failure> {
         labels: BTreeMap::new(),
         constraints: class.constraint.iter().cloned().collect(),
         accepted_roles: None,
-        placement: Placement { strategy: class.strategy, mode: PlacementMode::Replicated },
+        placement: Placement { strategy: class.strategy, mode: class.mode },
         dependencies: std::collections::BTreeSet::new(),
         health_checks: Vec::new(),
         readiness: None,

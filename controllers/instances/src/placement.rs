@@ -21,7 +21,7 @@ use ekiden_model::app::App;
 use ekiden_model::instance::{Nowhere, Question};
 use ekiden_model::offer::{Claim, Lot, LotIx};
 use ekiden_model::report::{Refusal, Refusals};
-use ekiden_model::{AgentId, Instance, Port, Resources, Revision, Timestamp, View};
+use ekiden_model::{AgentId, Instances, Port, Resources, Revision, RevisionId, Timestamp, View};
 
 use self::constraint::Rules;
 use self::fit::{Misfit, Needs};
@@ -76,18 +76,18 @@ pub(crate) struct Search<'a> {
     needs: Needs<'a>,
     rules: Rules<'a>,
     preference: Preference,
-    /// For a global app: agents that have their instance.
-    taken: Option<BTreeMap<&'a AgentId, Beside>>,
+    /// For a global app: which agents have their instance.
+    taken: Option<Taken>,
     question: Question,
 }
 
-/// What a global app has on an agent already.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Beside {
-    /// Only instances of other revisions: a rollout with surge may start the new one beside the old.
-    Another,
-    /// One of the revision that is being launched, or one that leaves no room beside it.
-    Same,
+/// Which agents a global app has an instance on.
+struct Taken {
+    revision: RevisionId,
+    /// A rollout may start a new instance beside an old one.
+    surges: bool,
+    /// Placed instances that do not count, per agent and revision.
+    not_counted: BTreeMap<(AgentId, RevisionId), u32>,
 }
 
 /// Why a lot does not do though its role and the constraints will, in the order of the funnel.
@@ -115,7 +115,7 @@ impl<'a> Search<'a> {
             rules,
             question,
             preference: Preference::of(view, declared, needs.role()),
-            taken: declared.is_global().then(|| taken_agents(draft, declared, revision)),
+            taken: Taken::of(draft, declared, revision.id),
             needs,
         }
     }
@@ -240,23 +240,33 @@ impl<'a> Search<'a> {
 
     fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {
         let Some(taken) = &self.taken else { return false };
-        used.is_some_and(|used| used.launches > 0) || taken.get(&lot.agent.id) == Some(&Beside::Same)
+        used.is_some_and(|used| used.launches > 0) || taken.includes(&lot.agent.id, &self.view.app.instances)
     }
 }
 
-/// What is on each agent already; a rollout may start a new instance beside an old one if the app allows surge.
-fn taken_agents<'a>(draft: &Draft<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
-    let view = draft.view;
-    let surges = declared.capacity.bounds(view.desired).ceiling > view.desired;
-    let is_there = |instance: &&Instance| instance.is_placed() && !draft.uncounted.contains(&instance.key);
-    let mut taken = BTreeMap::new();
-    for instance in view.app.instances.iter().filter(is_there) {
-        let other = surges && instance.revision != revision.id;
-        let beside = if other { Beside::Another } else { Beside::Same };
-        let entry = taken.entry(&instance.agent.id).or_insert(beside);
-        *entry = (*entry).max(beside);
+impl Taken {
+    fn of(draft: &Draft<'_>, declared: &App, revision: RevisionId) -> Option<Self> {
+        let desired = draft.view.desired;
+        let surges = declared.capacity.bounds(desired).ceiling > desired;
+        let mut not_counted = BTreeMap::new();
+        for instance in draft.not_placed() {
+            *not_counted.entry((instance.agent.id.clone(), instance.revision)).or_insert(0) += 1;
+        }
+        declared.is_global().then_some(Self { revision, surges, not_counted })
     }
-    taken
+
+    /// Whether `agent` has its instance: one of the revision, or, where there is no room for a new one beside an old
+    /// one, any.
+    fn includes(&self, agent: &AgentId, instances: &Instances) -> bool {
+        if instances.on_agent(agent) == 0 {
+            return false;
+        }
+        instances.by_revision().any(|(revision, _)| {
+            let placed = instances.on_agent_of(revision, agent);
+            let elsewhere = self.not_counted.get(&(agent.clone(), revision)).copied().unwrap_or(0);
+            placed > elsewhere && (revision == self.revision || !self.surges)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -298,7 +298,7 @@ fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option
 
 /// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.
 fn values_present(constraints: &[Constraint], field: &Field, agents: &Agents) -> u32 {
-    agents.survey(constraints, Some(field), |all| {
+    agents.survey(constraints, field, |all| {
         let present = all.values().filter(|state| state.presence == Presence::Present);
         let admitted = present.filter(|state| admits(constraints, &state.agent));
         let values: BTreeSet<&Arc<str>> = admitted.filter_map(|state| state.agent.value(field)).collect();
