@@ -273,6 +273,10 @@ impl Simulation {
         self.process.as_ref().map(|process| &process.reconciler)
     }
 
+    fn reconciler_mut(&mut self) -> Option<&mut Reconciler> {
+        self.process.as_mut().map(|process| &mut process.reconciler)
+    }
+
     /// Whether everything that is to be known is.
     pub fn is_up(&self) -> bool {
         self.process.is_some() && self.cluster.connection.is_some()
