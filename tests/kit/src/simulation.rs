@@ -76,6 +76,8 @@ pub struct Simulation {
     machines: u64,
     /// A launch to be sent twice, for [`Mutant::LaunchTwice`].
     again: Option<ekiden_model::Effect>,
+    /// The process takes itself for settled in its next step, for [`Mutant::IgnoreSettled`].
+    premature: bool,
     /// What a scenario tells, if somebody listens.
     story: Option<Vec<(Timestamp, String)>>,
     /// After how many effects the next step that has any is cut short.
@@ -187,6 +189,7 @@ impl Simulation {
             edits: 0,
             machines: 0,
             again: None,
+            premature: false,
             story: None,
             cut_after: None,
         }
