@@ -22,6 +22,9 @@ use crate::store::Records;
 /// The books.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// The time that waits are reckoned by: Ekiden's clock, ahead of it by as much as it ever went back.
+    pub now: Timestamp,
+    ahead: Duration,
     /// What the process has asked to be written, durable or not.
     pub announced: Records,
     /// What it was told to keep.
@@ -112,6 +115,9 @@ pub fn delay(policy: &BackoffPolicy, failures: u32) -> Duration {
 impl Ledger {
     /// Takes in what is delivered.
     pub fn take_in(&mut self, told_now: Timestamp, inputs: &[Input]) {
+        self.ahead += self.now.since(told_now + self.ahead);
+        self.now = told_now + self.ahead;
+        let told_now = self.now;
         for input in inputs {
             match input {
                 Input::Desired(desired) => {
@@ -124,7 +130,7 @@ impl Ledger {
                     self.desired_complete |= desired.complete;
                 }
                 Input::Cluster(event) => self.cluster(told_now, event),
-                Input::Probe(app, sample) => self.probe(app, sample),
+                Input::Probe(app, sample) => self.probe(told_now, app, sample),
                 Input::Command(Command::ResetBackoff(app) | Command::Restart(app)) => {
                     self.backoff.remove(app);
                 }
@@ -230,14 +236,14 @@ impl Ledger {
         }
     }
 
-    fn probe(&mut self, app: &AppId, sample: &Sample) {
+    fn probe(&mut self, now: Timestamp, app: &AppId, sample: &Sample) {
         let ProbeKind::Health(index) = sample.kind else { return };
         let Some(task) = self.task_id(app, sample.instance) else { return };
         let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
         let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let most = check.map_or(0, |check| check.max_failures);
         let told = self.told.entry(task).or_default();
-        let graced = told.running.is_none_or(|running| sample.at < running + grace);
+        let graced = told.running.is_none_or(|running| now < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
             Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),

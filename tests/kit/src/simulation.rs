@@ -63,8 +63,6 @@ pub struct Simulation {
     connections: u64,
     /// How far Ekiden's clock is ahead of the world's, in milliseconds.
     skew: i64,
-    /// How far it was ever set back, all together: by so much, waits may be longer.
-    set_back: Duration,
     overload: bool,
     flapping: bool,
     store_stalled: bool,
@@ -179,7 +177,6 @@ impl Simulation {
             lives: 0,
             connections: 0,
             skew: 0,
-            set_back: Duration::ZERO,
             overload: false,
             flapping: false,
             store_stalled: false,
@@ -287,14 +284,9 @@ impl Simulation {
 
     /// What the checks look at.
     pub fn check(&mut self) -> Check<'_> {
-        let told_now = self.told_now();
-        Check {
-            cluster: &self.cluster,
-            ledger: &mut self.ledger,
-            store: &self.store,
-            settings: &self.settings,
-            told_now,
-        }
+        let (cluster, store, settings) = (&self.cluster, &self.store, &self.settings);
+        let now = self.ledger.now;
+        Check { cluster, ledger: &mut self.ledger, store, settings, now }
     }
 
     /// The live task in a slot of an app, the latest first.

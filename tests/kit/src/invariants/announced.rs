@@ -144,7 +144,7 @@ impl Check<'_> {
             }
         }
         if let Some(waiting) = self.ledger.backoff.get(app)
-            && self.told_now < waiting.until
+            && self.now < waiting.until
         {
             let (failures, until) = (waiting.failures, waiting.until);
             found.push(("S8", format!("{app} {} is launched before {until} ({failures} failures)", first.key)));
@@ -274,7 +274,7 @@ impl Check<'_> {
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
-        let now = self.told_now;
+        let now = self.now;
         let kills = decided.kills.iter().filter(unhealthy).count();
         if kills == 0 {
             return;
@@ -296,10 +296,12 @@ impl Check<'_> {
     fn forgotten(&self, app: &AppId, instance: &Instance, id: Option<&TaskId>, found: &mut Found) {
         let Some(id) = id else { return };
         let told = self.ledger.told.get(id);
-        let over = told.is_some_and(|told| {
-            let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
-            told.condition.is_terminal() || for_good
-        });
+        // A launch that was never sent is nothing to be forgotten.
+        let over = !self.ledger.launched.contains(id)
+            || told.is_some_and(|told| {
+                let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
+                told.condition.is_terminal() || for_good
+            });
         if !over {
             let condition = told.map_or("nothing told", |told| told.condition.task_state());
             found.push(("S7", format!("{app} {} is forgotten: {condition}", instance.key)));
@@ -312,7 +314,7 @@ impl Check<'_> {
         let strategy = self.ledger.declared.get(app).map(|declared| declared.unreachable);
         match strategy {
             Some(UnreachableStrategy::Replace { expunge_after, .. }) if instance.goal == Goal::Running => {
-                self.told_now >= since + expunge_after
+                self.now >= since + expunge_after
             }
             Some(UnreachableStrategy::Disabled) => instance.goal != Goal::Running,
             Some(UnreachableStrategy::Replace { .. }) | None => true,

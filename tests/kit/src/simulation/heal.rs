@@ -109,8 +109,7 @@ impl Simulation {
 
     /// L1 and L3, then L2: runs until everything matches or may differ, within the bound; then nothing may happen.
     pub fn converge(&mut self) -> Healed {
-        // A clock that is set back stretches the waits that began before.
-        let deadline = self.line.now + BOUND + self.set_back;
+        let deadline = self.line.now + BOUND;
         let mut healed = Healed::default();
         while self.line.violation.is_none() {
             self.run_for(LOOK_EVERY);

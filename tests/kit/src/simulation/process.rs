@@ -276,7 +276,7 @@ impl Simulation {
     }
 
     fn announce(&mut self, seq: WriteSeq, writes: &[Write]) -> crate::invariants::Found {
-        let told_now = self.told_now();
+        let now = self.ledger.now;
         let Some(process) = &mut self.process else { return Vec::new() };
         let in_order = seq > process.last_seq;
         process.last_seq = seq;
@@ -286,7 +286,7 @@ impl Simulation {
             ledger: &mut self.ledger,
             store: &self.store,
             settings: &self.settings,
-            told_now,
+            now,
         };
         let mut found = check.announced(writes, &|app| reconciler.desired(app));
         if !in_order {
