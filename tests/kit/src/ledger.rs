@@ -146,6 +146,7 @@ impl Ledger {
         let before = self.declared.insert(app.id.clone(), app.clone());
         let Some(before) = before else {
             self.backoff.remove(&app.id);
+            self.health_kills.remove(&app.id);
             return;
         };
         // Scaling keeps the wait, any other change starts afresh (§4.8).
@@ -337,8 +338,11 @@ impl Ledger {
     }
 
     /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
-    pub fn told_condemned(&self, task: &TaskId) -> bool {
-        self.told.get(task).is_some_and(|told| told.condemned)
+    pub fn told_condemned(&self, app: &App, task: &TaskId) -> bool {
+        let Some(told) = self.told.get(task) else { return false };
+        let most = |index: u32| app.health_checks.get(index as usize).map_or(0, |check| check.max_failures);
+        // An edit may make of failures that were survived ones too many.
+        told.condemned || told.checks.iter().any(|(index, check)| most(*index) > 0 && check.in_row > most(*index))
     }
 
     /// The checks of instances of a revision, as probes number them: today's by Ekiden, and those of the executor that

@@ -98,7 +98,8 @@ impl Check<'_> {
     /// shall run and, in truth, live or are on their way; not those that were ever called unreachable, whose
     /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
     ///
-    /// S4: every constraint holds between what is launched and what else of its revision shall run.
+    /// S4: every constraint holds between what is launched and what else of its revision shall run, on agents that
+    /// answer.
     ///
     /// S8: no launch before the app's wait after failures is over.
     fn launches(&self, app: &AppId, decided: &Decided, desired: Desired<'_>, found: &mut Found) {
@@ -129,6 +130,7 @@ impl Check<'_> {
                 .iter()
                 .filter(|other| other.key != launch.key && other.is_wanted() && other.revision == launch.revision)
                 .filter(|other| other.condition != Condition::Unreachable)
+                .filter(|other| !self.ledger.unreachable.contains(&other.agent.id))
                 .collect();
             for constraint in &declared.constraints {
                 if !holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count) {
@@ -209,7 +211,7 @@ impl Check<'_> {
         };
         let condemned = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            self.ledger.told_condemned(&id)
+            self.ledger.told_condemned(&declared, &id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
@@ -261,7 +263,7 @@ impl Check<'_> {
                 (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
                     record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
                 }),
-                (KillCause::Unhealthy, Some(_)) => self.ledger.told_condemned(&id),
+                (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
                 (KillCause::Misplaced, Some(declared)) => declared.is_global(),
                 (_, None) => true,
             };

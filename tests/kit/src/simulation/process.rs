@@ -212,7 +212,8 @@ impl Simulation {
         };
         let cut = by_chance || (!effects.is_empty() && self.cut_after.take().is_some());
         for effect in effects.into_iter().take(carried_out) {
-            self.effects += 1;
+            // To ask now and then how all tasks are is no restlessness.
+            self.effects += u64::from(!matches!(effect, Effect::Reconcile(_)));
             self.carry_out(effect);
         }
         if cut {
