@@ -13,21 +13,17 @@
 //! [`Intent`] is where it is decided what may be withdrawn; absence alone is not evidence enough there.
 
 mod bounds;
-mod finding;
 mod folder;
 mod intent;
 mod plan;
-mod problem;
 mod scan;
 mod status;
 mod wake;
 mod watch;
 
 pub use bounds::Bounds;
-pub use finding::Finding;
 pub use intent::{Intent, PrunePolicy};
 pub use plan::{ChangeKind, FieldDiff, PlannedChange, Summary, plan};
-pub use problem::{FileProblem, ProblemCode};
 pub use scan::{Content, Scan, ScannedFile, Scanner};
 pub use status::{DirectoryStatus, Following, LastScan, PendingPrune};
 pub use watch::{Debounce, DesiredStream, DirectoryHandle, WatchOptions, watch};
@@ -35,7 +31,7 @@ pub use watch::{Debounce, DesiredStream, DirectoryHandle, WatchOptions, watch};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::manifest::{self, DeclaredApp};
+use crate::manifest::{self, DeclaredApp, Diagnostic};
 
 /// A directory, read once.
 #[derive(Debug)]
@@ -43,7 +39,7 @@ pub struct DirectoryReading {
     /// The apps of all files, those of broken files as far as they could be read.
     pub apps: Vec<DeclaredApp>,
     /// All that is wrong, file by file in the order of their paths, then what is wrong between files.
-    pub diagnostics: Vec<Finding>,
+    pub diagnostics: Vec<Diagnostic>,
     /// The manifests that were found, by their paths relative to the directory, in order.
     pub files: Vec<Arc<str>>,
 }
@@ -53,19 +49,14 @@ pub fn read_directory(root: &Path, bounds: &Bounds) -> DirectoryReading {
     let scan = match Scanner::new(*bounds).scan(root) {
         Ok(scan) => scan,
         Err(problem) => {
-            return DirectoryReading { apps: Vec::new(), diagnostics: vec![problem.into()], files: Vec::new() };
+            return DirectoryReading { apps: Vec::new(), diagnostics: vec![*problem], files: Vec::new() };
         }
     };
-    let readings = || {
-        scan.files.iter().filter_map(|file| match &file.content {
-            Content::Read(reading) => Some(reading),
-            Content::Unreadable => None,
-        })
-    };
-    let apps: Vec<DeclaredApp> = readings().flat_map(|reading| reading.apps.iter().cloned()).collect();
-    let mut diagnostics: Vec<Finding> = scan.problems.iter().cloned().map(Finding::from).collect();
-    diagnostics.extend(readings().flat_map(|reading| reading.diagnostics.iter().cloned().map(Finding::from)));
-    diagnostics.sort_by(|a, b| a.path().cmp(b.path()));
-    diagnostics.extend(manifest::check_set(&apps).into_iter().map(Finding::from));
+    let readings = scan.files.iter().filter_map(|file| match &file.content {
+        Content::Read(reading) => Some(reading),
+        Content::Unreadable => None,
+    });
+    let apps: Vec<DeclaredApp> = readings.flat_map(|reading| reading.apps.iter().cloned()).collect();
+    let diagnostics = scan.diagnostics(manifest::check_set(&apps));
     DirectoryReading { apps, diagnostics, files: scan.files.into_iter().map(|file| file.path).collect() }
 }

@@ -1,9 +1,9 @@
 //! Manifests: bytes become apps, or diagnostics that say what to do.
 //!
 //! A file is read in three steps, each of which goes on after a mistake so that all of a file's mistakes are told at
-//! once: [`yaml`] makes a tree whose every key and value knows its place; [`shapes`] checks the tree against the
-//! tables in [`fields`]; [`app`] and [`group`] turn legacy forms into modern ones, fill in defaults and check what
-//! fields mean for each other. Nothing here touches a file system or knows of a cluster, nor decides whether a
+//! once: `yaml` and `json_text` make a tree whose every key and value knows its place; `shapes` checks the tree
+//! against the tables in `fields`; `app` and `group` turn legacy forms into modern ones, fill in defaults and check
+//! what fields mean for each other. Nothing here touches a file system or knows of a cluster, nor decides whether a
 //! cluster can run an app.
 
 mod app;
@@ -12,6 +12,7 @@ mod diagnostic;
 mod fields;
 mod group;
 mod json;
+mod json_text;
 mod nearest;
 mod object;
 mod scalar;
@@ -58,6 +59,8 @@ pub struct DeclaredApp {
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
+    /// The line of its id, for mistakes that show only beside other files.
+    pub snippet: Option<Snippet>,
 }
 
 /// What a file declares.
@@ -73,12 +76,17 @@ pub struct Reading {
 pub fn read(source: &SourceText<'_>) -> Reading {
     let path: Arc<str> = source.path.into();
     let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let (found, diagnostics) = read_found(&path, source.bytes, &group::surroundings(folder));
+    let text = match text(&path, source.bytes) {
+        Ok(text) => text,
+        Err(diagnostic) => return Reading { apps: Vec::new(), diagnostics: vec![*diagnostic] },
+    };
+    let (found, diagnostics) = read_found(&path, text, &group::surroundings(folder));
     let apps = found.into_iter().map(|(app, span)| DeclaredApp {
         app,
         path: Arc::clone(&path),
         line: span.line,
         column: span.column,
+        snippet: Snippet::of(text, span),
     });
     Reading { apps: apps.collect(), diagnostics }
 }
@@ -93,7 +101,8 @@ pub fn check_set(apps: &[DeclaredApp]) -> Vec<Diagnostic> {
 pub fn read_app_json(body: &[u8], id_base: &GroupId) -> Result<Arc<App>, Vec<Diagnostic>> {
     let path: Arc<str> = "".into();
     let around = app::Surroundings { group: id_base.clone(), ..group::surroundings("") };
-    let (mut found, mut diagnostics) = read_found(&path, body, &around);
+    let text = text(&path, body).map_err(|diagnostic| vec![*diagnostic])?;
+    let (mut found, mut diagnostics) = read_found(&path, text, &around);
     if found.len() > 1 {
         let message = format!("{} apps where one is expected", found.len());
         diagnostics.push(
@@ -121,14 +130,10 @@ pub fn explain_code(code: &str) -> Option<&'static str> {
     Code::parse(code).map(Code::page)
 }
 
-fn read_found(path: &Arc<str>, bytes: &[u8], around: &app::Surroundings) -> (Vec<Found>, Vec<Diagnostic>) {
-    let text = match text(path, bytes) {
-        Ok(text) => text,
-        Err(diagnostic) => return (Vec::new(), vec![*diagnostic]),
-    };
+fn read_found(path: &Arc<str>, text: &str, around: &app::Surroundings) -> (Vec<Found>, Vec<Diagnostic>) {
     let mut source = Source::new(path, text);
     let mut found = Vec::new();
-    let documents = yaml::documents(&mut source);
+    let documents = json_text::document(text).map_or_else(|| yaml::documents(&mut source), |node| vec![node]);
     for document in &documents {
         group::document(&mut source, document, around, &mut found);
         source.name_fields(document);

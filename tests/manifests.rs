@@ -2,6 +2,8 @@
 //!
 //! The files are in `manifests/`. Where a text is expected, `EXPECTORATE=overwrite` writes what is.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 #[path = "manifests/documented.rs"]
 mod documented;
 #[path = "manifests/files.rs"]

@@ -1,5 +1,7 @@
 //! The store as its users see it: what was stored comes back, whatever happened in between; what is damaged is refused.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,7 +289,9 @@ struct Expected(std::collections::BTreeMap<(String, Option<u32>), Record>);
 impl Expected {
     fn of(records: Vec<Record>) -> Self {
         let mut expected = Self::default();
-        records.into_iter().for_each(|record| expected.write(Write::Put(record)));
+        for record in records {
+            expected.write(Write::Put(record));
+        }
         expected
     }
 

@@ -1,7 +1,7 @@
 //! The environment that Marathon gives to a task (§3.1), name by name.
 //!
-//! A pure function, because every cluster uses it: the embedded one passes the result to a process, Mesos' driver puts
-//! it into the task's `CommandInfo`. What the agent adds by itself (`MESOS_SANDBOX`, `PATH` …) is not here.
+//! A pure function, because every cluster uses it: the embedded one passes the result to a process, Mesos' driver
+//! puts it into the task's `CommandInfo`. What the agent adds by itself (`MESOS_SANDBOX`, `PATH` …) is not here.
 
 use std::collections::BTreeMap;
 

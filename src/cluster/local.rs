@@ -7,17 +7,17 @@
 //!  ◄── ClusterEvent
 //! ```
 //!
-//! What a framework relies on is kept: offers are used once; a launch outside of its offer is refused; updates come in
-//! order and again until they are acknowledged; reconciliation answers for every task asked about; a killed task gets
-//! SIGTERM, its time, and SIGKILL. What has no use on one machine is not there: agents that get lost, reservations,
-//! containers, networks, custom executors (`LocalCluster::abilities` says so).
+//! What a framework relies on is kept: offers are used once; a launch outside of its offer is refused; updates
+//! come in order and again until they are acknowledged; reconciliation answers for every task asked about; a
+//! killed task gets SIGTERM, its time, and SIGKILL. What has no use on one machine is not there: agents that get
+//! lost, reservations, containers, networks, custom executors (`LocalCluster::abilities` says so).
 //!
-//! **None outlives Ekiden**, however it ends: every task has a supervisor, a small process that kills it and everything
-//! that descends from it, in whatever session or group, as soon as Ekiden is gone.
+//! **None outlives Ekiden**, however it ends: every task has a supervisor, a small process that kills it and
+//! everything that descends from it, in whatever session or group, as soon as Ekiden is gone.
 //!
-//! **Resources are counted, not enforced.** A task that takes more memory or processor than it declared gets it. Its
-//! output is appended to `stdout` and `stderr` of its sandbox, which are cut at 100 MiB; old sandboxes go as new ones come
-//! ([`SANDBOXES_KEPT_PER_SLOT`]).
+//! **Resources are counted, not enforced.** A task that takes more memory or processor than it declared gets it.
+//! Its output is appended to `stdout` and `stderr` of its sandbox, which are cut at 100 MiB; old sandboxes go as
+//! new ones come ([`SANDBOXES_KEPT_PER_SLOT`]).
 //!
 //! Linux only: it needs `/proc`, and subreapers.
 
@@ -64,8 +64,8 @@ pub use supervise::{SUPERVISE, supervise_main};
 /// Most agents: as many as the default host name, `127.0.0.%d`, has addresses for.
 pub const MOST_AGENTS: u32 = 254;
 
-/// Most calls, and most events, that wait for their reader. Bursts are as long as one decision, a few hundred calls; the
-/// rest waits at its sender.
+/// Most calls, and most events, that wait for their reader. Bursts are as long as one decision, a few hundred
+/// calls; the rest waits at its sender.
 const QUEUE: usize = 1024;
 
 /// How the cluster is to be.
@@ -79,8 +79,9 @@ pub struct LocalOptions {
     pub attributes: AgentAttributes,
     /// The name that tasks and their clients reach an agent by; `%d` becomes its number, from 1.
     ///
-    /// By default `127.0.0.%d`: on Linux every address in 127.0.0.0/8 is this machine, so each agent has a host name of
-    /// its own (for `UNIQUE` constraints), and a task is reached there when it listens on all addresses or on `$HOST`.
+    /// By default `127.0.0.%d`: on Linux every address in 127.0.0.0/8 is this machine, so each agent has a host
+    /// name of its own (for `UNIQUE` constraints), and a task is reached there when it listens on all addresses or
+    /// on `$HOST`.
     pub hostname: String,
     /// Where sandboxes are made. What is in there and is not ours stays.
     pub work_dir: PathBuf,
@@ -241,7 +242,8 @@ fn prepare(options: LocalOptions) -> Result<Prepared, LocalError> {
     Ok(Prepared { agents: agents.collect(), sandboxes, realm, options })
 }
 
-/// What a task sees of Ekiden's own environment: where programs are, whose home it is, and which language is spoken.
+/// What a task sees of Ekiden's own environment: where programs are, whose home it is, and which language is
+/// spoken.
 fn inherited() -> BTreeMap<String, String> {
     let names = ["PATH", "HOME", "LANG"];
     names.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect()

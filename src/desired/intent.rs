@@ -9,11 +9,14 @@
 //! - An app that is declared in another file than before is neither withdrawn nor new.
 //! - An app that several files declare, or that is part of any other error between files, stays as it was. Where it was
 //!   not, it does not become.
-//! - A file is taken to be gone only when the folder it was in was read, the scan was not cut short, and the directory
-//!   held still. An unreadable root withdraws nothing.
+//! - A file is taken to be gone only when the folder it was in was read. Nothing at all is withdrawn by a scan that was cut
+//!   short or during which the directory did not hold still, nor when the root cannot be read.
 //! - When too large a share of all apps would go at once ([`PrunePolicy`]), none of them goes before
 //!   [`Intent::confirm_prune`].
 //! - Once a scan has been followed, the same scan gives nothing more.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,9 +25,8 @@ use ekiden_model::app_state::Source;
 use ekiden_model::input::Desired;
 use ekiden_model::{App, AppId};
 
-use super::problem::FileProblem;
+use super::PendingPrune;
 use super::scan::{Content, Scan, ScannedFile};
-use super::{Finding, PendingPrune};
 use crate::manifest::{self, DeclaredApp, Diagnostic};
 
 /// When a loss is too large to be believed without asking: when it is more than [`Self::more_than`] apps, and at least
@@ -60,7 +62,7 @@ pub struct Intent {
     /// Whether a first change set has been said.
     begun: bool,
     pending: Option<PendingPrune>,
-    findings: Arc<[Finding]>,
+    diagnostics: Arc<[Diagnostic]>,
     stale: Vec<Arc<str>>,
     files: usize,
 }
@@ -78,11 +80,21 @@ impl Intent {
         let declared = known
             .into_iter()
             .filter_map(|(app, source)| match source {
-                Source::File { path, line } => Some((app.id.clone(), DeclaredApp { app, path, line, column: 1 })),
+                Source::File { path, line } => {
+                    Some((app.id.clone(), DeclaredApp { app, path, line, column: 1, snippet: None }))
+                }
                 Source::Api => None,
             })
             .collect();
-        Self { policy, declared, begun: false, pending: None, findings: Arc::new([]), stale: Vec::new(), files: 0 }
+        Self {
+            policy,
+            declared,
+            begun: false,
+            pending: None,
+            diagnostics: Arc::new([]),
+            stale: Vec::new(),
+            files: 0,
+        }
     }
 
     /// Takes in what the directory says now. The first answer is always a change set, and a complete one, even when
@@ -98,7 +110,7 @@ impl Intent {
             next.extend(follow.map(|app| (app.app.id.clone(), app)));
         }
         let missing: Vec<AppId> = self.declared.keys().filter(|id| !next.contains_key(*id)).cloned().collect();
-        let withdraw = self.withdrawable(missing, scan.settled);
+        let withdraw = self.withdrawable(missing, scan.settled && !scan.cut_short);
         for (id, known) in &self.declared {
             if !next.contains_key(id) && withdraw.binary_search(id).is_err() {
                 next.insert(id.clone(), known.clone());
@@ -106,13 +118,13 @@ impl Intent {
         }
         self.files = scan.files.len();
         self.stale = stale;
-        self.findings = findings(scan, conflicts);
+        self.diagnostics = scan.diagnostics(conflicts).into();
         self.follow(next, withdraw)
     }
 
     /// Takes in that the directory itself cannot be read. Everything stays as it is.
-    pub fn lost_sight(&mut self, problem: FileProblem) {
-        self.findings = Arc::new([problem.into()]);
+    pub fn lost_sight(&mut self, problem: Diagnostic) {
+        self.diagnostics = Arc::new([problem]);
     }
 
     /// Withdraws what is pending. `None` when nothing is.
@@ -135,8 +147,8 @@ impl Intent {
     }
 
     /// All that is wrong at present.
-    pub fn findings(&self) -> &Arc<[Finding]> {
-        &self.findings
+    pub fn diagnostics(&self) -> &Arc<[Diagnostic]> {
+        &self.diagnostics
     }
 
     /// Files of which the last good version is followed.
@@ -181,9 +193,14 @@ impl Intent {
         (candidates, stale)
     }
 
-    /// Which of the apps that are not declared any more may go.
-    fn withdrawable(&mut self, missing: Vec<AppId>, settled: bool) -> Vec<AppId> {
-        if !settled {
+    /// Which of the apps that are not declared any more may go, if it is evident that they are not.
+    fn withdrawable(&mut self, missing: Vec<AppId>, evident: bool) -> Vec<AppId> {
+        if !evident {
+            // What is declared again is not asked about any longer, whatever else is unclear.
+            self.pending = self.pending.take().and_then(|mut pending| {
+                pending.apps.retain(|id| missing.binary_search(id).is_ok());
+                (!pending.apps.is_empty()).then_some(pending)
+            });
             return Vec::new();
         }
         // As long as a question is open, the total is the one it was asked about: new apps must not outnumber the
@@ -236,17 +253,4 @@ fn frozen(candidates: &[DeclaredApp], conflicts: &[Diagnostic]) -> BTreeSet<AppI
     let pointed_at = candidates.iter().filter(|app| places.contains(&(&*app.path, app.line, app.column)));
     frozen.extend(pointed_at.map(|app| app.app.id.clone()));
     frozen
-}
-
-/// All that is wrong, in the order of the files; between files at the end.
-fn findings(scan: &Scan, conflicts: Vec<Diagnostic>) -> Arc<[Finding]> {
-    let in_files = scan.files.iter().flat_map(|file| match &file.content {
-        Content::Read(reading) => reading.diagnostics.as_slice(),
-        Content::Unreadable => &[],
-    });
-    let mut findings: Vec<Finding> = scan.problems.iter().cloned().map(Finding::from).collect();
-    findings.extend(in_files.cloned().map(Finding::from));
-    findings.sort_by(|a, b| a.path().cmp(b.path()));
-    findings.extend(conflicts.into_iter().map(Finding::from));
-    findings.into()
 }

@@ -8,8 +8,6 @@ use ekiden_model::app::{Command, Passage};
 use ekiden_model::{App, AppId};
 use serde::{Serialize, Serializer};
 
-use super::problem::harmless;
-
 /// What would change of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,7 +100,11 @@ fn old_and_new(field: &str, old: &App, new: &App) -> (Option<String>, Option<Str
         // Values of the environment may be secrets, and plans are pasted into reviews: names only.
         "env" => entries(&old.template.env, &new.template.env, |name, _| name.clone()),
         "labels" => entries(&old.labels, &new.labels, |name, value| format!("{name}={value}")),
-        _ => (value(field, old), value(field, new)),
+        _ => match (value(field, old), value(field, new)) {
+            // Not what is told here of the field has changed, but another part of it.
+            (old, new) if old == new => (None, None),
+            values => values,
+        },
     }
 }
 
@@ -121,7 +123,7 @@ fn value(field: &str, app: &App) -> Option<String> {
         "gpus" => Some(template.resources.gpus.to_string()),
         "executor" => Some(template.executor.clone()),
         "role" => template.role.as_ref().map(ToString::to_string),
-        // The image is what people change of a container; when something else differs, both sides would read alike.
+        // The image is what people change of a container.
         "container" => template.container.as_ref().and_then(|container| container.image.clone()),
         "requirePorts" => Some(template.require_ports.to_string()),
         "tty" => Some(template.tty.to_string()),
@@ -182,17 +184,20 @@ impl Display for FieldDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.field)?;
         match (&self.old, &self.new) {
-            (old, new) if old == new => Ok(()),
+            (None, None) => Ok(()),
+            (Some(old), Some(new)) if old == new => write!(f, ": {}", shown(Some(old))),
             (old, new) => write!(f, ": {} -> {}", shown(old.as_deref()), shown(new.as_deref())),
         }
     }
 }
 
+/// For people. Without control characters: a plan is often that of somebody else's branch, and must not reach a terminal
+/// as it is.
 fn shown(value: Option<&str>) -> String {
     let value = value.unwrap_or("not given");
-    let mut text = harmless(value.get(..).unwrap_or_default());
-    if let Some((cut, _)) = text.char_indices().nth(SHOWN_CHARS) {
-        text.truncate(cut);
+    let mut text: String =
+        value.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if value.chars().nth(SHOWN_CHARS).is_some() {
         text.push('…');
     }
     text

@@ -1,6 +1,6 @@
 //! Reading the whole directory: every manifest, in order, within bounds.
 //!
-//! Nothing found here stops anything else: what cannot be read is a [`FileProblem`], and the rest is read. What was not
+//! Nothing found here stops anything else: what cannot be read is a [`Diagnostic`], and the rest is read. What was not
 //! seen is told apart from what is not there ([`Scan::may_hold`]), so that nobody takes the one for the other.
 //!
 //! Hidden files and folders (`.git`, editors' swap files) are no manifests, nor is what lacks one of the extensions
@@ -17,8 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Bounds;
 use super::folder::{Contents, EntryKind, Folder, Stamp};
-use super::problem::{FileProblem, ProblemCode};
-use crate::manifest::{self, Reading, SourceText};
+use crate::manifest::{self, Code, Diagnostic, Reading, SourceText};
 
 /// Reads a directory again and again. Remembers what it has read, so that a file is parsed once per content.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub struct Scan {
     /// The manifests, by path.
     pub files: Vec<ScannedFile>,
     /// What could not be read, by path.
-    pub problems: Vec<FileProblem>,
+    pub problems: Vec<Diagnostic>,
     /// The folders that were looked into, as paths to watch.
     pub folders: Vec<PathBuf>,
     /// Whether the directory held still meanwhile, as far as could be seen.
@@ -42,9 +41,9 @@ pub struct Scan {
     /// How many manifests had a content that was not known from the scan before.
     pub parsed: usize,
     /// Folders that could not be looked into, with a slash at the end.
-    unseen: Vec<String>,
+    pub(super) unseen: Vec<String>,
     /// Whether the scan stopped at a bound.
-    cut_short: bool,
+    pub(super) cut_short: bool,
 }
 
 /// One manifest.
@@ -80,6 +79,18 @@ impl Scan {
         self.cut_short || self.unseen.iter().any(|folder| path.starts_with(folder.as_str()))
     }
 
+    /// All that is wrong, file by file in the order of their paths, and then `between` them.
+    pub(super) fn diagnostics(&self, between: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let in_files = self.files.iter().flat_map(|file| match &file.content {
+            Content::Read(reading) => reading.diagnostics.as_slice(),
+            Content::Unreadable => &[],
+        });
+        let mut all: Vec<Diagnostic> = self.problems.iter().chain(in_files).cloned().collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all.extend(between);
+        all
+    }
+
     /// Whether `other` found the same.
     pub fn same_as(&self, other: &Self) -> bool {
         let same = |a: &ScannedFile, b: &ScannedFile| {
@@ -107,12 +118,11 @@ impl Scanner {
     /// Reads the directory `root`. Blocks; how long is bounded by the bounds.
     ///
     /// The only error is that the directory itself cannot be read: then nothing at all is known.
-    pub fn scan(&mut self, root: &Path) -> Result<Scan, FileProblem> {
-        let unreadable = |error: &io::Error| FileProblem {
-            code: ProblemCode::DirectoryUnreadable,
-            path: root.to_string_lossy().into(),
-            message: format!("the directory of manifests cannot be read: {error}"),
-            hint: "nothing is stopped while it cannot be read; check that it exists and may be read by ekiden",
+    pub fn scan(&mut self, root: &Path) -> Result<Scan, Box<Diagnostic>> {
+        let unreadable = |error: &io::Error| {
+            let message = format!("the directory of manifests cannot be read: {error}");
+            let hint = "check that it exists and that ekiden may read it; nothing is stopped meanwhile";
+            Box::new(Diagnostic::whole_file(Code::Unreadable, &root.to_string_lossy().into(), message).hint(hint))
         };
         let folder = Folder::root(root).map_err(|error| unreadable(&error))?;
         // Asked at once, and not only when a link is met: if the root is swapped for another meanwhile, links of the
@@ -187,7 +197,7 @@ impl Walk<'_> {
             let Some(name) = entry.name.to_str() else {
                 let path = format!("{prefix}{}", entry.name.to_string_lossy());
                 let hint = "rename it: ids and messages need names that are text";
-                self.problem(ProblemCode::NameNotText, &path, "its name is not UTF-8".to_owned(), hint);
+                self.problem(Code::NotText, &path, "its name is not UTF-8".to_owned(), hint);
                 continue;
             };
             let path: Arc<str> = format!("{prefix}{name}").into();
@@ -206,7 +216,7 @@ impl Walk<'_> {
         if depth > most {
             let hint = "move it up; the files in it are not read, and apps declared by them stay as they are";
             self.problem(
-                ProblemCode::FolderTooDeep,
+                Code::TooManyFiles,
                 path,
                 format!("the folder is nested deeper than {most} levels"),
                 hint,
@@ -220,12 +230,7 @@ impl Walk<'_> {
             Err(error) if is_gone(&error) => self.scan.settled = false,
             Err(error) => {
                 let hint = "let ekiden read it, or move it away; apps declared below it stay as they are";
-                self.problem(
-                    ProblemCode::FolderUnreadable,
-                    path,
-                    format!("the folder cannot be read: {error}"),
-                    hint,
-                );
+                self.problem(Code::Unreadable, path, format!("the folder cannot be read: {error}"), hint);
                 self.scan.unseen.push(format!("{path}/"));
             }
         }
@@ -255,18 +260,18 @@ impl Walk<'_> {
             Err(_) if !is_manifest => return,
             Err(error) => {
                 let hint = "remove the link, or let it lead to a file";
-                self.unreadable(ProblemCode::LinkBroken, path, format!("the link leads nowhere: {error}"), hint);
+                self.unreadable(Code::Unreadable, path, format!("the link leads nowhere: {error}"), hint);
                 return;
             }
         };
         if target.is_dir() {
             let hint = "links to folders are not followed; move the folder here, or link its files";
-            self.problem(ProblemCode::LinkToFolder, &path, "it is a link to a folder".to_owned(), hint);
+            self.problem(Code::NotAFile, &path, "it is a link to a folder".to_owned(), hint);
         } else if is_manifest && self.has_room_for_file(&path) {
             let Ok(below) = target.strip_prefix(self.real) else {
                 let hint = "copy the file here; only what lies in the directory is read";
                 let message = "the link leads out of the directory of manifests".to_owned();
-                self.unreadable(ProblemCode::LinkLeaves, path, message, hint);
+                self.unreadable(Code::OutsideDirectory, path, message, hint);
                 return;
             };
             let contents = self.top.read_below(below, self.scanner.bounds.file_bytes);
@@ -286,7 +291,7 @@ impl Walk<'_> {
                 let most = self.scanner.bounds.file_bytes;
                 let message = format!("the file has more than {most} bytes");
                 let hint = "split it; until then the last version that could be read is followed";
-                self.unreadable(ProblemCode::FileTooLarge, path, message, hint);
+                self.unreadable(Code::FileTooLarge, path, message, hint);
             }
             Ok(Contents::Special(what)) => self.special(path, what),
             Ok(Contents::Unsteady) => {
@@ -296,12 +301,7 @@ impl Walk<'_> {
             Err(error) if is_gone(&error) => self.scan.settled = false,
             Err(error) => {
                 let hint = "let ekiden read it; until then the last version that could be read is followed";
-                self.unreadable(
-                    ProblemCode::FileUnreadable,
-                    path,
-                    format!("the file cannot be read: {error}"),
-                    hint,
-                );
+                self.unreadable(Code::Unreadable, path, format!("the file cannot be read: {error}"), hint);
             }
         }
     }
@@ -327,24 +327,24 @@ impl Walk<'_> {
 
     fn special(&mut self, path: Arc<str>, what: &str) {
         let hint = "remove it, or give it another name";
-        self.unreadable(ProblemCode::SpecialFile, path, format!("it is no file, but {what}"), hint);
+        self.unreadable(Code::NotAFile, path, format!("it is no file, but {what}"), hint);
     }
 
     fn cut_short(&mut self, at: &str, why: String) {
         let hint = "check that this is the directory you mean; what comes after is not read, and apps declared there \
                     stay as they are";
         let at = if at.is_empty() { "." } else { at };
-        self.problem(ProblemCode::DirectoryTooLarge, at, why, hint);
+        self.problem(Code::TooManyFiles, at, why, hint);
         self.scan.cut_short = true;
     }
 
-    fn unreadable(&mut self, code: ProblemCode, path: Arc<str>, message: String, hint: &'static str) {
+    fn unreadable(&mut self, code: Code, path: Arc<str>, message: String, hint: &'static str) {
         self.problem(code, &path, message, hint);
         self.scan.files.push(ScannedFile { path, content: Content::Unreadable });
     }
 
-    fn problem(&mut self, code: ProblemCode, path: &str, message: String, hint: &'static str) {
-        self.scan.problems.push(FileProblem { code, path: path.into(), message, hint });
+    fn problem(&mut self, code: Code, path: &str, message: String, hint: &'static str) {
+        self.scan.problems.push(Diagnostic::whole_file(code, &path.into(), message).hint(hint));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ekiden_model::{AppId, Timestamp};
 
-use super::Finding;
+use crate::manifest::Diagnostic;
 
 /// The directory as it was last seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct DirectoryStatus {
     /// How many apps are declared by files, those kept from a last good version included.
     pub apps: usize,
     /// All that is wrong with it.
-    pub diagnostics: Arc<[Finding]>,
+    pub diagnostics: Arc<[Diagnostic]>,
     /// Files of which the last good version is followed, because the present one cannot be.
     pub stale: Vec<Arc<str>>,
     /// Apps that are declared no more, and run on until somebody confirms.

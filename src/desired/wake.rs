@@ -134,3 +134,58 @@ fn reason(error: &notify::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_watched_is_polled() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut wake = Wake::new(dir.path().to_owned(), Arc::new(Notify::new()));
+        let root = dir.path().to_owned();
+        assert!(wake.follow(std::slice::from_ref(&root)));
+        assert_eq!(wake.following(), Following::Events);
+        let missing = root.join("missing");
+        assert!(wake.follow(&[root.clone(), missing.clone()]));
+        assert!(matches!(wake.following(), Following::Polling { .. }));
+        assert!(!wake.follow(&[root.clone(), missing]), "nothing new was watched");
+        assert!(!wake.follow(&[root]));
+        assert_eq!(wake.following(), Following::Events);
+    }
+
+    #[test]
+    fn limits_are_told_by_the_name_of_the_setting() {
+        let limit = reason(&notify::Error::new(ErrorKind::MaxFilesWatch));
+        assert!(limit.ends_with("raise fs.inotify.max_user_watches"), "{limit}");
+        let errno = rustix::io::Errno::MFILE.raw_os_error();
+        let limit = reason(&notify::Error::io(std::io::Error::from_raw_os_error(errno)));
+        assert!(limit.ends_with("raise fs.inotify.max_user_instances"), "{limit}");
+    }
+
+    #[tokio::test]
+    async fn reading_wakes_nobody_and_writing_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let woken = Arc::new(Notify::new());
+        let mut wake = Wake::new(dir.path().to_owned(), woken.clone());
+        wake.follow(&[dir.path().to_owned()]);
+        let file = dir.path().join("web.yaml");
+        let next = async || tokio::time::timeout(Duration::from_secs(20), woken.notified()).await.unwrap();
+        std::fs::write(&file, "a").unwrap();
+        next().await;
+        // All events of the write have arrived when those of a later one have.
+        let later = dir.path().join("later");
+        while !wake.moved.lock().unwrap().paths.contains(&later) {
+            std::fs::write(&later, "b").unwrap();
+            next().await;
+        }
+        let about = |kind| concerns(&Event::new(kind).add_path(file.clone()), dir.path(), &wake.moved);
+        assert!(!about(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!about(EventKind::Access(AccessKind::Close(AccessMode::Read))));
+        assert!(about(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        let elsewhere = Event::new(EventKind::Any).add_path(dir.path().with_file_name("elsewhere"));
+        assert!(!concerns(&elsewhere, dir.path(), &wake.moved));
+    }
+}

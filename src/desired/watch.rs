@@ -16,7 +16,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::wake::Wake;
-use super::{Bounds, DirectoryStatus, FileProblem, Following, Intent, LastScan, PrunePolicy, Scan, Scanner};
+use super::{Bounds, DirectoryStatus, Following, Intent, LastScan, PrunePolicy, Scan, Scanner};
+use crate::manifest::Diagnostic;
 
 /// How a directory is followed.
 #[derive(Debug, Clone)]
@@ -181,7 +182,7 @@ impl Follower {
                     };
                     tokio::select! {
                         Some(answer) = self.confirmations.recv() => {
-                            if let Some(change) = self.confirmed(answer) {
+                            if let Some(change) = self.confirmed(answer).await {
                                 return change;
                             }
                             continue;
@@ -208,7 +209,7 @@ impl Follower {
         match scan {
             Err(problem) => {
                 self.last = None;
-                self.intent.lost_sight(problem);
+                self.intent.lost_sight(*problem);
             }
             Ok(mut scan) => {
                 let is_news = !self.last.as_ref().is_some_and(|last| last.same_as(&scan));
@@ -232,7 +233,7 @@ impl Follower {
 
     /// Scans on a blocking thread. Says how changes are noticed, and whether there are folders that were not watched
     /// before. `None` when the thread was lost, which only happens while the runtime ends.
-    async fn scan(&mut self) -> Option<(Result<Scan, FileProblem>, Following, bool)> {
+    async fn scan(&mut self) -> Option<(Result<Scan, Box<Diagnostic>>, Following, bool)> {
         let mut eyes = self.eyes.take()?;
         let (root, woken) = (self.root.clone(), self.wake.clone());
         let begun = (now(), Instant::now());
@@ -283,21 +284,26 @@ impl Follower {
         tokio::task::spawn_blocking(move || git_is_at_work(&root)).await.unwrap_or(false)
     }
 
-    fn confirmed(&mut self, answer: oneshot::Sender<usize>) -> Option<Desired> {
-        let change = self.intent.confirm_prune();
-        // Not in one expression: the borrow would last until `tell` waits for its end.
+    /// Withdraws what is pending: that of it which a last look does not find declared again.
+    async fn confirmed(&mut self, answer: oneshot::Sender<usize>) -> Option<Desired> {
+        let found = self.look(Occasion::Restless).await;
+        let in_sight = self.last.is_some();
+        let pruned = if in_sight { self.intent.confirm_prune() } else { None };
         let following = self.status.borrow().following.clone();
         self.tell(following);
         // Whoever asked may have left; the apps are withdrawn all the same.
-        let _ = answer.send(change.as_ref().map_or(0, |change| change.withdraw.len()));
-        change
+        let _ = answer.send(pruned.as_ref().map_or(0, |change| change.withdraw.len()));
+        match (found, pruned) {
+            (Some(found), Some(pruned)) => Some(Desired { withdraw: pruned.withdraw, ..found }),
+            (found, pruned) => found.or(pruned),
+        }
     }
 
     fn tell(&self, following: Following) {
         self.status.send_modify(|status| {
             status.files = self.intent.files();
             status.apps = self.intent.apps();
-            status.diagnostics = self.intent.findings().clone();
+            status.diagnostics = self.intent.diagnostics().clone();
             status.stale = self.intent.stale().to_vec();
             status.pending_prune = self.intent.pending_prune().cloned();
             status.following = following;

@@ -64,6 +64,14 @@ codes! {
     NothingDeclared = "E0011", "nothing declared";
     /// A file with so many errors that not all are shown.
     TooManyErrors = "E0012", "too many errors";
+    /// A file or folder that cannot be read.
+    Unreadable = "E0013", "not readable";
+    /// A link that leads out of the directory of manifests.
+    OutsideDirectory = "E0014", "outside the directory";
+    /// A device, socket or pipe.
+    NotAFile = "E0015", "not a regular file";
+    /// More files than are read.
+    TooManyFiles = "E0016", "too many files";
     /// A field that must be there is not.
     MissingField = "E0101", "missing field";
     /// A field that nobody knows.

@@ -61,14 +61,15 @@ impl Diagnostic {
         }
     }
 
-    /// Something wrong with the file `path` as a whole.
-    pub(super) fn whole_file(code: Code, path: &Arc<str>, message: String) -> Self {
-        Self::new(code, path, "", Span::default(), message)
+    /// Something wrong with the file `path` as a whole, and not with a place in it: also for those who read the
+    /// directory and meet what is no manifest.
+    pub fn whole_file(code: Code, path: &Arc<str>, message: impl Into<String>) -> Self {
+        Self::new(code, path, "", Span::default(), message.into())
     }
 
     /// With what to do about it.
     #[must_use]
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -151,7 +152,7 @@ impl Snippet {
     }
 
     /// The line of `text` in which `span` begins.
-    fn of(text: &str, span: Span) -> Option<Self> {
+    pub(super) fn of(text: &str, span: Span) -> Option<Self> {
         let at = (span.start as usize).min(text.len());
         if span.line == 0 || !text.is_char_boundary(at) {
             return None;

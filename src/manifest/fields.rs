@@ -8,9 +8,11 @@ mod check;
 mod container;
 mod group;
 mod network;
+mod pod;
 
 pub(super) use app::APP;
 pub(super) use group::GROUP;
+pub(super) use pod::POD;
 
 use super::shape::{Form, Kind};
 

@@ -8,7 +8,7 @@ use ekiden_model::id::{GroupId, Role};
 
 use super::app::{self, Surroundings};
 use super::code::Code;
-use super::fields::GROUP;
+use super::fields::{GROUP, POD};
 use super::object::Object;
 use super::shapes::check_object;
 use super::source::Source;
@@ -49,11 +49,20 @@ fn declaration(source: &mut Source<'_>, node: &Node, around: &Surroundings, foun
     if ["apps", "groups", "pods"].into_iter().any(has) {
         group(source, node, around, found);
     } else if has("containers") {
+        pod(source, node);
+    } else {
+        found.extend(app::build(source, node, around).map(|(app, span)| (Arc::new(app), span)));
+    }
+}
+
+/// Pods are checked like all else, and then refused: what is wrong with one is worth knowing before it can be run.
+fn pod(source: &mut Source<'_>, node: &Node) {
+    let errors = source.errors();
+    check_object(source, &POD, node);
+    if source.errors() == errors {
         source
             .report(Code::NotYet, node.span, "pods are not supported yet")
             .hint("declare each container as an app of its own, or keep this pod where it is");
-    } else {
-        found.extend(app::build(source, node, around).map(|(app, span)| (Arc::new(app), span)));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{APP, GROUP};
+use super::fields::{APP, GROUP, POD};
 use super::shape::{Default, Field, Form, Kind, Shape};
 
 /// The schema, in draft 2020-12.
@@ -12,24 +12,26 @@ pub(super) fn file() -> Value {
     let mut definitions = Definitions::default();
     let app = definitions.refer(&APP);
     let group = definitions.refer(&GROUP);
+    let pod = definitions.refer(&POD);
+    let one = one_of_three(&app, &group, &pod);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Ekiden manifest",
         "description": "An app, a list of apps and groups, or a group.",
         "if": { "type": "array" },
-        "then": { "items": one_of_two(&app, &group) },
-        "else": one_of_two(&app, &group),
+        "then": { "items": one },
+        "else": one,
         "$comment": "generated from src/manifest/fields",
         "$defs": Value::Object(definitions.0.into_iter().collect()),
     })
 }
 
-/// Tells by what only a group has which of the two is meant, so that an editor shows the right completions.
-fn one_of_two(app: &Value, group: &Value) -> Value {
+/// Tells by what only a group or only a pod has which is meant, so that an editor shows the right completions.
+fn one_of_three(app: &Value, group: &Value, pod: &Value) -> Value {
     json!({
         "if": { "anyOf": [{ "required": ["apps"] }, { "required": ["groups"] }, { "required": ["pods"] }] },
         "then": group,
-        "else": app,
+        "else": { "if": { "required": ["containers"] }, "then": pod, "else": app },
     })
 }
 

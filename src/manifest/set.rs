@@ -126,7 +126,7 @@ fn report_cycle(apps: &BTreeMap<&str, &DeclaredApp>, circle: &[&str]) -> Option<
 
 fn at(app: &DeclaredApp, code: Code, message: String) -> Diagnostic {
     let span = Span { line: app.line, column: app.column, ..Span::default() };
-    Diagnostic { snippet: None, ..Diagnostic::new(code, &app.path, "", span, message) }
+    Diagnostic { snippet: app.snippet.clone(), ..Diagnostic::new(code, &app.path, "", span, message) }
 }
 
 impl Diagnostic {

@@ -40,7 +40,7 @@ pub(super) fn check_object(source: &mut Source<'_>, shape: &'static Shape, node:
     }
     for field in shape.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
         let message = format!("{} without `{}`", article(shape.name), field.name);
-        source.report(Code::MissingField, node.span, message).hint(format!(
+        source.report(Code::MissingField, node.span, message).missing(field.name).hint(format!(
             "add `{}`: {}",
             field.name,
             in_sentence(field.doc)

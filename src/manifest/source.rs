@@ -13,8 +13,16 @@ pub(super) const ERRORS_MAX: usize = 100;
 pub(super) struct Source<'a> {
     pub(super) path: Arc<str>,
     pub(super) text: &'a str,
-    found: Vec<Diagnostic>,
+    found: Vec<Found>,
     left_out: usize,
+}
+
+/// What is wrong, and where in the tree.
+struct Found {
+    diagnostic: Diagnostic,
+    span: Span,
+    /// The member that is missing there, if that is what is wrong.
+    missing: Option<&'static str>,
 }
 
 impl<'a> Source<'a> {
@@ -28,7 +36,8 @@ impl<'a> Source<'a> {
             self.left_out += 1;
             return Reported(None);
         }
-        self.found.push(Diagnostic::new(code, &self.path, self.text, span, message.into()));
+        let diagnostic = Diagnostic::new(code, &self.path, self.text, span, message.into());
+        self.found.push(Found { diagnostic, span, missing: None });
         Reported(self.found.last_mut())
     }
 
@@ -47,45 +56,56 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Adds to every diagnostic that lies in `root` and has no field yet which one it is.
+    /// Adds to every diagnostic that lies in `root` which of its fields it is about.
     pub(super) fn name_fields(&mut self, root: &Node) {
-        for diagnostic in self.found.iter_mut().filter(|diagnostic| diagnostic.field.is_empty()) {
-            let span = Span { line: diagnostic.line, column: diagnostic.column, ..Span::default() };
-            diagnostic.field = root.path_to(span).unwrap_or_default();
+        for found in self.found.iter_mut().filter(|found| found.diagnostic.field.is_empty()) {
+            if let Some(path) = root.path_to(found.span) {
+                found.diagnostic.field = path;
+                found.diagnostic.field.extend(found.missing.iter().flat_map(|name| ["/", name]));
+            }
         }
     }
 
-    /// All that is wrong.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    /// All that is wrong, in the order of the file.
+    pub(super) fn finish(self) -> Vec<Diagnostic> {
+        let mut diagnostics: Vec<_> = self.found.into_iter().map(|found| found.diagnostic).collect();
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         if self.left_out > 0 {
             let message = format!("{} more errors in this file are not shown", self.left_out);
-            self.found.push(
+            diagnostics.push(
                 Diagnostic::whole_file(Code::TooManyErrors, &self.path, message)
                     .hint("mend the ones above and look again"),
             );
         }
-        self.found
+        diagnostics
     }
 }
 
 /// The diagnostic just noted, to be completed.
-pub(super) struct Reported<'a>(Option<&'a mut Diagnostic>);
+pub(super) struct Reported<'a>(Option<&'a mut Found>);
 
 impl Reported<'_> {
     /// Says what to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        if let Some(diagnostic) = &mut self.0 {
-            diagnostic.hint = Some(hint.into());
+        if let Some(found) = &mut self.0 {
+            found.diagnostic.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// Says that it is about a member that is not there.
+    pub(super) fn missing(mut self, name: &'static str) -> Self {
+        if let Some(found) = &mut self.0 {
+            found.missing = Some(name);
         }
         self
     }
 
     /// Names another place in the same file.
     pub(super) fn related(mut self, span: Span, what: impl Into<String>) -> Self {
-        if let Some(diagnostic) = &mut self.0 {
-            let place = (Arc::clone(&diagnostic.path), span.line, span.column, what.into());
-            diagnostic.related.push(place);
+        if let Some(found) = &mut self.0 {
+            let place = (Arc::clone(&found.diagnostic.path), span.line, span.column, what.into());
+            found.diagnostic.related.push(place);
         }
         self
     }

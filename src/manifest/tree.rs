@@ -3,6 +3,16 @@
 //! Serde's data model has no place for positions; going through it would lose them wherever a field has more than
 //! one form. So manifests are read into this tree first, checked against the field tables, and only then built.
 
+/// Deepest nesting of lists and maps. An app needs 8, and a group 2 for each group around it.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Most bytes that the values of a file may stand for, aliases written out. Four times the largest file, so that
+/// anchors are of use and aliases of aliases of aliases are not.
+pub(super) const EXPANDED_MAX_BYTES: usize = 16 << 20;
+
+/// What a value costs besides its text, in bytes: about what a [`Node`] takes.
+pub(super) const NODE_COST: usize = 64;
+
 /// Where something stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span {
@@ -14,11 +24,13 @@ pub(super) struct Span {
     pub(super) start: u32,
     /// The byte after the last.
     pub(super) end: u32,
+    /// Whether a whole map is meant: it stands where its first key does.
+    pub(super) map: bool,
 }
 
 impl Span {
     fn at(self, other: Self) -> bool {
-        (self.line, self.column) == (other.line, other.column)
+        (self.line, self.column, self.map) == (other.line, other.column, other.map)
     }
 }
 
@@ -82,23 +94,21 @@ impl Node {
         if let Value::Map(members) = &self.value { Some(members) } else { None }
     }
 
-    /// The path from here to what stands at the line and column of `span`, as Marathon writes it:
-    /// `/container/portMappings(0)/name`.
+    /// The path from here to what stands at `span`, as Marathon writes it: `/container/portMappings(0)/name`.
     pub(super) fn path_to(&self, span: Span) -> Option<String> {
-        if self.span.at(span) && !matches!(self.value, Value::List(_) | Value::Map(_)) {
+        if self.span.at(span) {
             return Some(String::new());
         }
-        let below = match &self.value {
+        match &self.value {
             Value::List(items) => items
                 .iter()
                 .enumerate()
                 .find_map(|(index, item)| item.path_to(span).map(|rest| format!("({index}){rest}"))),
             Value::Map(members) => members.iter().find_map(|member| {
-                let rest = if member.key_span.at(span) { Some(String::new()) } else { member.value.path_to(span) };
-                rest.map(|rest| format!("/{}{rest}", member.key))
+                let here = member.key_span.at(span).then(String::new);
+                here.or_else(|| member.value.path_to(span)).map(|rest| format!("/{}{rest}", member.key))
             }),
             _ => None,
-        };
-        below.or_else(|| (self.span.at(span)).then(String::new))
+        }
     }
 }

@@ -102,6 +102,8 @@ fn rules() {
         ("{id: a, cmd: x, healthChecks: [{protocol: MESOS_TCP}, {protocol: MESOS_HTTP}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, healthChecks: [{protocol: COMMAND, command: {value: 'true'}, portIndex: 0}]}", &[]),
         ("{id: a, cmd: x, healthChecks: [{protocol: COMMAND}]}", &[Code::BadCheck]),
+        ("{id: a, cmd: x, healthChecks: [{protocol: TCP, path: /}]}", &[]),
+        ("{id: a, cmd: x, healthChecks: [{protocol: TCP, path: /health}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, healthChecks: [{ipProtocol: IPv6}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, check: {exec: {command: {shell: 'true'}}}}", &[]),
         ("{id: a, cmd: x, check: {exec: {command: {argv: ['true']}}}}", &[Code::NotYet]),
@@ -139,8 +141,12 @@ fn rules() {
         ("{id: a, cmd: x, rollout: {maxUnavailable: 0%}}", &[Code::RolloutStuck]),
         ("{id: a, cmd: x, labels: {MARATHON_SINGLE_INSTANCE_APP: 'true'}, rollout: {maxUnavailable: 1}}", &[]),
         ("{id: a, cmd: x, labels: {MARATHON_SINGLE_INSTANCE_APP: 'true'}}", &[Code::SingleInstance]),
-        ("{id: p, containers: []}", &[Code::NotYet]),
-        ("{id: g, pods: [{}]}", &[Code::NotYet]),
+        ("{id: p, containers: [{name: c, resources: {cpus: 0.1}, exec: {command: {shell: x}}}]}", &[Code::NotYet]),
+        ("{id: p, containers: []}", &[Code::BadList]),
+        ("{id: p, containers: [{name: c, resources: {cpu: 0.1}}]}", &[Code::UnknownField]),
+        ("{id: g, pods: [{id: p, containers: [{name: c, resources: {}}]}]}", &[Code::NotYet]),
+        ("{id: g, pods: [{id: p}]}", &[Code::MissingField]),
+        ("{id: g, pods: []}", &[]),
         ("{id: /, cmd: x}", &[Code::BadId]),
         ("{id: a/tasks, cmd: x}", &[Code::BadId]),
         ("{id: a, cmd: x, dependencies: ['../../b']}", &[Code::BadId]),
@@ -180,6 +186,15 @@ fn every_mistake_is_told_at_once_with_its_place() {
             (Code::OutOfRange, 7, 11, "/healthChecks(0)/port"),
         ]
     );
+}
+
+#[test]
+fn places_are_named_as_marathons_api_does() {
+    let field = |text: &str| read("a.yaml", text).diagnostics[0].field.clone();
+    assert_eq!(field("{id: g, apps: [{cmd: x}]}"), "/apps(0)/id");
+    assert_eq!(field("id: a"), "");
+    assert_eq!(field("id: a\ncmd: x\nhealthChecks:\n- protocol: COMMAND\n"), "/healthChecks(0)");
+    assert_eq!(field("id: a\ncmd: x\nportDefinitions:\n- name: A\n"), "/portDefinitions(0)/name");
 }
 
 #[test]

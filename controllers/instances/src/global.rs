@@ -15,7 +15,7 @@ use crate::placement::constraint;
 /// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
 /// CLUSTER with a value): the number of instances that a global app shall have.
 pub fn matching_agents(app: &App, agents: &Agents) -> u32 {
-    agents.values().filter(|state| is_match(app, state)).count() as u32
+    agents.survey(&app.constraints, None, |all| all.values().filter(|state| is_match(app, state)).count() as u32)
 }
 
 fn is_match(app: &App, state: &AgentState) -> bool {

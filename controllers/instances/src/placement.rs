@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use ekiden_model::app::App;
 use ekiden_model::offer::{Claim, Lot, LotIx};
 use ekiden_model::report::{Refusal, Refusals};
-use ekiden_model::{AgentId, Port, Resources, Revision, View};
+use ekiden_model::{AgentId, Instance, Port, Resources, Revision, View};
 
 use self::constraint::Rules;
-use self::fit::Needs;
+use self::fit::{Misfit, Needs};
 use self::strategy::Preference;
 use crate::draft::Draft;
 
@@ -82,12 +82,11 @@ enum Beside {
     Same,
 }
 
-/// Why a lot does not do, in the order of the funnel.
-enum Objection<'a> {
-    Constraint(&'a ekiden_model::app::Constraint),
+/// Why a lot does not do though its role and the constraints will, in the order of the funnel.
+enum Objection {
     AgentTaken,
     Maintenance,
-    Fit(fit::Misfit),
+    Fit(Misfit),
 }
 
 impl<'a> Search<'a> {
@@ -98,7 +97,7 @@ impl<'a> Search<'a> {
             view,
             rules: Rules::of(draft, declared, revision.id),
             preference: Preference::of(view, declared, needs.role()),
-            taken: declared.is_global().then(|| taken_agents(view, declared, revision)),
+            taken: declared.is_global().then(|| taken_agents(draft, declared, revision)),
             needs,
         }
     }
@@ -108,67 +107,74 @@ impl<'a> Search<'a> {
         let book = self.view.book;
         let mut best: Option<(u64, LotIx, Vec<Option<Port>>)> = None;
         let mut found = 0;
-        for (ix, lot) in book.candidates(self.needs.role(), self.needs.resources(), self.preference.from()) {
-            let used = ground.of(ix);
-            if !self.needs.are_covered(lot, used) || self.objection_of_place(lot, used).is_some() {
+        let candidates = book.candidates(self.needs.role(), self.needs.resources(), self.preference.from());
+        for ix in candidates {
+            // Asked first: it needs no look at the lot itself.
+            if self.rules.broken_by(ix).is_some() {
                 continue;
             }
-            let Ok(host_ports) = self.needs.rest(self.view, lot, used) else { continue };
-            let score = self.preference.score(self.view, &self.needs, lot, used);
-            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
-                best = Some((score, ix, host_ports));
+            let (Some(lot), used) = (book.lot(ix), ground.of(ix)) else { continue };
+            if !self.needs.are_covered(lot, used) || self.objection_of_agent(lot, used).is_some() {
+                continue;
             }
-            found += 1;
-            if found == strategy::CANDIDATES || self.preference.is_best(score) {
+            let score = self.preference.score(self.view, &self.needs, lot, used);
+            if best.as_ref().is_some_and(|(least, ..)| score >= *least) {
+                found += 1;
+            } else if let Ok(host_ports) = self.needs.rest(self.view, lot, used) {
+                best = Some((score, ix, host_ports));
+                found += 1;
+            }
+            if found == strategy::CANDIDATES
+                || best.as_ref().is_some_and(|(least, ..)| self.preference.is_best(*least))
+            {
                 break;
             }
         }
-        let (_, ix, host_ports) = best?;
+        let (score, ix, host_ports) = best?;
         let lot = book.lot(ix)?;
         let place = Place { lot: ix, claim: self.needs.claim(lot, ground.of(ix), &host_ports), host_ports };
         ground.take(&place);
-        self.rules.note_launch(&lot.agent);
-        self.preference.move_on(ix);
+        self.rules.note_launch(ix);
+        self.preference.move_on(ix, score);
         Some(place)
     }
 
     /// Why each lot of the book does not do.
-    pub(crate) fn refusals(&self, ground: &Ground) -> Refusals {
+    pub(crate) fn refusals(&mut self, ground: &Ground) -> Refusals {
         let mut refusals = Refusals::default();
         for (ix, lot) in self.view.book.lots() {
             let used = ground.of(ix);
-            if let Some(refusal) = self.refusal(lot, used) {
+            if let Some(refusal) = self.refusal(ix, lot, used) {
                 refusals.add(refusal);
             }
         }
         refusals
     }
 
-    fn refusal(&self, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
+    fn refusal(&mut self, ix: LotIx, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
         if lot.role != *self.needs.role() {
             return Some(Refusal::Role(lot.role.clone()));
         }
         if let Some(role) = self.needs.unaccepted_role(lot) {
             return Some(Refusal::Role(role));
         }
+        if let Some(constraint) = self.rules.broken_by(ix) {
+            return Some(Refusal::Constraint(constraint.clone()));
+        }
         let misfit = || self.needs.rest(self.view, lot, used).err().map(Objection::Fit);
-        let shortage = || self.needs.shortage(lot, used).map(|misfit| Objection::Fit(fit::Misfit::Short(misfit)));
-        let objection = self.objection_of_place(lot, used).or_else(shortage).or_else(misfit)?;
+        let shortage = || self.needs.shortage(lot, used).map(|short| Objection::Fit(Misfit::Short(short)));
+        let objection = self.objection_of_agent(lot, used).or_else(shortage).or_else(misfit)?;
         Some(match objection {
-            Objection::Constraint(constraint) => Refusal::Constraint(constraint.clone()),
             Objection::AgentTaken => Refusal::AgentTaken,
             Objection::Maintenance => Refusal::Maintenance,
-            Objection::Fit(fit::Misfit::Short(refusal)) => refusal,
-            Objection::Fit(fit::Misfit::Ports(what)) => Refusal::Ports(what),
-            Objection::Fit(fit::Misfit::ScarceGpus) => Refusal::ScarceGpus,
+            Objection::Fit(Misfit::Short(refusal)) => refusal,
+            Objection::Fit(Misfit::Ports(what)) => Refusal::Ports(what),
+            Objection::Fit(Misfit::ScarceGpus) => Refusal::ScarceGpus,
         })
     }
 
     /// What speaks against the agent itself, whatever it offers.
-    fn objection_of_place(&self, lot: &Lot, used: Option<&Used>) -> Option<Objection<'a>> {
-        if let Some(constraint) = self.rules.broken_by(&lot.agent) {
-            return Some(Objection::Constraint(constraint));
-        }
+    fn objection_of_agent(&self, lot: &Lot, used: Option<&Used>) -> Option<Objection> {
         if self.is_taken(lot, used) {
             return Some(Objection::AgentTaken);
         }
@@ -184,10 +190,12 @@ impl<'a> Search<'a> {
 }
 
 /// What is on each agent already; a rollout may start a new instance beside an old one if the app allows surge.
-fn taken_agents<'a>(view: &'a View<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
+fn taken_agents<'a>(draft: &Draft<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
+    let view = draft.view;
     let surges = declared.bounds(view.desired).ceiling > view.desired;
+    let is_there = |instance: &&Instance| instance.is_placed() && !draft.uncounted.contains(&instance.key);
     let mut taken = BTreeMap::new();
-    for instance in view.app.instances.iter().filter(|instance| instance.is_placed()) {
+    for instance in view.app.instances.iter().filter(is_there) {
         let other = surges && instance.revision != revision.id;
         let beside = if other { Beside::Another } else { Beside::Same };
         let entry = taken.entry(&instance.agent.id).or_insert(beside);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
+use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
-use ekiden_model::health::Outcome;
+use ekiden_model::health::{CheckState, Outcome, ProbeKind};
 use ekiden_model::id::{AppKey, InstanceId};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
@@ -19,6 +20,9 @@ use crate::{Entry, Reconciler};
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(15);
 /// Longest wait for them.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(240);
+/// Once all tasks are answered for, they are asked about again after this (Marathon's `--reconciliation_interval`):
+/// whatever message was lost for good comes to light then.
+const ASK_EVERY: Duration = Duration::from_secs(600);
 /// Most tasks remembered that we do not know. More than that is a lost store, and nothing to be killed.
 const STRAYS_MAX: usize = 10_000;
 
@@ -29,7 +33,7 @@ pub(crate) struct Connection {
     connected: bool,
     /// Whether the cluster has answered for every task since we connected.
     pub(crate) reconciled: bool,
-    /// When to ask about the tasks again, while it has not.
+    /// When to ask about the tasks again.
     pub(crate) ask_again: Option<Timestamp>,
     asked: u32,
     /// Tasks that live and that we do not know, until it is known whether they are ours.
@@ -51,6 +55,7 @@ impl Reconciler {
         match event {
             ClusterEvent::Connected => {
                 self.book.clear();
+                self.promised.clear();
                 self.suppressed.clear();
                 self.tend = true;
                 self.cluster = Connection { connected: true, ..Connection::default() };
@@ -58,11 +63,13 @@ impl Reconciler {
             }
             ClusterEvent::Disconnected => {
                 self.book.clear();
+                self.promised.clear();
                 self.cluster = Connection::default();
             }
             ClusterEvent::Offers(offers) => self.fold_offers(offers),
             ClusterEvent::Rescinded(offer) => {
                 self.book.rescind(&offer);
+                self.promised.remove(&offer);
                 self.tend = true;
             }
             ClusterEvent::Status(status) => self.fold_status(status),
@@ -76,7 +83,8 @@ impl Reconciler {
             ClusterEvent::Reconciled => {
                 if self.cluster.connected && !self.cluster.reconciled {
                     self.cluster.reconciled = true;
-                    self.cluster.ask_again = None;
+                    self.cluster.asked = 0;
+                    self.cluster.ask_again = Some(self.now + ASK_EVERY);
                     self.settled_perhaps();
                 }
             }
@@ -116,18 +124,7 @@ impl Reconciler {
     fn fold_agent_gone(&mut self, agent: &AgentId) {
         let on_agent = self.placed.remove(agent).unwrap_or_default();
         for (app, key) in on_agent {
-            let status = |task| TaskStatus {
-                task,
-                condition: Condition::Gone,
-                message: "the agent is gone".into(),
-                reason: None,
-                healthy: None,
-                ack: None,
-            };
-            let task = self.apps.get(&app).map(|entry| entry.state.task_id(key));
-            if let Some(task) = task {
-                self.fold_condition(&app, key, &status(task));
-            }
+            self.end(&app, key, Condition::Gone, "the agent is gone");
         }
         if self.agents.remove(agent).is_some() {
             self.agents_changed();
@@ -187,6 +184,21 @@ impl Reconciler {
         self.changed(app);
     }
 
+    /// A launch that was decided and can no longer be sent: the task never was, and the slot is free for another.
+    pub(crate) fn drop_launch(&mut self, launch: &TaskLaunch) {
+        let app = launch.app.id.clone();
+        self.end(&app, launch.instance, Condition::Dropped, "its offer was gone before it could be launched");
+    }
+
+    /// An instance has ended, as we conclude; the cluster will not say so.
+    fn end(&mut self, app: &AppId, key: InstanceKey, condition: Condition, message: &str) {
+        let Some(entry) = self.apps.get(app) else { return };
+        let task = entry.state.task_id(key);
+        let message = message.into();
+        let status = TaskStatus { task, condition, message, reason: None, healthy: None, ack: None };
+        self.fold_condition(app, key, &status);
+    }
+
     /// A task that reports runs on an agent that is there.
     fn agent_answers(&mut self, agent: &AgentId) {
         if let Some(state) = self.agents.get_mut(agent)
@@ -203,13 +215,27 @@ impl Reconciler {
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         let Some(kind) = entry.state.executor_check(instance.revision) else { return };
+        // An executor speaks when its check turns, and is repeated until acknowledged: the same word again is no
+        // further result.
+        let pending = entry.samples.iter().rev().find(|sample| sample.instance == key && sample.kind == kind);
+        let known = match (pending, kind) {
+            (Some(sample), _) => Some(sample.outcome == Outcome::Success),
+            (None, ProbeKind::Health(index)) => {
+                instance.health.checks.get(index as usize).and_then(CheckState::alive)
+            }
+            (None, ProbeKind::Readiness) => None,
+        };
+        if known == Some(healthy) {
+            return;
+        }
         let outcome =
             if healthy { Outcome::Success } else { Outcome::Failure("the executor's check failed".into()) };
         entry.samples.push(Sample { instance: key, kind, at: self.now, outcome, http_status: None });
         self.schedule.mark(app);
     }
 
-    /// Asks the cluster about every task that should be alive; with none, about all that it has.
+    /// Asks the cluster about every task that should be alive, and then for all that it has: the first finds what is
+    /// missing there, the second what is missing here.
     fn ask_about_tasks(&mut self) {
         let mut tasks = Vec::new();
         for entry in self.apps.values() {
@@ -217,7 +243,14 @@ impl Reconciler {
             tasks.extend(live.map(|instance| (entry.state.task_id(instance.key), instance.agent.id.clone())));
         }
         // In order with everything else: a launch that waits for its record is sent before it is asked about.
-        self.journal.push(Effect::Reconcile(tasks));
+        if !tasks.is_empty() {
+            self.journal.push(Effect::Reconcile(tasks));
+        }
+        self.journal.push(Effect::Reconcile(Vec::new()));
+        if self.cluster.reconciled {
+            self.cluster.ask_again = Some(self.now + ASK_EVERY);
+            return;
+        }
         let wait = ASK_AGAIN_MIN.saturating_mul(1 << self.cluster.asked.min(8)).min(ASK_AGAIN_MAX);
         self.cluster.asked += 1;
         self.cluster.ask_again = Some(self.now + wait);

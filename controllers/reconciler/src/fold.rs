@@ -111,7 +111,8 @@ impl Reconciler {
         self.mark_dependents(id);
     }
 
-    fn fold_sample(&mut self, app: &AppId, sample: Sample) {
+    fn fold_sample(&mut self, app: &AppId, mut sample: Sample) {
+        sample.at = self.time.inside(sample.at);
         let Some(entry) = self.apps.get_mut(app) else { return };
         if entry.samples.len() < SAMPLES_MAX {
             entry.samples.push(sample);

@@ -18,6 +18,7 @@
 //! | [`visit`] | asking the controllers about one app, and folding their actions |
 //! | [`offers`] | offers that were taken and offers that were not |
 //! | [`schedule`], [`journal`], [`dependency`] | whose turn it is, what must be durable first, who waits for whom |
+//! | [`time`] | a time that never goes back |
 
 mod cluster;
 mod dependency;
@@ -27,6 +28,7 @@ mod offers;
 mod restore;
 mod schedule;
 mod step;
+mod time;
 mod visit;
 
 pub use restore::RestoreError;
@@ -40,7 +42,7 @@ use ekiden_model::limits::Settings;
 use ekiden_model::offer::LotIx;
 use ekiden_model::record::Installation;
 use ekiden_model::view::{DependencyState, Sample, Settled};
-use ekiden_model::{AgentId, Agents, AppId, AppState, InstanceKey, OfferBook, Report, Role, Timestamp};
+use ekiden_model::{AgentId, Agents, AppId, AppState, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp};
 
 use ekiden_ports::{HostPortChoice, Leases};
 
@@ -48,6 +50,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
 #[derive(Debug)]
@@ -66,6 +69,9 @@ pub struct Reconciler {
     leases: Leases,
     host_ports: HostPortChoice,
     book: OfferBook,
+    /// Offers that an accept on its way through the journal uses up; void once the cluster takes them back or the
+    /// connection is lost.
+    promised: BTreeSet<OfferId>,
     /// Launches of this step, by the lot that they took from.
     taken: BTreeMap<LotIx, Vec<TaskLaunch>>,
     /// Roles that declared apps name, with how many of them do. The default role is everybody else's.
@@ -82,6 +88,7 @@ pub struct Reconciler {
     journal: Journal,
     schedule: Schedule,
     touched: BTreeSet<AppId>,
+    time: Time,
     now: Timestamp,
     steps: u64,
     work: Work,

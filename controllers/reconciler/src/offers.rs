@@ -1,10 +1,11 @@
 //! Offers at the end of a step: those that launches took from are accepted, the others tended.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::view::Again;
-use ekiden_model::{Action, AppState, Condition, Effect, Goal, Role};
+use ekiden_model::{Action, AgentId, AppState, Condition, Effect, Goal, OfferId, Role};
 
 use crate::Reconciler;
 
@@ -15,6 +16,7 @@ impl Reconciler {
         for (ix, tasks) in std::mem::take(&mut self.taken) {
             let Some(lot) = self.book.use_up(ix) else { continue };
             self.tend = true;
+            self.promised.extend(lot.offers.iter().cloned());
             self.journal.push(Effect::Accept { offers: lot.offers, agent: lot.agent.id.clone(), tasks });
         }
     }
@@ -82,8 +84,32 @@ impl Reconciler {
         role.unwrap_or_else(|| self.settings.default_role.clone())
     }
 
-    /// Whether a launch is still wanted at the moment it could be sent.
-    pub(crate) fn is_to_be_launched(&self, launch: &TaskLaunch) -> bool {
+    /// An accept whose writes are durable, at the moment it could be sent.
+    ///
+    /// A launch whose instance is no longer to be launched (it was ended, or declared lost, meanwhile) is left out:
+    /// sent, it would be a task that nobody wants. With offers that are void by now nothing is sent at all, and the
+    /// launches have failed before they began.
+    pub(crate) fn release_accept(
+        &mut self,
+        offers: Vec<OfferId>,
+        agent: AgentId,
+        mut tasks: Vec<TaskLaunch>,
+    ) -> Option<Effect> {
+        let promised = offers.len();
+        let good: Vec<OfferId> = offers.into_iter().filter(|offer| self.promised.remove(offer)).collect();
+        if good.len() < promised {
+            for launch in tasks.drain(..) {
+                self.drop_launch(&launch);
+            }
+        }
+        tasks.retain(|launch| self.is_to_be_launched(launch));
+        if !tasks.is_empty() {
+            return Some(Effect::Accept { offers: good, agent, tasks });
+        }
+        (!good.is_empty()).then_some(Effect::Decline { offers: good, refuse_for: Duration::ZERO })
+    }
+
+    fn is_to_be_launched(&self, launch: &TaskLaunch) -> bool {
         let entry = self.apps.get(&launch.app.id);
         entry
             .and_then(|entry| entry.state.instances.get(launch.instance))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
@@ -14,6 +15,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::time::Time;
 use crate::{Entry, Reconciler, Work};
 
 /// Why a reconciler cannot start from these records. All of them mean that the store is damaged: starting from a part
@@ -59,6 +61,7 @@ impl Reconciler {
         for slot in slots {
             reconciler.restore_slot(slot)?;
         }
+        reconciler.time = Time::after(reconciler.now);
         Ok(reconciler)
     }
 
@@ -76,6 +79,7 @@ impl Reconciler {
             leases: Leases::default(),
             host_ports: HostPortChoice,
             book: OfferBook::default(),
+            promised: BTreeSet::new(),
             taken: BTreeMap::new(),
             roles: BTreeMap::new(),
             suppressed: BTreeSet::new(),
@@ -87,6 +91,7 @@ impl Reconciler {
             journal: Journal::default(),
             schedule: Schedule::default(),
             touched: BTreeSet::new(),
+            time: Time::default(),
             now: Timestamp::EPOCH,
             steps: 0,
             work: Work::default(),
@@ -106,6 +111,8 @@ impl Reconciler {
         };
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
         self.index_declaration(&state.id, None, app.as_deref());
+        let stamps = state.declared.as_ref().map(|declared| declared.version);
+        self.now = self.now.max(stamps.unwrap_or(Timestamp::EPOCH));
         for port in state.service_ports.iter().flatten() {
             self.leases.set(*port, &state.id);
         }
@@ -122,7 +129,15 @@ impl Reconciler {
         let instances: &mut Instances = &mut entry.state.instances;
         instances.note_incarnation(record.slot, record.last);
         for instance in record.instances {
+            let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
+            self.now = self.now.max(instance.since).max(instance.staged).max(sent);
             if instance.condition.is_live() {
+                // Until the cluster says otherwise, an agent with a task of ours is there, offers or not.
+                self.agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
+                    agent: instance.agent.clone(),
+                    presence: Presence::Present,
+                    maintenance: None,
+                });
                 let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
                 on_agent.insert((record.app.clone(), instance.key));
             }

@@ -13,10 +13,11 @@ const VISITS_MAX: usize = 512;
 
 impl Reconciler {
     /// Takes in what happened, in order, and says what is to be done, in order. Work is bounded: when there is more
-    /// to do, [`Reconciler::next_wake`] is `now`.
+    /// to do, [`Reconciler::next_wake`] is `now`. A clock that goes back does no harm: see [`crate::time`].
     pub fn step(&mut self, now: Timestamp, inputs: Vec<Input>) -> Vec<Effect> {
         self.steps += 1;
-        self.now = now;
+        self.now = self.time.advance(now);
+        let now = self.now;
         let mut effects = Vec::new();
         for input in inputs {
             if let Input::Stored(seq) = input {
@@ -47,9 +48,10 @@ impl Reconciler {
             return None;
         }
         if !self.schedule.is_idle() || self.journal.has_open() {
-            return Some(self.now);
+            return Some(self.time.outside(self.now));
         }
-        [self.schedule.next_wake(), self.offers_wake, self.cluster.ask_again].into_iter().flatten().min()
+        let wakes = [self.schedule.next_wake(), self.offers_wake, self.cluster.ask_again];
+        wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
     }
 
     fn cut(&mut self) -> Vec<Effect> {
@@ -87,22 +89,12 @@ impl Reconciler {
         writes
     }
 
-    /// What leaves at last. A launch whose instance is no longer to be launched (it was ended, or declared lost,
-    /// while its record was on the way to the store) is dropped here: sent, it would be a task that nobody wants.
+    /// What leaves at last.
     fn release(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
-        effects
-            .into_iter()
-            .map(|effect| match effect {
-                Effect::Accept { offers, agent, mut tasks } => {
-                    tasks.retain(|launch| self.is_to_be_launched(launch));
-                    if tasks.is_empty() {
-                        Effect::Decline { offers, refuse_for: std::time::Duration::ZERO }
-                    } else {
-                        Effect::Accept { offers, agent, tasks }
-                    }
-                }
-                other => other,
-            })
-            .collect()
+        let release_one = |effect| match effect {
+            Effect::Accept { offers, agent, tasks } => self.release_accept(offers, agent, tasks),
+            other => Some(other),
+        };
+        effects.into_iter().filter_map(release_one).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Who is offered what: the part of a Mesos master that hands out resources. Bookkeeping without I/O or clock.
 //!
-//! All that is free on an agent goes into one offer to one role; roles take turns. Every amount is at any time in exactly
-//! one place: free, in an outstanding offer, or with a task.
+//! All that is free on an agent goes into one offer to one role; roles take turns. Every amount is at any time in
+//! exactly one place: free, in an outstanding offer, or with a task.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 const LEAST_CPUS: Scalar = Scalar(10);
 const LEAST_MEM: Scalar = Scalar::whole(32);
 
-/// The shortest time that a declined offer stays away. Mesos' allocator runs once a second; who declines with a filter
-/// of 0 must not find out that this one runs at once.
+/// The shortest time that a declined offer stays away. Mesos' allocator runs once a second; who declines with a
+/// filter of 0 must not find out that this one runs at once.
 const SHORTEST_REFUSAL: Duration = Duration::from_secs(1);
 
 /// All resources of all agents, and to whom they are offered.
@@ -67,7 +67,8 @@ pub(super) enum InvalidOffers {
     )]
     Agents { offer: OfferId, used: AgentId, other: AgentId },
     #[error(
-        "Aggregated offers must be allocated to the same role. Offer {offer} uses role {used} but another is using role {other}"
+        "Aggregated offers must be allocated to the same role. Offer {offer} uses role {used} \
+         but another is using role {other}"
     )]
     Roles { offer: OfferId, used: Role, other: Role },
 }
@@ -162,8 +163,8 @@ impl Allocator {
         }
     }
 
-    /// Takes `offers` back, not to be offered again to the same role before `refuse_for` has passed, unless there is
-    /// more then.
+    /// Takes `offers` back, not to be offered again to the same role before `refuse_for` has passed, unless there
+    /// is more then.
     pub(super) fn decline(&mut self, offers: &[OfferId], refuse_for: Duration, now: Instant) {
         let mut declined: BTreeMap<(AgentId, Role), Bundle> = BTreeMap::new();
         for id in offers {

@@ -8,8 +8,8 @@ use ekiden_model::Scalar;
 
 use super::LocalError;
 
-/// Attributes of the agents, in the notation of Mesos' `--attributes`: `rack:r%d;zone:z1`. Where `%d` is written, each
-/// agent has its number: `r1`, `r2`, …
+/// Attributes of the agents, in the notation of Mesos' `--attributes`: `rack:r%d;zone:z1`. Where `%d` is written,
+/// each agent has its number: `r1`, `r2`, …
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentAttributes(BTreeMap<String, String>);
 

@@ -64,8 +64,9 @@ impl Checker {
 
     /// Checks for ever, and tells every change, the first result and the fatal one.
     ///
-    /// As Mesos' executor counts: a failure within the grace period says nothing while there was no result that does;
-    /// and the task ends at failure number `max_failures` in a row, one earlier than where Ekiden checks itself.
+    /// As Mesos' executor counts: a failure within the grace period says nothing while there was no result that
+    /// does; and the task ends at failure number `max_failures` in a row, one earlier than where Ekiden checks
+    /// itself.
     pub(super) async fn watch(self, verdicts: mpsc::Sender<Verdict>) {
         let running_since = Instant::now();
         let mut told = None;

@@ -1,7 +1,7 @@
 //! Who descends from a process, by `/proc`.
 //!
-//! Sessions and process groups do not matter here: a daemon that left both is still somebody's child, and, once its
-//! parent has ended, its subreaper's.
+//! Sessions and process groups do not matter here: a daemon that left both is still somebody's child, and, once
+//! its parent has ended, its subreaper's.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,8 @@ use rustix::process::Pid;
 
 /// All that descend from `root`, which is not among them.
 ///
-/// A snapshot: a process that forks meanwhile may have children that are not in it. Whoever kills by this asks again
-/// until nobody is left.
+/// A snapshot: a process that forks meanwhile may have children that are not in it. Whoever kills by this asks
+/// again until nobody is left.
 pub(super) fn descendants(root: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut open = vec![root];

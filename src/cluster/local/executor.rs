@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ekiden_model::app::{Command, ContainerKind, NetworkMode, Template};
+use ekiden_model::app::{Command, ContainerKind, DEFAULT_KILL_GRACE, NetworkMode, Template};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::{Condition, TaskId};
 use tokio::sync::{mpsc, watch};
@@ -31,6 +31,10 @@ pub(super) struct Step {
 impl Step {
     fn new(condition: Condition, message: impl Into<Arc<str>>) -> Self {
         Self { condition, message: message.into(), reason: None, healthy: None }
+    }
+
+    fn checked(self, healthy: bool) -> Self {
+        Self { healthy: Some(healthy), ..self }
     }
 
     fn because(self, reason: &'static str) -> Self {
@@ -194,14 +198,14 @@ impl Executor {
                 }
                 verdict = check::next(&mut checks.verdicts) => {
                     if let Some(healthy) = checks.changed_by(&verdict) {
-                        let told = Step { healthy: Some(healthy), ..Step::new(Condition::Running, verdict.cause.clone()) };
-                        tell.step(told.because("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED")).await;
+                        let step = Step::new(Condition::Running, verdict.cause.clone()).checked(healthy);
+                        tell.step(step.because("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED")).await;
                     }
                     if let Some(failures) = verdict.fatal {
                         checks.stop();
-                        tell.step(Step { healthy: Some(false), ..Step::new(Condition::Killing, verdict.cause.clone()) }).await;
+                        tell.step(Step::new(Condition::Killing, verdict.cause.clone()).checked(false)).await;
                         killed = Killed::Unhealthy { failures, cause: verdict.cause };
-                        process.kill(self.launch.app.kill_grace.unwrap_or(ekiden_model::app::DEFAULT_KILL_GRACE)).await;
+                        process.kill(self.launch.app.kill_grace.unwrap_or(DEFAULT_KILL_GRACE)).await;
                     }
                 }
             }
@@ -226,7 +230,7 @@ fn ended(end: End, killed: Killed) -> Step {
                 format!("{failures} failed checks in a row")
             };
             let message = format!("Command {end} because of {times}: {cause}");
-            Step { healthy: Some(false), ..Step::new(Condition::Killed, message) }
+            Step::new(Condition::Killed, message).checked(false)
         }
         (Killed::Ordered, end) => Step::new(Condition::Killed, format!("Command {end}")),
         (Killed::No, End::Exited(0)) => Step::new(Condition::Finished, format!("Command {end}")),
@@ -270,7 +274,8 @@ impl Checks {
         Self { watchers, verdicts, latest, told: None }
     }
 
-    /// What all checks together say, where that has changed: healthy when each says so, unhealthy when one does not.
+    /// What all checks together say, where that has changed: healthy when each says so, unhealthy when one does
+    /// not.
     fn changed_by(&mut self, verdict: &Verdict) -> Option<bool> {
         if let Some(latest) = self.latest.get_mut(verdict.check) {
             *latest = Some(verdict.healthy);

@@ -1,7 +1,7 @@
 //! Brings files into a sandbox before its task starts: from this machine, or over HTTP.
 //!
-//! Archives are unpacked by the `tar`, `unzip` and `gzip` of this machine, as processes of their own under a supervisor:
-//! what Mesos' fetcher does, too. There is no cache: `cache` in a declaration changes nothing here.
+//! Archives are unpacked by the `tar`, `unzip` and `gzip` of this machine, as processes of their own under a
+//! supervisor: what Mesos' fetcher does, too. There is no cache: `cache` in a declaration changes nothing here.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -19,8 +19,8 @@ use super::http::{NoAnswer, Trust, get};
 use super::protocol::{End, Program, Spec};
 use super::supervisor::{StartError, Supervised};
 
-/// Largest file fetched over HTTP. Artifacts of real apps stay below 1 GiB; four times that is a mistake, or somebody who
-/// wants to fill the disk.
+/// Largest file fetched over HTTP. Artifacts of real apps stay below 1 GiB; four times that is a mistake, or
+/// somebody who wants to fill the disk.
 const MAX_BYTES: u64 = 4 << 30;
 /// A server that sends nothing for so long has stalled: Mesos' `--fetcher_stall_timeout`.
 const STALL_TIMEOUT: Duration = Duration::from_mins(1);

@@ -20,19 +20,20 @@ use super::sandbox::Sandboxes;
 use super::updates::Updates;
 use crate::cluster::Call;
 
-/// How long freed resources are gathered before they are offered: the tasks of one kill or of one rollout step end within
-/// a few milliseconds of each other, and one offer for all of them places better than one for each.
+/// How long freed resources are gathered before they are offered: the tasks of one kill or of one rollout step end
+/// within a few milliseconds of each other, and one offer for all of them places better than one for each.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// An accept without tasks, which declines without saying so, is a refusal for this long: Mesos' default filter.
 const DEFAULT_REFUSAL: Duration = Duration::from_secs(5);
 
-/// Most events that wait for the reader before answers to reconciliation are left out: more than one round of answers at
-/// the largest number of tasks that one machine runs. What is left out is asked for again by the next reconciliation.
+/// Most events that wait for the reader before answers to reconciliation are left out: more than one round of
+/// answers at the largest number of tasks that one machine runs. What is left out is asked for again by the next
+/// reconciliation.
 const MOST_WAITING_FOR_ANSWERS: usize = 20_000;
 
-/// Most ended tasks whose last update nobody acknowledged. Beyond, the oldest is forgotten; reconciliation answers for it
-/// that it is gone.
+/// Most ended tasks whose last update nobody acknowledged. Beyond, the oldest is forgotten; reconciliation answers
+/// for it that it is gone.
 const MOST_UNACKNOWLEDGED: usize = 10_000;
 
 /// Most steps of tasks that wait for the loop. Executors wait when it is full.
@@ -41,8 +42,8 @@ pub(super) const STEPS_QUEUE: usize = 1024;
 /// The longest that a task is given when the whole cluster ends: somebody waits for the prompt.
 const SHUTDOWN_GRACE: Duration = DEFAULT_KILL_GRACE;
 
-/// The longest grace, and the longest refusal. Longer ones are meant as for ever, which this is on a machine that somebody
-/// develops on; and adding it to any point in time gives another.
+/// The longest grace, and the longest refusal. Longer ones are meant as for ever, which this is on a machine that
+/// somebody develops on; and adding it to any point in time gives another.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
 pub(super) struct Master {
@@ -247,7 +248,7 @@ impl Master {
     /// Tells what the reader was told last, so that an answer never overtakes an update.
     fn answer(&mut self, id: &TaskId, agent: Option<&AgentId>) {
         if self.state.outbox.len() >= MOST_WAITING_FOR_ANSWERS {
-            tracing::warn!(task = %id, "reconciliation is not answered: {} events wait already", self.state.outbox.len());
+            tracing::warn!(task = %id, "reconciliation is not answered: too many events wait already");
             return;
         }
         let status = match self.state.tasks.get(id) {

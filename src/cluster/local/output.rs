@@ -1,8 +1,8 @@
 //! What a task writes: files of its sandbox that do not grow without end.
 //!
-//! Tasks write to the files themselves, so that nothing is lost and nobody waits when Ekiden is busy or gone. Therefore a
-//! file can only be cut where it is: its end is copied to `stdout.1`, and it begins anew. What a task writes in the moment
-//! between the two is lost.
+//! Tasks write to the files themselves, so that nothing is lost and nobody waits when Ekiden is busy or gone.
+//! Therefore a file can only be cut where it is: its end is copied to `stdout.1`, and it begins anew. What a task
+//! writes in the moment between the two is lost.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-/// A file longer than this is cut. Enough for weeks of a server that logs its requests while somebody develops it; a
-/// hundred chatty tasks with both files full take 20 GiB.
+/// A file longer than this is cut. Enough for weeks of a server that logs its requests while somebody develops it;
+/// a hundred chatty tasks with both files full take 20 GiB.
 const LONGEST: u64 = 100 << 20;
 /// How much of its end is kept then: what somebody reads who comes to look, copied in a few milliseconds.
 const KEPT: u64 = 10 << 20;
-/// How often the length is looked at. Between two looks a task that writes as fast as it can, some GiB/s, can exceed the
-/// bound; it costs one `fstat` per file.
+/// How often the length is looked at. Between two looks a task that writes as fast as it can, some GiB/s, can
+/// exceed the bound; it costs one `fstat` per file.
 pub(super) const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One output of a task.
@@ -29,8 +29,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Opens the file at `path` to append to it. A link is refused: the sandbox is the task's, the file's target might
-    /// not be.
+    /// Opens the file at `path` to append to it. A link is refused: the sandbox is the task's, the file's target
+    /// might not be.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let no_links = OFlags::NOFOLLOW.bits().cast_signed();
         let file = File::options().read(true).append(true).create(true).custom_flags(no_links).open(path)?;

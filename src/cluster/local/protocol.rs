@@ -1,7 +1,7 @@
 //! What Ekiden and a task's supervisor say to each other: JSON, one value per line.
 //!
-//! Ekiden writes a [`Spec`] and then any number of [`Order`]s into the supervisor's stdin, and reads [`Report`]s from
-//! its stdout. The end of stdin is itself an order: Ekiden is gone, so everything has to be killed.
+//! Ekiden writes a [`Spec`] and then any number of [`Order`]s into the supervisor's stdin, and reads [`Report`]s
+//! from its stdout. The end of stdin is itself an order: Ekiden is gone, so everything has to be killed.
 
 use std::collections::BTreeMap;
 use std::fmt;

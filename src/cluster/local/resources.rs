@@ -1,7 +1,8 @@
 //! What each agent has: given in Mesos' own notation, or found out from this machine.
 //!
-//! Amounts are bookkeeping: they decide what is offered and what a launch may take, but nothing holds a running task to
-//! them. Ports are bookkeeping, too: a task gets those that it was given and that nobody used when Ekiden started.
+//! Amounts are bookkeeping: they decide what is offered and what a launch may take, but nothing holds a running
+//! task to them. Ports are bookkeeping, too: a task gets those that it was given and that nobody used when Ekiden
+//! started.
 
 use std::fs;
 use std::path::Path;
@@ -20,10 +21,11 @@ const DEFAULT_PORTS: std::ops::RangeInclusive<u16> = 31_000..=32_000;
 const MEM_KEPT_MIB: u64 = 1024;
 const DISK_KEPT_MIB: u64 = 5 * 1024;
 
-/// The resources of one agent, in the notation of Mesos' `--resources`: `cpus:4;mem:4096;disk:10000;ports:[31000-31999]`.
+/// The resources of one agent, in the notation of Mesos' `--resources`:
+/// `cpus:4;mem:4096;disk:10000;ports:[31000-31999]`.
 ///
-/// What is left out is found out from the machine and split between the agents. Ports are always split: the agents share
-/// this machine's.
+/// What is left out is found out from the machine and split between the agents. Ports are always split: the agents
+/// share this machine's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentResources {
     /// Processors.

@@ -12,15 +12,16 @@ use ekiden_model::{AgentId, AppId, Slot, TaskId};
 use super::LocalError;
 use super::protocol::UserIds;
 
-/// How many sandboxes of ended tasks are kept per slot of an app: enough to compare the last crash with the ones before
-/// it, and few enough that an app that crashes all night fills no disk by their number.
+/// How many sandboxes of ended tasks are kept per slot of an app: enough to compare the last crash with the ones
+/// before it, and few enough that an app that crashes all night fills no disk by their number.
 pub const SANDBOXES_KEPT_PER_SLOT: usize = 5;
 
 /// How many are kept altogether, whatever the apps: apps come and go, and their slots with them.
 pub const SANDBOXES_KEPT: usize = 1000;
 
 const LOCK_FILE: &str = ".ekiden.lock";
-/// Folders of agents begin with this and go on with eight hexadecimal digits, so that nothing else is taken for one.
+/// Folders of agents begin with this and go on with eight hexadecimal digits, so that nothing else is taken for
+/// one.
 pub(super) const AGENT_PREFIX: &str = "local-";
 
 /// All sandboxes below one folder, which nobody else uses at the same time.

@@ -1,4 +1,5 @@
-//! The supervisor: a small process of its own beside every task, so that none outlives Ekiden, however Ekiden ends.
+//! The supervisor: a small process of its own beside every task, so that none outlives Ekiden, however Ekiden
+//! ends.
 //!
 //! ```text
 //!            stdin: what to run, orders; its end means that Ekiden is gone
@@ -7,12 +8,12 @@
 //!            stdout: started, ended             └── adopts what loses its parent (subreaper)
 //! ```
 //!
-//! It is Ekiden's own binary started in a hidden mode. The pipe is what tells that Ekiden is gone, not the parent's
-//! death signal: that one comes when the *thread* dies which started the process, and would kill the supervisor, which is
-//! the one process that must not be killed before it has killed the others.
+//! It is Ekiden's own binary started in a hidden mode. The pipe is what tells that Ekiden is gone, not the
+//! parent's death signal: that one comes when the *thread* dies which started the process, and would kill the
+//! supervisor, which is the one process that must not be killed before it has killed the others.
 //!
-//! The supervisor owns what happens to the processes; it does not decide when. It is a single thread, and only it reaps:
-//! so a process id that it signals cannot have been given to somebody else meanwhile.
+//! The supervisor owns what happens to the processes; it does not decide when. It is a single thread, and only it
+//! reaps: so a process id that it signals cannot have been given to somebody else meanwhile.
 
 use std::fs;
 use std::io::{self, Write};
@@ -22,7 +23,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -35,8 +36,8 @@ use super::protocol::{End, Order, Program, Report, Spec};
 /// The first argument that makes Ekiden's binary a supervisor.
 pub const SUPERVISE: &str = "__supervise";
 
-/// What the supervisor calls itself, so that `pkill -9 ekiden` and `killall -9 ekiden` miss it: it is what cleans up
-/// after them. At most 15 bytes, as the kernel keeps no more.
+/// What the supervisor calls itself, so that `pkill -9 ekiden` and `killall -9 ekiden` miss it: it is what cleans
+/// up after them. At most 15 bytes, as the kernel keeps no more.
 pub(super) const PROCESS_NAME: &str = "task-keeper";
 
 /// Time between two rounds of SIGKILL. A process that forks faster than one round kills is caught by the next; a
@@ -72,7 +73,7 @@ async fn supervise() -> io::Result<()> {
     let mut told_to_end =
         [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?];
     let stdin = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
-    let mut orders = BufReader::new(stdin).lines();
+    let mut orders: Orders = BufReader::new(stdin).lines();
 
     let Some(spec) = orders.next_line().await? else { return Ok(()) };
     let (leader, mut outputs) =
@@ -97,8 +98,8 @@ async fn supervise() -> io::Result<()> {
         let [term, int, hangup] = &mut told_to_end;
         tokio::select! {
             _ = child_changed.recv() => {}
-            order = orders.next_line(), if listening => match order.map(|line| line.map(|l| serde_json::from_str(&l))) {
-                Ok(Some(Ok(Order::Kill(grace)))) => {
+            order = next_order(&mut orders), if listening => match order {
+                Some(Order::Kill(grace)) => {
                     if !terminated {
                         family.signal(Signal::TERM);
                     }
@@ -106,7 +107,7 @@ async fn supervise() -> io::Result<()> {
                     let then = Instant::now() + grace;
                     kill_at = Some(kill_at.map_or(then, |known| known.min(then)));
                 }
-                Ok(Some(Err(_)) | None) | Err(_) => {
+                None => {
                     listening = false;
                     kill_at = Some(Instant::now());
                 }
@@ -128,6 +129,14 @@ async fn supervise() -> io::Result<()> {
     }
     let _unheard = report(&Report::Ended(family.end.unwrap_or(End::Lost)));
     Ok(())
+}
+
+type Orders = Lines<BufReader<pipe::Receiver>>;
+
+/// The next order; none when there is no Ekiden any more, or none that can be understood.
+async fn next_order(orders: &mut Orders) -> Option<Order> {
+    let line = orders.next_line().await.ok()??;
+    serde_json::from_str(&line).ok()
 }
 
 /// The task's first process and everything that descends from it.

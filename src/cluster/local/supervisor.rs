@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use super::protocol::{End, Order, Report, Spec};
 use super::supervise::{PROCESS_NAME, SUPERVISE};
 
-/// A supervisor says within milliseconds that its task runs. One that has not after this time never will: it hangs on a
-/// dead network file system, or is no supervisor at all.
+/// A supervisor says within milliseconds that its task runs. One that has not after this time never will: it hangs
+/// on a dead network file system, or is no supervisor at all.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A process and everything that descends from it. Dropping this kills them all at once.

@@ -1,6 +1,7 @@
 //! Status updates of one task, on their way: in order, each again and again until it is acknowledged.
 //!
-//! As on a Mesos agent, the next update waits for the acknowledgement of the one before. Bookkeeping without I/O or clock.
+//! As on a Mesos agent, the next update waits for the acknowledgement of the one before. Bookkeeping without I/O
+//! or clock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 /// Between repetitions the time doubles up to this, as on a Mesos agent.
 const LONGEST_RETRY: Duration = Duration::from_mins(10);
 
-/// The updates of one task. Bounded without a number of its own: a task passes through few states, and verdicts that
-/// nobody has been told yet give way to the latest.
+/// The updates of one task. Bounded without a number of its own: a task passes through few states, and verdicts
+/// that nobody has been told yet give way to the latest.
 pub(super) struct Updates {
     waiting: VecDeque<TaskStatus>,
     /// The first one waiting has been sent: again at this time, after that long.
@@ -58,8 +59,8 @@ impl Updates {
         Some(self.sent.map_or(now, |(again, _)| again))
     }
 
-    /// Takes an acknowledgement; one of something else than the update last sent is ignored. Says whether the update
-    /// was the task's last.
+    /// Takes an acknowledgement; one of something else than the update last sent is ignored. Says whether the
+    /// update was the task's last.
     pub(super) fn acknowledge(&mut self, uuid: &Arc<[u8]>) -> bool {
         let is_it = |ack: &Option<Ack>| ack.as_ref().is_some_and(|ack| ack.uuid == *uuid);
         if self.sent.is_none() || !self.waiting.front().is_some_and(|status| is_it(&status.ack)) {

@@ -8,8 +8,8 @@ use ekiden_model::{Port, PortSet};
 const LISTENS: &str = "0A";
 const UNCONNECTED: &str = "07";
 
-/// All ports that somebody listens on, whatever the address. A snapshot: who takes a port later wins it from a task,
-/// and the task fails by its own.
+/// All ports that somebody listens on, whatever the address. A snapshot: who takes a port later wins it from a
+/// task, and the task fails by its own.
 pub(super) fn used_ports() -> Vec<Port> {
     let files = [("tcp", LISTENS), ("tcp6", LISTENS), ("udp", UNCONNECTED), ("udp6", UNCONNECTED)];
     let mut used = PortSet::EMPTY;

@@ -4,7 +4,7 @@ use super::super::shape::{Form, Kind, Shape, field};
 use super::{A_TEXT, MANY, SECONDS, SOME_SECONDS, SOME_TEXT};
 
 /// The path of a check. It is put into a request line as it is.
-static PATH: Form = Form::of(0, 1024, r"^[!-~]*$", "write a path as in a URL, with spaces as %20");
+pub(super) static HTTP_PATH: Form = Form::of(0, 1024, r"^[!-~]*$", "write a path as in a URL, with spaces as %20");
 
 static A_STATUS: Kind = Kind::Int(100, 999);
 
@@ -18,12 +18,11 @@ pub(super) static HEALTH_CHECK: Shape = Shape {
             "How it is asked: by ekiden, or by Mesos' executor (COMMAND and MESOS_…).",
         )
         .or_word("HTTP"),
-        field("path", Kind::Text(&PATH), "The path of the request; HTTP only. `/` when left out."),
+        field("path", Kind::Text(&HTTP_PATH), "The path of the request; HTTP only. `/` when left out."),
         field(
             "portIndex",
             Kind::Int(0, 65_535),
-            "Which of the app's ports, from 0; 0 when neither this nor `port` is \
-               given.",
+            "Which of the app's ports, from 0; 0 when neither this nor `port` is given.",
         ),
         field("port", Kind::Int(1, 65_535), "The port's number. Excludes `portIndex`."),
         field("command", Kind::Object(&COMMAND), "The command; with `protocol: COMMAND` only."),
@@ -35,15 +34,13 @@ pub(super) static HEALTH_CHECK: Shape = Shape {
         field(
             "maxConsecutiveFailures",
             Kind::Int(0, super::MOST),
-            "How many failures in a row an instance survives; \
-               0: never replaced for its health.",
+            "How many failures in a row an instance survives; 0: never replaced for its health.",
         )
         .or(3.0),
         field(
             "ignoreHttp1xx",
             Kind::Flag,
-            "Whether an answer of 100 to 199 is no answer at all; HTTP by ekiden \
-               only.",
+            "Whether an answer of 100 to 199 is no answer at all; HTTP by ekiden only.",
         )
         .or_flag(false),
         field("ipProtocol", Kind::Word(&["IPv4", "IPv6"]), "IPv6 is for executors' checks of Docker containers.")
@@ -63,15 +60,14 @@ pub(super) static READINESS_CHECK: Shape = Shape {
     fields: &[
         field("name", Kind::Text(&SOME_TEXT), "For people.").or_word("readinessCheck"),
         field("protocol", Kind::Word(&["HTTP", "HTTPS"]), "How it is asked.").or_word("HTTP"),
-        field("path", Kind::Text(&PATH), "The path of the request.").or_word("/"),
+        field("path", Kind::Text(&HTTP_PATH), "The path of the request.").or_word("/"),
         field("portName", Kind::Text(&SOME_TEXT), "The name of the port that is asked.").or_word("http-api"),
         field("intervalSeconds", SOME_SECONDS, "Time between two probes.").or(30.0),
         field("timeoutSeconds", SOME_SECONDS, "An answer after this is none; less than the interval.").or(10.0),
         field(
             "httpStatusCodesForReady",
             Kind::List(&A_STATUS, 0, MANY),
-            "The answers that mean ready; 200 when left \
-               out.",
+            "The answers that mean ready; 200 when left out.",
         ),
         field("preserveLastResponse", Kind::Flag, "Whether the last answer is shown.").or_flag(false),
     ],
@@ -96,7 +92,7 @@ static HTTP: Shape = Shape {
     fields: &[
         field("portIndex", Kind::Int(0, 65_535), "Which of the app's ports, from 0."),
         field("port", Kind::Int(1, 65_535), "The port's number. Excludes `portIndex`."),
-        field("path", Kind::Text(&PATH), "The path of the request.").or_word("/"),
+        field("path", Kind::Text(&HTTP_PATH), "The path of the request.").or_word("/"),
         field("scheme", Kind::Word(&["HTTP", "HTTPS"]), "How it is asked.").or_word("HTTP"),
     ],
 };
@@ -113,10 +109,10 @@ static TCP: Shape = Shape {
 static EXEC: Shape = Shape {
     name: "exec check",
     doc: "A command.",
-    fields: &[field("command", Kind::Object(&SHELL), "The command.").required()],
+    fields: &[field("command", Kind::Object(&COMMAND_LINE), "The command.").required()],
 };
 
-static SHELL: Shape = Shape {
+pub(super) static COMMAND_LINE: Shape = Shape {
     name: "command",
     doc: "Exactly one of `shell` and `argv`.",
     fields: &[

@@ -29,8 +29,8 @@ pub(super) static CONTAINER: Shape = Shape {
         field(
             "portMappings",
             Kind::List(&A_PORT_MAPPING, 0, MANY),
-            "Ports inside, where there is a network of the \
-               container's own. Without it there is one, named `default`; `[]` asks for none.",
+            "Ports inside, where there is a network of the container's own. Without it there is one, named \
+             `default`; `[]` asks for none.",
         ),
         field("linuxInfo", Kind::Object(&LINUX_INFO), "Settings of the Linux kernel for a Mesos container.")
             .later("seccomp and IPC settings are not passed on to Mesos"),
@@ -64,7 +64,7 @@ static PARAMETER: Shape = Shape {
     ],
 };
 
-static PULL_CONFIG: Shape = Shape {
+pub(super) static PULL_CONFIG: Shape = Shape {
     name: "pull config",
     doc: "How to log in to the registry.",
     fields: &[field("secret", Kind::Text(&SOME_TEXT), "Which of the app's `secrets`.").required()],
@@ -79,7 +79,7 @@ static CREDENTIAL: Shape = Shape {
     ],
 };
 
-static LINUX_INFO: Shape = Shape {
+pub(super) static LINUX_INFO: Shape = Shape {
     name: "set of Linux settings",
     doc: "Settings of the Linux kernel for a Mesos container.",
     fields: &[
@@ -127,7 +127,7 @@ static VOLUME: Shape = Shape {
     ],
 };
 
-static PERSISTENT: Shape = Shape {
+pub(super) static PERSISTENT: Shape = Shape {
     name: "persistent volume",
     doc: "Space on the agent that outlives the task.",
     fields: &[

@@ -81,7 +81,7 @@ pub struct Cluster {
     pub by_instance: BTreeMap<(AppId, InstanceKey), TaskId>,
     /// The outstanding offers.
     pub offers: BTreeMap<OfferId, SimOffer>,
-    /// What became of the other offers of the present connection.
+    /// What became of the other offers.
     pub spent: BTreeMap<OfferId, Spent>,
     /// Roles that offers are made to.
     pub roles: Vec<Role>,
@@ -104,7 +104,10 @@ pub struct Cluster {
 impl Cluster {
     /// Adds an agent, and offers it.
     pub fn join(&mut self, machine: Machine, line: &mut Timeline) {
-        line.log(format_args!("{} joins: {}, ports {}", machine.agent.id, machine.total, machine.ports));
+        line.log(format_args!(
+            "{} ({}) joins: {}, ports {}, {:?}",
+            machine.agent.id, machine.agent.hostname, machine.total, machine.ports, machine.agent.attributes
+        ));
         let agent =
             SimAgent { link: Link::Up, foreign: Resources::NONE, tasks: BTreeSet::new(), cuts: 0, machine };
         self.agents.insert(agent.machine.agent.id.clone(), agent);
@@ -130,14 +133,15 @@ impl Cluster {
         self.connection = Some(connection);
         self.suppressed.clear();
         self.filters.clear();
-        self.spent.clear();
         self.want_allocation(line);
     }
 
     /// The connection is lost, and with it all offers.
     pub fn disconnect(&mut self) {
         self.connection = None;
-        self.offers.clear();
+        for (offer, _) in std::mem::take(&mut self.offers) {
+            self.spent.insert(offer, Spent::Rescinded);
+        }
     }
 
     /// An agent is cut off; its tasks run on.

@@ -65,6 +65,8 @@ pub struct Told {
     pub checks: BTreeMap<u32, Checked>,
     /// What an executor's check said.
     pub executor: Option<bool>,
+    /// Whether some check failed so often in a row that it is to be replaced: that never gets better.
+    pub condemned: bool,
 }
 
 /// What was told of one check.
@@ -72,10 +74,8 @@ pub struct Told {
 pub struct Checked {
     /// Its last result.
     pub alive: Option<bool>,
-    /// Failures in a row, now.
+    /// Failures in a row.
     pub in_row: u32,
-    /// Failures in a row, at most.
-    pub worst: u32,
 }
 
 impl Default for Told {
@@ -87,6 +87,7 @@ impl Default for Told {
             running: None,
             checks: BTreeMap::new(),
             executor: None,
+            condemned: false,
         }
     }
 }
@@ -234,6 +235,7 @@ impl Ledger {
         let Some(task) = self.task_id(app, sample.instance) else { return };
         let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
         let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
+        let most = check.map_or(0, |check| check.max_failures);
         let told = self.told.entry(task).or_default();
         let graced = told.running.is_none_or(|running| sample.at < running + grace);
         let check = told.checks.entry(index).or_default();
@@ -243,8 +245,8 @@ impl Ledger {
             Outcome::Failure(_) if graced && check.alive.is_none() => {}
             Outcome::Failure(_) => {
                 check.in_row += 1;
-                check.worst = check.worst.max(check.in_row);
                 check.alive = Some(false);
+                told.condemned |= most > 0 && check.in_row > most;
             }
             Outcome::NoResult(_) => {}
         }
@@ -288,9 +290,10 @@ impl Ledger {
                     Verdict::Unhealthy | Verdict::Condemned => Some(false),
                 };
                 told.executor = alive;
+                told.condemned |= instance.health.verdict == Verdict::Condemned;
                 for (index, state) in instance.health.checks.iter().enumerate() {
                     let in_row = state.consecutive_failures;
-                    told.checks.insert(index as u32, Checked { alive: state.alive(), in_row, worst: in_row });
+                    told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
                 }
             }
         }
@@ -328,12 +331,8 @@ impl Ledger {
     }
 
     /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
-    pub fn told_condemned(&self, app: &App, revision: RevisionId, task: &TaskId) -> bool {
-        let Some(told) = self.told.get(task) else { return false };
-        self.checks(app, revision).iter().enumerate().any(|(index, check)| {
-            let worst = told.checks.get(&(index as u32)).map_or(0, |check| check.worst);
-            check.max_failures > 0 && worst > check.max_failures
-        })
+    pub fn told_condemned(&self, task: &TaskId) -> bool {
+        self.told.get(task).is_some_and(|told| told.condemned)
     }
 
     /// The checks of instances of a revision, as probes number them: today's by Ekiden, and those of the executor that

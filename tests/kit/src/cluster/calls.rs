@@ -127,7 +127,7 @@ impl Cluster {
         match self.spent.get(id) {
             Some(Spent::Rescinded) => {}
             Some(spent) => line.violate("S3", format!("{id} is {how} after it was {spent:?}")),
-            None => line.violate("S3", format!("{id} is {how} and was never made on this connection")),
+            None => line.violate("S3", format!("{id} is {how} and was never made")),
         }
     }
 

@@ -209,7 +209,7 @@ impl Check<'_> {
         };
         let condemned = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            self.ledger.told_condemned(&declared, instance.revision, &id)
+            self.ledger.told_condemned(&id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
@@ -261,7 +261,7 @@ impl Check<'_> {
                 (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
                     record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
                 }),
-                (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, kill.revision, &id),
+                (KillCause::Unhealthy, Some(_)) => self.ledger.told_condemned(&id),
                 (KillCause::Misplaced, Some(declared)) => declared.is_global(),
                 (_, None) => true,
             };

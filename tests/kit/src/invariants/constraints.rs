@@ -31,8 +31,15 @@ pub fn holds<'a>(
         Operator::Like(pattern) => pattern.matches(value),
         Operator::Unlike(pattern) => !pattern.matches(value),
         Operator::Is(wanted) => **value == **wanted,
-        // No group has more than its share, rounded up: the least that every form of the rule promises.
-        Operator::GroupBy(Some(groups)) => here < count.div_ceil((*groups).max(1)).max(1),
+        // Of I instances each of G values gets I/G, and I mod G of the values get one more.
+        Operator::GroupBy(Some(number)) => {
+            let number = (*number).max(1);
+            let (share, rest) = (count / number, count % number);
+            let used: u32 = groups.values().map(|held| held.saturating_sub(share)).sum();
+            let room = here < share || (here == share && rest > used);
+            room && (here > 0 || (groups.len() as u32) < number)
+        }
+        // Without a number, G is how many values there are, which only those who know all agents can say.
         Operator::GroupBy(None) => true,
     }
 }

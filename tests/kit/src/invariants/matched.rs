@@ -1,9 +1,10 @@
 //! L1: whether the world is as declared. Compared are the manifests and the tasks that run in truth; what is on record
 //! must agree with both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ekiden_model::app::{Constraint, Operator};
 use ekiden_model::{Agent, App, AppId, Condition, Goal, Port};
 
 use super::Check;
@@ -106,8 +107,19 @@ impl Check<'_> {
         free.resources.covers(&app.template.resources)
             && free.ports.len() >= wanted.len()
             && fixed
-            && app.constraints.iter().all(|rule| holds(rule, agent, others.iter().copied(), count))
+            && app.constraints.iter().all(|rule| self.admits(rule, agent, &others, count))
             && !(app.is_global() && others.iter().any(|other| other.id == agent.id))
+    }
+
+    /// As [`holds`], with the number of values there are where a constraint does not say.
+    fn admits(&self, rule: &Constraint, agent: &Agent, others: &[&Agent], count: u32) -> bool {
+        if rule.operator != Operator::GroupBy(None) {
+            return holds(rule, agent, others.iter().copied(), count);
+        }
+        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up);
+        let values: BTreeSet<_> = up.filter_map(|agent| agent.machine.agent.value(&rule.field)).collect();
+        let even = Operator::GroupBy(Some(values.len() as u32));
+        holds(&Constraint { operator: even, ..rule.clone() }, agent, others.iter().copied(), count)
     }
 
     fn fixed_ports(&self, app: &App) -> Vec<Option<Port>> {
