@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden::desired::{Bounds, read_directory};
 use ekiden::manifest;
 use ekiden::store::{Opened, Store, StoreError, Stored};
 use ekiden_model::Fingerprint;
@@ -458,25 +459,36 @@ async fn a_truncated_file_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_flipped_bit_is_refused_or_without_effect() {
     let place = Place::new();
-    let expected = filled(&place.path).await;
-    let whole = std::fs::read(&place.path).unwrap();
-    let mut refused = 0;
-    // A prime step, so that every offset within a page has its turn; the header more closely.
-    for at in (0..512).step_by(7).chain((512..whole.len()).step_by(4099)) {
-        let mut flipped = whole.clone();
-        flipped[at] ^= 1 << (at % 8);
-        std::fs::write(&place.path, &flipped).unwrap();
-        match reopen(&place.path) {
-            // A page that nothing uses.
-            Ok(records) => assert_eq!(records, expected, "byte {at}"),
-            Err(error) => {
-                refused += 1;
-                assert!(!matches!(error, StoreError::Newer { .. }), "byte {at}: {error}");
-                assert_eq!(std::fs::read(&place.path).unwrap(), flipped, "byte {at}: the file was touched");
+    let before = filled(&place.path).await;
+    let closed = std::fs::read(&place.path).unwrap();
+    // As it is found after a crash: redb then decides which of its two last commits is the valid one.
+    let Opened { store, mut stored, .. } = Store::open(&place.path).unwrap();
+    let one_more = slot("/prod/web", 100);
+    store.persist(WriteSeq(2), vec![one_more.clone()]).await.unwrap();
+    stored_up_to(&mut stored, WriteSeq(2)).await;
+    let crashed = std::fs::read(&place.path).unwrap();
+    drop(store);
+    let mut after = Expected::of(before.clone());
+    after.write(one_more);
+    for (whole, expected) in [(closed, before), (crashed, after.records())] {
+        let mut refused = 0;
+        // Prime steps, so that every offset within a page has its turn; the header more closely.
+        for at in (0..512).step_by(7).chain((512..whole.len()).step_by(8191)) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            std::fs::write(&place.path, &flipped).unwrap();
+            match reopen(&place.path) {
+                // A page that nothing uses.
+                Ok(records) => assert_eq!(records, expected, "byte {at}"),
+                Err(error) => {
+                    refused += 1;
+                    assert!(!matches!(error, StoreError::Newer { .. }), "byte {at}: {error}");
+                    assert_eq!(std::fs::read(&place.path).unwrap(), flipped, "byte {at}: the file was touched");
+                }
             }
         }
+        assert!(refused > 10, "only {refused} were refused");
     }
-    assert!(refused > 10, "only {refused} were refused");
 }
 
 #[tokio::test]
@@ -494,6 +506,48 @@ async fn every_byte_of_a_record_is_guarded() {
         reopen(&place.path).is_err()
     });
     assert_eq!(refused.count(), 1, "of {}", places.len());
+}
+
+#[tokio::test]
+async fn definitions_come_back_with_all_that_they_say() {
+    let reading = read_directory(Path::new("manifests/examples"), &Bounds::default());
+    assert!(reading.apps.len() > 5, "{:?}", reading.diagnostics);
+    let place = Place::new();
+    let Opened { store, .. } = Store::open(&place.path).unwrap();
+    let time = Timestamp::from_millis(1);
+    let record = |app: &Arc<App>| {
+        let source = Source::File { path: "x.yaml".into(), line: 1 };
+        let declared =
+            Declared { app: app.clone(), version: time, scaled: time, configured: time, source, restarts: 0 };
+        let revision = Revision {
+            id: RevisionId(1),
+            version: time,
+            app: app.clone(),
+            target: 1,
+            standing: Standing::Unproven,
+        };
+        Record::App(Box::new(AppRecord {
+            id: app.id.clone(),
+            birth: 1,
+            declared: Some(declared),
+            revisions: vec![revision],
+            rollout: None,
+            service_ports: Vec::new(),
+            backoff: Backoff::default(),
+            last_failure: None,
+        }))
+    };
+    let mut expected: Vec<Record> = reading.apps.iter().map(|app| record(&app.app)).collect();
+    store.persist(WriteSeq(1), expected.iter().cloned().map(Write::Put).collect()).await.unwrap();
+    store.close().await.unwrap();
+    let mut found = reopen(&place.path).unwrap().split_off(1);
+    let id = |record: &Record| if let Record::App(app) = record { app.id.clone() } else { unreachable!() };
+    expected.sort_by_key(id);
+    found.sort_by_key(id);
+    assert_eq!(found, expected);
+    let Record::App(app) = &found[0] else { unreachable!() };
+    let declared = app.declared.as_ref().unwrap();
+    assert!(Arc::ptr_eq(&declared.app, &app.revisions[0].app), "one definition is kept once");
 }
 
 #[test]

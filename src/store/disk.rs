@@ -3,6 +3,9 @@
 //! Keys are text and sort an app before its slots: `#installation`, `/web`, `/web#0000000000`, `/web#0000000001`. `#`
 //! is in no id and sorts before all that is.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
