@@ -12,7 +12,6 @@ use super::table::{Cell, age, table};
 use super::terminal::{Terminal, Tone};
 use super::validate::counted;
 use super::{Ended, Global, Output};
-use crate::desired::ProblemCode;
 use crate::runtime::clock::wall;
 use crate::runtime::tasks::Cause;
 
@@ -124,10 +123,7 @@ fn plain(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The page of a code, whichever module it belongs to.
+/// The page of a code.
 fn page_of(code: &str) -> Option<&'static str> {
-    let code = code.to_uppercase();
-    let of_files =
-        || ProblemCode::ALL.iter().find(|problem| problem.as_str() == code).map(|problem| problem.page());
-    crate::manifest::explain_code(&code).or_else(of_files)
+    crate::manifest::explain_code(&code.to_uppercase())
 }

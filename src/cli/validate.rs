@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::terminal::{Terminal, Tone};
 use super::{Ended, Global, Output};
-use crate::desired::{Bounds, Finding, read_directory};
+use crate::desired::{Bounds, read_directory};
+use crate::manifest::Diagnostic;
 use crate::runtime::tasks::Cause;
 
 /// Check the manifests of a directory, all of them.
@@ -27,7 +28,7 @@ pub(super) fn run(args: &ValidateArgs, global: &Global, terminal: &mut Terminal)
         terminal.json(&json!({
             "files": reading.files.len(),
             "apps": reading.apps.len(),
-            "diagnostics": findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
+            "diagnostics": findings.iter().map(Diagnostic::to_json).collect::<Vec<_>>(),
         }))?;
     } else {
         for finding in findings {

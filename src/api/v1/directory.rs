@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::api::reply::{self, Response};
-use crate::desired::{Finding, Following};
+use crate::desired::Following;
+use crate::manifest::Diagnostic;
 
 /// How the directory is.
 pub(in crate::api) fn show(api: &Api) -> Response {
     let status = api.directory.status().borrow().clone();
-    let diagnostics: Vec<Value> = status.diagnostics.iter().map(Finding::to_json).collect();
+    let diagnostics: Vec<Value> = status.diagnostics.iter().map(Diagnostic::to_json).collect();
     let pending = status.pending_prune.as_ref().map(|prune| {
         let apps: Vec<&str> = prune.apps.iter().map(AppId::as_str).collect();
         json!({ "apps": apps, "of": prune.of, "text": prune.to_string() })
