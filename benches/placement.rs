@@ -361,10 +361,13 @@ fn an_app(number: u32, class: &Class) -> Result<AppState, Failure> {
         source: Source::Api,
         restarts: 0,
     };
-    let mut state = AppState::new(id.clone(), AppKey::new(1, u64::from(number), &id), u64::from(number), declared);
+    let mut state = AppState {
+        declared: Some(declared),
+        ..AppState::new(id.clone(), AppKey::new(1, u64::from(number), &id), u64::from(number))
+    };
     let target = class.instances;
     let standing = Standing::Unproven;
-    state.revisions.push(Revision { id: RevisionId(1), version: NOW, app, target, standing });
+    state.revisions.push(Revision { id: RevisionId(1), version: NOW, app, restarts: 0, target, standing });
     Ok(state)
 }
 

@@ -439,14 +439,45 @@ async fn git_is_waited_for_but_not_for_ever() {
     dir.write("web.yaml", app("web"));
     let patience = Duration::from_millis(700);
     let debounce = Debounce { quiet: Duration::from_millis(50), at_most: Duration::from_millis(100) };
-    let mut followed =
-        Followed::new(dir.root(), WatchOptions { git_patience: patience, debounce, ..options() }).await;
+    let mut followed = Followed::new(dir.root(), WatchOptions { patience, debounce, ..options() }).await;
     followed.nothing_changes(&dir).await;
     dir.write(".git/index.lock", "");
     let begun = Instant::now();
     dir.write("web.yaml", "id: web\ncmd: sleep 200\n");
     assert_eq!(declared(&followed.change().await), ["/web"]);
     assert!(begun.elapsed() >= patience, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_directory_that_never_holds_still_is_followed() {
+    let dir = Directory::new();
+    dir.write("web.yaml", app("web"));
+    dir.write("api.yaml", app("api"));
+    let patience = Duration::from_millis(700);
+    let debounce = Debounce { quiet: Duration::from_millis(100), at_most: Duration::from_millis(200) };
+    let mut followed = Followed::new(dir.root(), WatchOptions { patience, debounce, ..options() }).await;
+    followed.nothing_changes(&dir).await;
+    let noise = async {
+        loop {
+            dir.write("noise.log", "more");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let edits = async {
+        let begun = Instant::now();
+        dir.remove("api.yaml");
+        dir.write("web.yaml", "id: web\ncmd: sleep 200\n");
+        // An edit is followed at once; a loss is only believed when patience is at an end.
+        let change = followed.change().await;
+        assert_eq!((declared(&change), withdrawn(&change)), (vec!["/web"], vec![]));
+        let change = followed.change().await;
+        assert_eq!((declared(&change), withdrawn(&change)), (vec![], vec!["/api"]));
+        assert!(begun.elapsed() >= patience, "{:?}", begun.elapsed());
+    };
+    tokio::select! {
+        () = edits => {}
+        () = noise => unreachable!(),
+    }
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ impl Scanner {
             known.stamp = stamp;
             return (known.reading.clone(), false);
         }
-        let reading = Arc::new(manifest::read(&SourceText { path, bytes }));
+        let reading = Arc::new(read_or_blame(path, bytes));
         self.known.insert(path.clone(), Known { stamp, content, reading: reading.clone() });
         (reading, true)
     }
@@ -157,6 +157,19 @@ impl Scanner {
     fn known(&self, path: &str, stamp: Stamp) -> Option<&Known> {
         self.known.get(path).filter(|known| known.stamp == Some(stamp))
     }
+}
+
+/// What `bytes` say. A file that brings the parser down is a bug of the parser, and still must not keep anybody from
+/// following all the others.
+fn read_or_blame(path: &Arc<str>, bytes: &[u8]) -> Reading {
+    std::panic::catch_unwind(|| manifest::read(&SourceText { path, bytes })).unwrap_or_else(|_| {
+        let message = "ekiden failed to read this file; its last good version is followed";
+        let hint = "this is a bug: please report it with the file";
+        Reading {
+            apps: Vec::new(),
+            diagnostics: vec![Diagnostic::whole_file(Code::Syntax, path, message).hint(hint)],
+        }
+    })
 }
 
 /// One scan, under way.

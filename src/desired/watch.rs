@@ -31,8 +31,10 @@ pub struct WatchOptions {
     pub rescan: Duration,
     /// The same, where the system gives no events.
     pub poll: Duration,
-    /// How long to wait while git holds the lock of its index.
-    pub git_patience: Duration,
+    /// How long to wait for git to let go of the lock of its index, and how long to put off withdrawals while the
+    /// directory does not hold still. After that, what is found is believed: a lock may be left over from a crash, and
+    /// some directories never hold still.
+    pub patience: Duration,
     /// When a loss is too large to be believed.
     pub prune: PrunePolicy,
     /// What files declared before, from the store: see [`Intent::resume`].
@@ -44,7 +46,8 @@ pub struct WatchOptions {
 pub struct Debounce {
     /// When there was none for so long.
     pub quiet: Duration,
-    /// Not later than this, so that a directory that never holds still is followed, too. Nothing is withdrawn then.
+    /// Not later than this, so that a directory that does not hold still is followed, too. Nothing is withdrawn then, up
+    /// to [`WatchOptions::patience`].
     pub at_most: Duration,
 }
 
@@ -57,7 +60,7 @@ impl Default for WatchOptions {
             debounce: Debounce { quiet: Duration::from_millis(100), at_most: Duration::from_secs(2) },
             rescan: Duration::from_secs(10),
             poll: Duration::from_secs(1),
-            git_patience: Duration::from_secs(10),
+            patience: Duration::from_secs(10),
             prune: PrunePolicy::default(),
             known: Vec::new(),
         }
@@ -109,8 +112,9 @@ pub fn watch(root: &Path, options: WatchOptions) -> (DirectoryHandle, DesiredStr
     let handle = DirectoryHandle { status: seen, confirm, wake: wake.clone() };
     let follower = Follower {
         intent: Intent::resume(options.prune, options.known.iter().cloned()),
-        eyes: Some(Eyes { scanner: Scanner::new(options.bounds), wake: None }),
+        eyes: Some(Eyes::new(options.bounds)),
         last: None,
+        restless_since: None,
         next: Next::Scan,
         root,
         options,
@@ -132,6 +136,8 @@ struct Follower {
     /// Lent to a blocking thread during a scan.
     eyes: Option<Eyes>,
     last: Option<Scan>,
+    /// Since when the directory has not held still.
+    restless_since: Option<Instant>,
     next: Next,
     wake: Arc<Notify>,
     status: watch::Sender<DirectoryStatus>,
@@ -143,6 +149,12 @@ struct Eyes {
     scanner: Scanner,
     /// Made with the first scan, since making it blocks.
     wake: Option<Wake>,
+}
+
+impl Eyes {
+    fn new(bounds: Bounds) -> Self {
+        Self { scanner: Scanner::new(bounds), wake: None }
+    }
 }
 
 /// What to do next.
@@ -204,7 +216,7 @@ impl Follower {
     /// Scans, and takes in what was found.
     async fn look(&mut self, occasion: Occasion) -> Option<Desired> {
         self.next = Next::Wait;
-        let (scan, following, restless) = self.scan().await?;
+        let (scan, following, is_watched_anew) = self.scan().await?;
         let mut change = None;
         match scan {
             Err(problem) => {
@@ -217,11 +229,17 @@ impl Follower {
                     self.next = Next::Debounce;
                     return None;
                 }
-                scan.settled &= occasion != Occasion::Restless && occasion != Occasion::First;
+                scan.settled &= occasion == Occasion::Quiet || occasion == Occasion::Timer;
+                if scan.settled {
+                    self.restless_since = None;
+                } else {
+                    let since = *self.restless_since.get_or_insert_with(Instant::now);
+                    scan.settled = since.elapsed() >= self.options.patience;
+                }
                 if is_news || !self.last.as_ref().is_some_and(|last| last.settled) {
                     change = self.intent.observe(&scan);
                 }
-                if !scan.settled || restless {
+                if !scan.settled || is_watched_anew {
                     self.next = Next::Debounce;
                 }
                 self.last = Some(scan);
@@ -232,7 +250,7 @@ impl Follower {
     }
 
     /// Scans on a blocking thread. Says how changes are noticed, and whether there are folders that were not watched
-    /// before. `None` when the thread was lost, which only happens while the runtime ends.
+    /// before.
     async fn scan(&mut self) -> Option<(Result<Scan, Box<Diagnostic>>, Following, bool)> {
         let mut eyes = self.eyes.take()?;
         let (root, woken) = (self.root.clone(), self.wake.clone());
@@ -244,7 +262,11 @@ impl Follower {
             let following = wake.following();
             (eyes, scan, following, added)
         });
-        let (eyes, scan, following, added) = scanned.await.ok()?;
+        let Ok((eyes, scan, following, added)) = scanned.await else {
+            // The scan has panicked, or the runtime ends. The next one starts from nothing.
+            self.eyes = Some(Eyes::new(self.options.bounds));
+            return None;
+        };
         self.eyes = Some(eyes);
         let last_scan = LastScan { at: begun.0, took: begun.1.elapsed() };
         self.status.send_modify(|status| status.last_scan = Some(last_scan));
@@ -267,7 +289,7 @@ impl Follower {
                 () = tokio::time::sleep_until(latest.min(last_event + quiet)) => {}
             }
             let now = Instant::now();
-            if now < begun + self.options.git_patience && self.git_is_at_work().await {
+            if now < begun + self.options.patience && self.git_is_at_work().await {
                 // The lock is like an event that goes on.
                 last_event = now;
                 latest = latest.max(now + quiet);

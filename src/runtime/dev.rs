@@ -276,7 +276,7 @@ async fn narrate_directory(mut status: watch::Receiver<DirectoryStatus>, metrics
         metrics.manifest_diagnostics.set(i64::try_from(now.diagnostics.len()).unwrap_or(i64::MAX));
         if now.diagnostics != told {
             for finding in now.diagnostics.iter().filter(|finding| !told.contains(finding)) {
-                tracing::error!(file = &*finding.path, code = finding.code.as_str(), "{finding}");
+                tracing::error!(file = %finding.path, code = %finding.code, "{finding}");
             }
             if now.diagnostics.is_empty() {
                 tracing::info!("all manifests are well-formed again");
