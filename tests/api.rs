@@ -93,6 +93,9 @@ async fn apps_are_found_filtered_and_counted_as_in_marathon() {
     );
     assert_eq!(app["tasks"].as_array().map(Vec::len), Some(2));
     assert_eq!(app["deployments"], json!([]));
+    let service_port = &app["portDefinitions"][0]["port"];
+    assert!(service_port.as_u64() >= Some(10_000), "the leased service port is shown: {service_port}");
+    assert_eq!(&app["tasks"][1]["servicePorts"][0], service_port);
     assert_eq!(app["labels"], json!({ "tier": "web" }));
     let group = ekiden.json("/v2/apps/prod/*").await;
     assert_eq!(ids(&group["*"]), ["/prod/db/main", "/prod/web"]);

@@ -75,7 +75,7 @@ pub trait Hands: Send {
     /// Makes the writes durable and then says [`Input::Stored`].
     fn persist(&mut self, seq: WriteSeq, writes: Vec<Write>) -> impl Future<Output = Result<(), Cause>> + Send;
 
-    /// Tells the cluster.
+    /// Tells the cluster. It takes calls in even while its own events wait for us, or both would wait for ever.
     fn call(&mut self, call: Call) -> impl Future<Output = Result<(), Cause>> + Send;
 
     /// Starts probing.
