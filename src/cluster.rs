@@ -3,6 +3,7 @@
 //! `local` is this machine; `mesos` will be Apache Mesos. Nothing here decides: what to launch, kill or decline comes
 //! from the reconciler, complete.
 
+pub mod environment;
 pub mod local;
 
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Manifests: bytes become apps, or diagnostics that say what to do.
 //!
 //! A file is read in three steps, each of which goes on after a mistake so that all of a file's mistakes are told at
-//! once: `yaml` makes a tree whose every key and value knows its place; `shapes` checks the tree against the
-//! tables in `fields`; `app` and `group` turn legacy forms into modern ones, fill in defaults and check what
-//! fields mean for each other. Nothing here touches a file system or knows of a cluster, nor decides whether a
+//! once: `yaml` and `json_text` make a tree whose every key and value knows its place; `shapes` checks the tree
+//! against the tables in `fields`; `app` and `group` turn legacy forms into modern ones, fill in defaults and check
+//! what fields mean for each other. Nothing here touches a file system or knows of a cluster, nor decides whether a
 //! cluster can run an app.
 
 mod app;
@@ -12,6 +12,7 @@ mod diagnostic;
 mod fields;
 mod group;
 mod json;
+mod json_text;
 mod nearest;
 mod object;
 mod scalar;
@@ -132,7 +133,7 @@ pub fn explain_code(code: &str) -> Option<&'static str> {
 fn read_found(path: &Arc<str>, text: &str, around: &app::Surroundings) -> (Vec<Found>, Vec<Diagnostic>) {
     let mut source = Source::new(path, text);
     let mut found = Vec::new();
-    let documents = yaml::documents(&mut source);
+    let documents = json_text::document(text).map_or_else(|| yaml::documents(&mut source), |node| vec![node]);
     for document in &documents {
         group::document(&mut source, document, around, &mut found);
         source.name_fields(document);

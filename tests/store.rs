@@ -9,6 +9,7 @@ use std::time::Duration;
 use ekiden::desired::{Bounds, read_directory};
 use ekiden::manifest;
 use ekiden::store::{Opened, Store, StoreError, Stored};
+use ekiden_model::Fingerprint;
 use ekiden_model::app_state::{Backoff, Declared, Source};
 use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
 use ekiden_model::input::WriteSeq;
@@ -90,15 +91,25 @@ fn any_kill() -> impl Strategy<Value = KillOrder> {
 fn any_health() -> impl Strategy<Value = Health> {
     use Verdict::*;
     let check = (
+        any::<u64>().prop_map(Fingerprint::from_u64),
         option::of(any_time()),
         option::of(any_time()),
         option::of(any_time()),
         option::of(any_text()),
         any::<u32>(),
     )
-        .prop_map(|(first_success, last_success, last_failure, last_failure_cause, consecutive_failures)| {
-            CheckState { first_success, last_success, last_failure, last_failure_cause, consecutive_failures }
-        });
+        .prop_map(
+            |(question, first_success, last_success, last_failure, last_failure_cause, consecutive_failures)| {
+                CheckState {
+                    question,
+                    first_success,
+                    last_success,
+                    last_failure,
+                    last_failure_cause,
+                    consecutive_failures,
+                }
+            },
+        );
     let readiness = prop_oneof![
         Just(Readiness::Unasked),
         option::of(any::<u16>()).prop_map(Readiness::NotReady),
@@ -177,16 +188,27 @@ fn any_revision(id: AppId) -> impl Strategy<Value = Revision> {
         any_time().prop_map(Standing::Proven),
         any_time().prop_map(Standing::Failed)
     ];
-    (1_u32..99, any_time(), any_app(id), any::<u32>(), standing).prop_map(
-        |(id, version, app, target, standing)| Revision { id: RevisionId(id), version, app, target, standing },
+    (1_u32..99, any_time(), any_app(id), any::<u32>(), any::<u32>(), standing).prop_map(
+        |(id, version, app, restarts, target, standing)| Revision {
+            id: RevisionId(id),
+            version,
+            app,
+            restarts,
+            target,
+            standing,
+        },
     )
 }
 
 fn any_rollout() -> impl Strategy<Value = Rollout> {
     use Phase::*;
     let phases = vec![Waiting, Rolling, Paused, Complete, Failed, RollingBack { failed: RevisionId(3) }];
-    (1_u32..99, proptest::sample::select(phases), any_time(), any_time(), any::<u32>()).prop_map(
-        |(to, phase, since, progress, best)| Rollout { to: RevisionId(to), phase, since, progress, best },
+    let held = (option::of(any_time()), any::<u32>(), 1_u32..99);
+    (1_u32..99, proptest::sample::select(phases), any_time(), any_time(), any::<u32>(), held).prop_map(
+        |(to, phase, since, progress, best, (held, wanted, highest))| {
+            let (to, highest) = (RevisionId(to), RevisionId(highest));
+            Rollout { to, phase, since, progress, best, held, wanted, highest }
+        },
     )
 }
 

@@ -60,9 +60,14 @@ fn app_id(source: &mut Source<'_>, app: Object<'_>, around: &Surroundings) -> Op
     let span = app.value_span("id");
     if let Some(folder) = around.bad_folder.as_ref().filter(|_| !text.starts_with('/')) {
         source
-            .report(Code::BadId, span, format!("id `{text}` is relative to the folder `{folder}`, which is no group"))
+            .report(
+                Code::BadId,
+                span,
+                format!("id `{text}` is relative to the folder `{folder}`, which is no group"),
+            )
             .hint(
-                "write an absolute id, as in `/web`, or rename the folder: lower-case letters, digits, `-` and `.`",
+                "write an absolute id, as in `/web`, or rename the folder: lower-case letters, digits, `-` and \
+                 `.`",
             );
         return None;
     }

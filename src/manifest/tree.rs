@@ -3,6 +3,16 @@
 //! Serde's data model has no place for positions; going through it would lose them wherever a field has more than
 //! one form. So manifests are read into this tree first, checked against the field tables, and only then built.
 
+/// Deepest nesting of lists and maps. An app needs 8, and a group 2 for each group around it.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Most bytes that the values of a file may stand for, aliases written out. Four times the largest file, so that
+/// anchors are of use and aliases of aliases of aliases are not.
+pub(super) const EXPANDED_MAX_BYTES: usize = 16 << 20;
+
+/// What a value costs besides its text, in bytes: about what a [`Node`] takes.
+pub(super) const NODE_COST: usize = 64;
+
 /// Where something stands in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span {

@@ -1,4 +1,4 @@
-//! Text to trees: YAML 1.2, of which JSON is a part, within bounds that hostile input cannot leave.
+//! YAML 1.2 to trees, within bounds that hostile input cannot leave.
 //!
 //! Knows nothing of apps. It reads parser events rather than going through serde, because only they say where keys
 //! stand, and because the parser goes on with the next document after a syntax error.
@@ -11,20 +11,10 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 use super::code::Code;
 use super::scalar;
 use super::source::Source;
-use super::tree::{Member, Node, Span, Value};
-
-/// Deepest nesting of lists and maps. An app needs 8, and a group 2 for each group around it.
-const DEPTH_MAX: usize = 64;
+use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, Value};
 
 /// Most documents in one file: a thousand apps, one each, is what people have been seen to generate.
 const DOCUMENTS_MAX: usize = 1000;
-
-/// Most bytes that the values of a file may stand for, aliases written out. Four times the largest file, so that
-/// anchors are of use and aliases of aliases of aliases are not.
-const EXPANDED_MAX_BYTES: usize = 16 << 20;
-
-/// What a value costs besides its text, in bytes: about what a [`Node`] takes.
-const NODE_COST: usize = 64;
 
 /// The documents of `source`; those with mistakes are left out and the mistakes noted.
 pub(super) fn documents(source: &mut Source<'_>) -> Vec<Node> {

@@ -102,6 +102,8 @@ fn rules() {
         ("{id: a, cmd: x, healthChecks: [{protocol: MESOS_TCP}, {protocol: MESOS_HTTP}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, healthChecks: [{protocol: COMMAND, command: {value: 'true'}, portIndex: 0}]}", &[]),
         ("{id: a, cmd: x, healthChecks: [{protocol: COMMAND}]}", &[Code::BadCheck]),
+        ("{id: a, cmd: x, healthChecks: [{protocol: TCP, path: /}]}", &[]),
+        ("{id: a, cmd: x, healthChecks: [{protocol: TCP, path: /health}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, healthChecks: [{ipProtocol: IPv6}]}", &[Code::BadCheck]),
         ("{id: a, cmd: x, check: {exec: {command: {shell: 'true'}}}}", &[]),
         ("{id: a, cmd: x, check: {exec: {command: {argv: ['true']}}}}", &[Code::NotYet]),

@@ -71,6 +71,19 @@ fn a_request_of_several_apps_is_refused() {
     assert_eq!(one.id.as_str(), "/prod/web");
 }
 
+/// Any text without NUL, with a liking for what YAML finds special.
+fn text() -> impl Strategy<Value = String> {
+    let letter = prop_oneof![
+        any::<char>(),
+        proptest::char::range('\u{1}', '\u{ff}'),
+        proptest::sample::select(
+            "\u{85}\u{2028}\u{2029}\u{feff}\u{fffe}\u{1f600}'\"\\#&*!|>%@`-?: \t\n\r".chars().collect::<Vec<_>>()
+        ),
+    ];
+    proptest::collection::vec(letter.prop_filter("NUL", |letter| *letter != '\0'), 0..40)
+        .prop_map(|letters| letters.into_iter().collect())
+}
+
 /// Some of `members`, each with one of its values.
 fn some_of(members: Vec<(&'static str, Vec<Value>)>) -> impl Strategy<Value = Value> {
     let members: Vec<_> = members
@@ -196,6 +209,31 @@ proptest! {
         prop_assert_eq!(&again(&app), &*app);
         // And what was read back is written the same way.
         prop_assert_eq!(app_to_json(&again(&app)), app_to_json(&app));
+    }
+
+    /// JSON is read as YAML: whatever a text holds must survive that, however it is laid out.
+    #[test]
+    fn texts_survive_as_json(
+        texts in proptest::collection::btree_map(text(), text(), 0..4),
+        command in text().prop_filter("a command is not empty", |text| !text.is_empty()),
+    ) {
+        let manifest = json!({ "id": "a", "cmd": command, "labels": texts });
+        let layouts = [
+            manifest.to_string(),
+            serde_json::to_string_pretty(&manifest).expect("a value"),
+            manifest.to_string().replace("\":", "\"\n\t:\r\n\t").replace(",\"", " ,\n\""),
+        ];
+        // The third layout is only fair where the texts themselves hold nothing that is replaced.
+        let all: String = texts.iter().flat_map(|(key, value)| [key, value]).chain([&command]).cloned().collect();
+        let fair = !all.contains(['"', ',', ':']);
+        for layout in layouts.iter().take(if fair { 3 } else { 2 }) {
+            let read = match read_app_json(layout.as_bytes(), &GroupId::root()) {
+                Ok(app) => app,
+                Err(diagnostics) => return Err(TestCaseError::fail(format!("{layout}\n{}", shown(&diagnostics)))),
+            };
+            prop_assert_eq!(&read.labels, &texts);
+            prop_assert_eq!(&again(&read), &*read);
+        }
     }
 }
 

@@ -1,8 +1,70 @@
-//! The `health` controller.
+//! The `health` controller: what probes and executors say becomes a verdict per instance, and whom to probe.
+//!
+//! It owns the state machine of Marathon's health checks (§4.8), readiness, the breaker's memory, and the set of
+//! probes. It never kills: a verdict of [`Verdict::Condemned`] is an opinion that `instances` acts on when its budget
+//! and the breaker allow.
+//!
+//! **When it writes.** A judgement is a durable record, so there is one only when something turned: a first success,
+//! a success after failures, a failure that counts, a new answer to readiness, an edited check. An instance that stays
+//! healthy costs no write, whatever the number of probes; the times in [`CheckState`] are those of the turns.
+//!
+//! **What never counts against an instance.** An outcome that says nothing ([`Outcome::NoResult`]); a failure while
+//! it does not run, or shall not run any more, or has never succeeded and is still in its grace period; an executor's
+//! repetition of what it said before. An edit by itself condemns nobody either: it takes a failure after it. One
+//! answer that was under way during an edit may be taken for an answer to the new question; a condemnation takes more.
+//!
+//! [`CheckState`]: ekiden_model::health::CheckState
+//! [`Outcome::NoResult`]: ekiden_model::health::Outcome::NoResult
 
-use ekiden_model::{Decision, View};
+mod breaker;
+mod check;
+mod checklist;
+mod judge;
+mod probes;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use ekiden_model::health::Verdict;
+use ekiden_model::{Action, Condition, Decision, Instance, View};
+
+use crate::checklist::Checklists;
+use crate::judge::Samples;
+use crate::probes::Probes;
+use crate::report::Findings;
 
 /// Decides about one app. See `controllers/README.md` for what this controller may read, write and emit.
-pub fn decide(_view: &View<'_>) -> Decision {
-    Decision::idle()
+pub fn decide(view: &View<'_>) -> Decision {
+    let mut decision = Decision::idle();
+    let checklists = Checklists::of(view.app);
+    let samples = Samples::by_instance(view.samples);
+    let mut probes = Probes::under_way(view.app);
+    let mut findings = Findings::default();
+    let mut condemned = 0;
+
+    for instance in view.app.instances.iter().filter(|instance| is_checked(view, instance)) {
+        let checklist = checklists.of_instance(instance);
+        let health = judge::judge(instance, checklist, samples.of(instance.key));
+        if health.verdict != Verdict::Condemned {
+            probes.want(view, instance, checklist, &health);
+        } else if instance.health.verdict != Verdict::Condemned {
+            condemned += 1;
+        }
+        findings.note(instance, checklist, &health);
+        if let Cow::Owned(health) = health {
+            decision.actions.push(Action::Judge { instance: instance.key, health });
+        }
+    }
+    decision.actions.extend(breaker::remember(view, condemned));
+    decision.actions.extend(probes.actions());
+    decision.report = findings.report();
+    decision
+}
+
+/// Whether answers of an instance mean anything. One that is ending, or on an agent that does not answer, keeps the
+/// verdict that it had; one of an app that is no longer declared is about to end.
+fn is_checked(view: &View<'_>, instance: &Instance) -> bool {
+    view.app.declared.is_some() && instance.is_wanted() && instance.condition == Condition::Running
 }

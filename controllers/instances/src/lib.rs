@@ -1,27 +1,51 @@
-//! The `instances` controller.
+//! The `instances` controller: makes reality follow the targets.
+//!
+//! For each revision of an app it wants as many instances as `upgrade` set as target. It alone launches, kills and
+//! forgets, keeps the wait after failures, and returns offers that nobody took. It judges no health, sets no target
+//! and chooses no port number.
+//!
+//! ```text
+//! decide:  endings ─► wait for agents ─► overdue ─► misplaced ─► condemned ─► surplus ─► deficit ─► report
+//!          (what is)                     └──────────── kills, one budget ───────────┘    (placement)
+//! ```
+//!
+//! Each rule is a module that reads and changes one [`draft::Draft`]; the order above is the order in
+//! [`decide`], and a later rule sees what the earlier ones have just decided.
 
-use ekiden_model::id::Role;
-use ekiden_model::limits::Settings;
-use ekiden_model::{Decision, OfferBook, Timestamp, View};
+mod backoff;
+mod condemned;
+mod deficit;
+mod draft;
+mod endings;
+mod global;
+mod offers;
+mod overdue;
+mod placement;
+#[cfg(test)]
+mod properties;
+mod surplus;
+#[cfg(test)]
+mod testing;
+mod unreachable;
+mod victims;
+
+pub use global::matching_agents;
+pub use offers::{Demand, tend_offers};
+
+use ekiden_model::{Decision, View};
+
+use crate::draft::Draft;
 
 /// Decides about one app. See `controllers/README.md` for what this controller may read, write and emit.
-pub fn decide(_view: &View<'_>) -> Decision {
-    Decision::idle()
-}
-
-/// What is known of the demand for offers, over all apps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Demand<'a> {
-    /// Roles for which some app waits for a place.
-    pub wanting: &'a [Role],
-    /// Roles for which offers are suppressed at present.
-    pub suppressed: &'a [Role],
-    /// All roles that any app uses.
-    pub roles: &'a [Role],
-}
-
-/// Decides about the offers that no app took in this step: what is declined, and for which roles offers are asked
-/// for or stopped. Emits `Decline`, `Revive` and `Suppress` only.
-pub fn tend_offers(_now: Timestamp, _book: &OfferBook, _demand: &Demand<'_>, _settings: &Settings) -> Decision {
-    Decision::idle()
+pub fn decide(view: &View<'_>) -> Decision {
+    let mut draft = Draft::new(view);
+    let backoff = endings::account(&mut draft);
+    unreachable::wait(&mut draft);
+    global::leave_out_the_absent(&mut draft);
+    overdue::kill(&mut draft);
+    global::kill_misplaced(&mut draft);
+    condemned::replace(&mut draft);
+    surplus::kill(&mut draft);
+    deficit::launch(&mut draft, &backoff);
+    draft.into_decision()
 }

@@ -1,9 +1,12 @@
 //! Everything about one app: what was declared, what we chose, what was observed. Three tenses, never one field.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::App;
+use crate::app::{App, HealthCheck};
+use crate::fingerprint::Fingerprint;
+use crate::health::ProbeKind;
 use crate::id::{AppId, AppKey, InstanceId, InstanceKey, RevisionId, Slot, TaskId};
 use crate::instance::Instances;
 use crate::port::Port;
@@ -38,6 +41,9 @@ pub struct AppState {
     /// **Observed.** When instances became condemned, oldest first, as far back as the breaker looks. `health` writes
     /// this; bounded by [`CONDEMNED_KEPT`].
     pub condemned: Vec<Timestamp>,
+    /// **Observed.** What is being probed, by [`Probe::mark`](crate::effect::Probe::mark): `StartProbe` puts it in,
+    /// `StopProbe` takes it out. Not stored: after a restart nothing is probed, so probing starts again.
+    pub probing: BTreeMap<(InstanceKey, ProbeKind), Fingerprint>,
 }
 
 /// How many condemnations the breaker remembers: enough to tell the share in an app of 1,000; in a larger one, so
@@ -91,13 +97,13 @@ pub struct Backoff {
 }
 
 impl AppState {
-    /// A newly declared app.
-    pub fn new(id: AppId, key: AppKey, birth: u64, declared: Declared) -> Self {
+    /// An app of which nothing is known yet but its name.
+    pub fn new(id: AppId, key: AppKey, birth: u64) -> Self {
         Self {
             id,
             key,
             birth,
-            declared: Some(declared),
+            declared: None,
             revisions: Vec::new(),
             rollout: None,
             service_ports: Vec::new(),
@@ -105,6 +111,7 @@ impl AppState {
             instances: Instances::default(),
             last_failure: None,
             condemned: Vec::new(),
+            probing: BTreeMap::new(),
         }
     }
 
@@ -116,6 +123,30 @@ impl AppState {
     /// Its latest revision.
     pub fn newest(&self) -> Option<&Revision> {
         self.revisions.last()
+    }
+
+    /// The health checks of instances of `revision`, as [`ProbeKind::Health`] numbers them: today's checks by Ekiden,
+    /// and the executor's that the revision was started with, which cannot be told of new ones.
+    ///
+    /// In the order of the declaration where its executor checks are the revision's; else the revision's come last.
+    pub fn health_checks(&self, revision: RevisionId) -> Vec<&HealthCheck> {
+        let declared = self.declared.as_ref().map(|declared| &declared.app);
+        let started_with = self.revision(revision).map(|revision| &revision.app);
+        match (declared, started_with) {
+            (Some(today), Some(then)) if !today.executor_checks().eq(then.executor_checks()) => {
+                let by_ekiden = today.health_checks.iter().filter(|check| !check.by_executor());
+                by_ekiden.chain(then.executor_checks()).collect()
+            }
+            (Some(app), _) | (None, Some(app)) => app.health_checks.iter().collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Which check an executor's word about the health of an instance of `revision` belongs to; nothing when it has
+    /// no such check. Mesos knows one per task, the first.
+    pub fn executor_check(&self, revision: RevisionId) -> Option<ProbeKind> {
+        let index = self.health_checks(revision).iter().position(|check| check.by_executor())?;
+        Some(ProbeKind::Health(index as u32))
     }
 
     /// The id of the instance in `slot`.

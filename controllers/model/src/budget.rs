@@ -3,7 +3,7 @@
 //! Every voluntary kill (rollout, scale-in, drain, …) takes a permit here, so that no two reasons together take what
 //! neither may take alone. Losses that nobody chose need no permit and are debited by simply not being healthy.
 
-use crate::app::{Capacity, Count, Fraction};
+use crate::app::{App, Capacity, Count, Fraction};
 use crate::app_state::AppState;
 use crate::instance::Instance;
 
@@ -55,6 +55,21 @@ impl Capacity {
     }
 }
 
+impl App {
+    /// The bounds for `count` instances of this app.
+    ///
+    /// A global app has no room for a surge: each agent holds one instance, and the next can only come when that one
+    /// has gone. So one may always go (5 agents, minimum 1, over 1: floor 4, ceiling 5, and not 5 and 10, with which
+    /// nothing would ever move).
+    pub fn bounds(&self, count: u32) -> Bounds {
+        let bounds = self.capacity.bounds(count);
+        if self.is_global() {
+            return Bounds { floor: bounds.floor.min(count.saturating_sub(1)), ceiling: count };
+        }
+        bounds
+    }
+}
+
 /// What is left of an app's budget within one decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -65,9 +80,19 @@ pub struct Budget {
 impl Budget {
     /// The budget of `app` as it is, for `desired` instances.
     pub fn new(app: &AppState, desired: u32) -> Self {
-        let floor = app.declared.as_ref().map_or(0, |declared| declared.app.capacity.bounds(desired).floor);
-        let healthy = app.instances.iter().filter(|instance| instance.is_healthy()).count() as u32;
+        let floor = app.declared.as_ref().map_or(0, |declared| declared.app.bounds(desired).floor);
+        let healthy = app.instances.total().healthy;
         Self { floor, healthy }
+    }
+
+    /// Healthy instances, less those that were permitted to be killed.
+    pub fn healthy(&self) -> u32 {
+        self.healthy
+    }
+
+    /// How many of them must stay.
+    pub fn floor(&self) -> u32 {
+        self.floor
     }
 
     /// Healthy instances that may still be killed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::app::{App, CheckKind};
 use crate::event::Event;
+use crate::fingerprint::Fingerprint;
 use crate::health::ProbeKind;
 use crate::id::{AgentId, AppId, InstanceKey, OfferId, RevisionId, Role, TaskId};
 use crate::input::{Ack, WriteSeq};
@@ -111,10 +112,37 @@ pub struct Probe {
     pub ready_statuses: Vec<u16>,
     /// Whether an answer of 100–199 says nothing.
     pub ignore_http_1xx: bool,
-    /// The first probe is this long after the start of probing; the next ones an interval apart.
+    /// The first probe comes at most this long after the start of probing. When exactly is the prober's choice, so
+    /// that probes that start together do not stay together.
     pub first_after: Duration,
+    /// For so long, as long as none succeeded, probes come sooner than an interval apart: failures do not count yet,
+    /// and the sooner a success is seen, the sooner a rollout goes on.
+    pub eager_for: Duration,
     /// Time between two probes.
     pub interval: Duration,
     /// An answer after this is a failure.
     pub timeout: Duration,
+}
+
+impl Probe {
+    /// What the declaration says about this probe; see [`Probe::mark_of`].
+    pub fn mark(&self) -> Fingerprint {
+        Self::mark_of(&self.check, &self.ready_statuses, self.ignore_http_1xx, self.interval, self.timeout)
+    }
+
+    /// What the declaration says about a probe: the same for all instances of an app, and what decides whether a probe
+    /// under way is still the wanted one. Where an instance runs does not change while it lives, and how probing began
+    /// does not matter afterwards.
+    pub fn mark_of(
+        check: &CheckKind,
+        ready_statuses: &[u16],
+        ignore_http_1xx: bool,
+        interval: Duration,
+        timeout: Duration,
+    ) -> Fingerprint {
+        Fingerprint::of(format_args!(
+            "{} {ready_statuses:?} {ignore_http_1xx} {interval:?} {timeout:?}",
+            check.question()
+        ))
+    }
 }

@@ -24,6 +24,9 @@ pub enum IdError {
         "segment `{0}` must be lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit"
     )]
     Segment(String),
+    /// More than [`APP_ID_MAX_BYTES`].
+    #[error("an id has at most {APP_ID_MAX_BYTES} characters")]
+    TooLong,
     /// `..` from the root.
     #[error("`..` leads above the root")]
     AboveRoot,
@@ -121,7 +124,7 @@ fn normalise(text: &str, base: &GroupId) -> Result<String, IdError> {
     }
     let joined = format!("/{}", path.join("/"));
     if joined.len() > APP_ID_MAX_BYTES {
-        return Err(IdError::Segment(format!("{}…", &joined[..32])));
+        return Err(IdError::TooLong);
     }
     Ok(joined)
 }
@@ -344,6 +347,7 @@ mod tests {
         assert_eq!(AppId::parse("/a/tasks"), Err(IdError::Reserved("tasks".into())));
         assert_eq!(AppId::parse("/Web"), Err(IdError::Segment("Web".into())));
         assert_eq!(AppId::parse("/-a"), Err(IdError::Segment("-a".into())));
+        assert_eq!(AppId::parse(&"a".repeat(192)), Err(IdError::TooLong));
         assert!(prod.contains(&app("/prod/a/b")) && !prod.contains(&app("/production")));
     }
 

@@ -1,11 +1,17 @@
 //! Instances: placed copies of a revision, each a Mesos task.
 
-use std::collections::BTreeMap;
+mod roll;
+mod slots;
+mod tally;
+
+pub use roll::{Census, Instances};
+pub use tally::Tally;
+
 use std::sync::Arc;
 
 use crate::agent::Agent;
 use crate::health::{Health, Verdict};
-use crate::id::{Incarnation, InstanceKey, RevisionId, Role, Slot};
+use crate::id::{InstanceKey, RevisionId, Role};
 use crate::port::Port;
 use crate::report::KillCause;
 use crate::time::Timestamp;
@@ -142,77 +148,10 @@ impl Instance {
     pub fn is_healthy(&self) -> bool {
         self.is_wanted() && self.condition == Condition::Running && self.health.verdict == Verdict::Healthy
     }
-}
 
-/// The instances of one app, and what must be known of slots that have none.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Instances {
-    all: BTreeMap<InstanceKey, Instance>,
-    last: BTreeMap<Slot, Incarnation>,
-}
-
-impl Instances {
-    /// The incarnation that the next launch in `slot` has.
-    pub fn next_incarnation(&self, slot: Slot) -> Incarnation {
-        self.last.get(&slot).map_or(Incarnation::FIRST, |last| last.next())
-    }
-
-    /// The last incarnation of each slot that ever had one.
-    pub fn last_incarnations(&self) -> impl Iterator<Item = (Slot, Incarnation)> + '_ {
-        self.last.iter().map(|(slot, last)| (*slot, *last))
-    }
-
-    /// Remembers that `slot` has had launches up to `incarnation`.
-    pub fn note_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
-        let last = self.last.entry(slot).or_insert(incarnation);
-        *last = (*last).max(incarnation);
-    }
-
-    /// Adds a new instance.
-    pub fn insert(&mut self, instance: Instance) {
-        self.note_incarnation(instance.key.slot, instance.key.incarnation);
-        self.all.insert(instance.key, instance);
-    }
-
-    /// Changes an instance; `None` when there is no such instance.
-    pub fn update<T>(&mut self, key: InstanceKey, change: impl FnOnce(&mut Instance) -> T) -> Option<T> {
-        self.all.get_mut(&key).map(change)
-    }
-
-    /// Forgets an instance; its incarnation stays used.
-    pub fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
-        self.all.remove(&key)
-    }
-
-    /// One instance.
-    pub fn get(&self, key: InstanceKey) -> Option<&Instance> {
-        self.all.get(&key)
-    }
-
-    /// All instances, by slot and incarnation; terminal ones until they are forgotten.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Instance> {
-        self.all.values()
-    }
-
-    /// The instances in one slot, oldest first.
-    pub fn in_slot(&self, slot: Slot) -> impl DoubleEndedIterator<Item = &Instance> {
-        let key = |incarnation| InstanceKey { slot, incarnation };
-        let last = Incarnation(std::num::NonZeroU32::MAX);
-        self.all.range(key(Incarnation::FIRST)..=key(last)).map(|(_, instance)| instance)
-    }
-
-    /// The instances that live and shall.
-    pub fn wanted(&self) -> impl Iterator<Item = &Instance> {
-        self.iter().filter(|instance| instance.is_wanted())
-    }
-
-    /// How many there are, terminal ones included.
-    pub fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+    /// Whether it takes up its place: it lives, and is not merely waited for on an agent that does not answer
+    /// although it shall end.
+    pub fn is_placed(&self) -> bool {
+        self.condition.is_live() && (self.goal == Goal::Running || self.condition != Condition::Unreachable)
     }
 }

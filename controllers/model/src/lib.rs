@@ -15,11 +15,14 @@ pub mod app_state;
 pub mod budget;
 pub mod effect;
 pub mod event;
+pub mod fingerprint;
+mod fixed_hash;
 pub mod health;
 pub mod id;
 pub mod input;
 pub mod instance;
 pub mod limits;
+mod memo;
 pub mod offer;
 pub mod port;
 pub mod record;
@@ -34,11 +37,12 @@ pub use agent::{Agent, AgentState, Agents};
 pub use app::App;
 pub use app_state::{AppState, Declared, Source};
 pub use effect::Effect;
+pub use fingerprint::Fingerprint;
 pub use id::{
     AgentId, AppId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot, TaskId,
 };
 pub use input::Input;
-pub use instance::{Condition, Goal, Instance, Instances};
+pub use instance::{Census, Condition, Goal, Instance, Instances, Tally};
 pub use offer::{Offer, OfferBook};
 pub use port::{Port, PortSet};
 pub use report::{Reason, Report};

@@ -214,6 +214,25 @@ impl OfferBook {
         self.lots.iter().enumerate().filter_map(|(ix, lot)| Some((LotIx(ix as u32), lot.as_ref()?)))
     }
 
+    /// Lots for a role that may hold `need`, beginning with `from` and going round: whoever is missing does not hold
+    /// it; who is there must be asked.
+    pub fn candidates(&self, role: &Role, need: &Resources, from: LotIx) -> impl Iterator<Item = (LotIx, &Lot)> {
+        let seats = self.lots.len();
+        let start = if seats == 0 { 0 } else { from.0 as usize % seats };
+        let round = (start..seats).chain(0..start);
+        round.filter_map(move |ix| {
+            let lot = self.lots[ix].as_ref().filter(|lot| lot.role == *role)?;
+            let mut have = lot.unreserved.resources;
+            have += &lot.reserved.resources;
+            have.covers(need).then_some((LotIx(ix as u32), lot))
+        })
+    }
+
+    /// How many lots there are for a role.
+    pub fn lots_of(&self, role: &Role) -> usize {
+        self.lots().filter(|(_, lot)| lot.role == *role).count()
+    }
+
     /// How many lots there are.
     pub fn len(&self) -> usize {
         self.by_agent.len()

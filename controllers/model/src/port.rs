@@ -118,6 +118,20 @@ impl PortSet {
         None
     }
 
+    /// The lowest and the highest port.
+    pub fn bounds(&self) -> Option<(Port, Port)> {
+        let (low, _) = self.ranges.first()?;
+        let (_, high) = self.ranges.last()?;
+        Some((Port::new(*low)?, Port::new(*high)?))
+    }
+
+    /// The lowest port that is `from` or above it. Takes time logarithmic in the number of ranges.
+    pub fn at_or_above(&self, from: Port) -> Option<Port> {
+        let at = self.ranges.partition_point(|(_, high)| *high < from.get());
+        let (low, _) = self.ranges.get(at)?;
+        Port::new(*low).map(|low| low.max(from))
+    }
+
     /// Takes `port` out; says whether it was there.
     pub fn remove(&mut self, port: Port) -> bool {
         let port = port.get();
@@ -178,5 +192,10 @@ mod tests {
         set.extend(&PortSet::from_iter([port(12)]));
         assert_eq!(set.to_string(), "1,10-14,20-25");
         assert!(set.contains(port(14)) && !set.contains(port(15)));
+        assert_eq!(set.bounds(), Some((port(1), port(25))));
+        assert_eq!(set.at_or_above(port(12)), Some(port(12)));
+        assert_eq!(set.at_or_above(port(15)), Some(port(20)));
+        assert_eq!(set.at_or_above(port(26)), None);
+        assert_eq!(PortSet::EMPTY.bounds(), None);
     }
 }

@@ -1,8 +1,13 @@
-//! The `ports` controller.
+//! The `ports` controller: which service port each port of an app has, and which ports of an agent an instance takes.
+//!
+//! Service ports are leased ([`decide`]): what a load balancer presents must stay the same across edits, restarts and
+//! rollouts, and be nobody else's ([`Leases`]). Host ports are chosen ([`HostPortChoice`]) by whoever launches, at the
+//! moment of the launch, of what is on offer. Nothing is launched here, and no offer is used.
 
-use ekiden_model::{Decision, View};
+mod choice;
+mod lease;
+mod leases;
 
-/// Decides about one app. See `controllers/README.md` for what this controller may read, write and emit.
-pub fn decide(_view: &View<'_>) -> Decision {
-    Decision::idle()
-}
+pub use choice::HostPortChoice;
+pub use lease::decide;
+pub use leases::Leases;

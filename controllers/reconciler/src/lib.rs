@@ -1,82 +1,147 @@
-//! The reconciler: folds what happened into the world, asks the controllers, and says what is to be done.
+//! The reconciler: folds what happened into the world, asks the controllers about what changed, and turns their
+//! actions into effects.
+//!
+//! It owns the world and the order of things, and decides nothing itself: what to launch, kill, judge, lease or roll is
+//! a controller's answer. It knows no Mesos, no files and no clock; the simulator runs it as production does.
+//!
+//! ```text
+//!  inputs ─► fold ─► world ─► schedule ─► visit (ports · health · upgrade · instances) ─► fold actions ─► world
+//!                                                                              │
+//!                                                              journal ◄───────┘ ─► effects, each after its writes
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`step`] | one step from top to bottom |
+//! | [`fold`] | what is declared and what an operator commands, into the world |
+//! | [`cluster`] | what the cluster says, into the world; reconciliation; tasks that are not ours |
+//! | [`visit`] | asking the controllers about one app, and folding their actions |
+//! | [`offers`] | offers that were taken and offers that were not |
+//! | [`schedule`], [`journal`], [`dependency`] | whose turn it is, what must be durable first, who waits for whom |
+//! | [`time`] | a time that never goes back |
 
+mod cluster;
+mod dependency;
+mod fold;
+mod journal;
+mod offers;
+mod restore;
+mod schedule;
+mod step;
+mod time;
+mod visit;
+
+pub use restore::RestoreError;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ekiden_model::effect::TaskLaunch;
+use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
 use ekiden_model::limits::Settings;
-use ekiden_model::record::{Installation, Record};
-use ekiden_model::view::Settled;
-use ekiden_model::{Agents, AppId, AppState, Effect, Input, OfferBook, Report, Timestamp};
+use ekiden_model::offer::LotIx;
+use ekiden_model::record::Installation;
+use ekiden_model::view::{DependencyState, Sample, Settled};
+use ekiden_model::{AgentId, Agents, AppId, AppState, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp};
+
+use ekiden_ports::{HostPortChoice, Leases};
+
+use crate::cluster::Connection;
+use crate::dependency::Dependents;
+use crate::journal::Journal;
+use crate::schedule::Schedule;
+use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
 #[derive(Debug)]
 pub struct Reconciler {
+    settings: Settings,
+    abilities: Abilities,
+    installation: Installation,
+    apps: BTreeMap<AppId, Entry>,
+    keys: BTreeMap<AppKey, AppId>,
     agents: Agents,
+    /// Which instances are on which agent, terminal ones left out.
+    placed: BTreeMap<AgentId, BTreeSet<(AppId, InstanceKey)>>,
+    /// Apps whose number of instances follows the agents.
+    global: BTreeSet<AppId>,
+    dependents: Dependents,
+    leases: Leases,
+    host_ports: HostPortChoice,
+    book: OfferBook,
+    /// Offers that an accept on its way through the journal uses up; void once the cluster takes them back or the
+    /// connection is lost.
+    promised: BTreeSet<OfferId>,
+    /// Launches of this step, by the lot that they took from.
+    taken: BTreeMap<LotIx, Vec<TaskLaunch>>,
+    /// Roles that declared apps name, with how many of them do. The default role is everybody else's.
+    roles: BTreeMap<Role, u32>,
+    suppressed: BTreeSet<Role>,
+    /// Roles for which an app has begun to wait for offers since offers were last asked for.
+    unasked: BTreeSet<Role>,
+    /// Whether the offers are to be tended: some came or went, or the demand for them changed.
+    tend: bool,
+    offers_wake: Option<Timestamp>,
+    cluster: Connection,
+    /// Whether the source of manifests has been read in full.
+    directory_read: bool,
+    journal: Journal,
+    schedule: Schedule,
+    touched: BTreeSet<AppId>,
+    time: Time,
+    now: Timestamp,
+    steps: u64,
+    work: Work,
+}
+
+/// One app, and what the reconciler keeps beside its state.
+#[derive(Debug)]
+struct Entry {
+    state: AppState,
+    /// Probe results that `health` has not seen.
+    samples: Vec<Sample>,
+    /// What each controller waits for, in the order in which they are asked.
+    reports: [Report; 4],
+    /// How it looks to those who depend on it.
+    standing: DependencyState,
 }
 
 /// How much was looked at, ever: shows that work follows the change and not the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Work {
-    /// Apps that controllers were asked about.
+    /// Times that controllers were asked about an app.
     pub apps_visited: u64,
-    /// Instances of those apps.
+    /// Instances that those apps had.
     pub instances_visited: u64,
-}
-
-/// Why a reconciler cannot start from these records.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// There are apps or slots, but not the record of the installation they belong to.
-    #[error("the store has apps but no installation record: it is damaged or not a store of ekiden")]
-    NoInstallation,
-    /// A slot without its app.
-    #[error("the store has instances of {0} but not the app itself")]
-    OrphanSlot(AppId),
+    /// Actions that a controller had no right to, or that did not fit the world. Always a bug; they are not followed.
+    pub actions_refused: u64,
 }
 
 impl Reconciler {
-    /// Starts from what was stored; from nothing, as the new installation `fresh`.
-    pub fn restore(
-        _settings: Settings,
-        _abilities: Abilities,
-        _fresh: Installation,
-        _records: Vec<Record>,
-    ) -> Result<Self, RestoreError> {
-        Ok(Self { agents: Agents::new() })
-    }
-
-    /// Takes in what happened, in order, and says what is to be done, in order. Work is bounded: when there is more
-    /// to do, [`Reconciler::next_wake`] is `now`.
-    pub fn step(&mut self, _now: Timestamp, _inputs: Vec<Input>) -> Vec<Effect> {
-        Vec::new()
-    }
-
-    /// When [`Reconciler::step`] wants to be called although nothing happened; never, if nothing is to come.
-    pub fn next_wake(&self) -> Option<Timestamp> {
-        None
-    }
-
     /// The apps that changed in any way since this was last asked, withdrawn and forgotten ones included.
     pub fn take_touched(&mut self) -> Vec<AppId> {
-        Vec::new()
+        std::mem::take(&mut self.touched).into_iter().collect()
     }
 
     /// One app.
-    pub fn app(&self, _id: &AppId) -> Option<&AppState> {
-        None
+    pub fn app(&self, id: &AppId) -> Option<&AppState> {
+        self.apps.get(id).map(|entry| &entry.state)
     }
 
     /// All apps, by id.
     pub fn apps(&self) -> impl Iterator<Item = &AppState> {
-        std::iter::empty()
+        self.apps.values().map(|entry| &entry.state)
     }
 
     /// What an app waits for, by all controllers together; empty when all is as declared.
-    pub fn report(&self, _id: &AppId) -> Report {
-        Report::empty()
+    pub fn report(&self, id: &AppId) -> Report {
+        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports);
+        Report { reasons: reports.flat_map(|report| report.reasons.iter().cloned()).collect() }
     }
 
     /// How many instances an app shall have.
-    pub fn desired(&self, _id: &AppId) -> u32 {
-        0
+    pub fn desired(&self, id: &AppId) -> u32 {
+        self.apps.get(id).map_or(0, |entry| self.desired_of(&entry.state))
     }
 
     /// The agents we know.
@@ -86,16 +151,43 @@ impl Reconciler {
 
     /// The offers at hand.
     pub fn book(&self) -> &OfferBook {
-        unimplemented!("lands with the reconciler")
+        &self.book
     }
 
     /// Whether absence is evidence yet.
     pub fn settled(&self) -> Settled {
-        Settled::Yes
+        if !self.directory_read {
+            Settled::No("the manifests have not been read yet")
+        } else if !self.cluster.reconciled {
+            Settled::No("the cluster has not answered for every task yet")
+        } else {
+            Settled::Yes
+        }
+    }
+
+    /// The installation that this is.
+    pub fn installation(&self) -> Installation {
+        self.installation
     }
 
     /// How much was looked at, ever.
     pub fn work(&self) -> Work {
-        Work::default()
+        self.work
+    }
+
+    fn desired_of(&self, app: &AppState) -> u32 {
+        match &app.declared {
+            None => 0,
+            Some(declared) if declared.app.is_global() => {
+                ekiden_instances::matching_agents(&declared.app, &self.agents)
+            }
+            Some(declared) => declared.app.instances,
+        }
+    }
+
+    fn touch(&mut self, app: &AppId) {
+        if !self.touched.contains(app) {
+            self.touched.insert(app.clone());
+        }
     }
 }

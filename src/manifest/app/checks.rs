@@ -41,7 +41,9 @@ fn health_check(
 ) -> Option<HealthCheck> {
     let protocol = check.text("protocol")?;
     let by_executor = protocol.starts_with("MESOS_");
-    belongs(source, check, "path", protocol.contains("HTTP"), "checks over HTTP");
+    // Marathon before 1.4 wrote the default path into checks of every kind; that much is let pass.
+    let path_fits = protocol.contains("HTTP") || matches!(check.text("path"), Some("/" | ""));
+    belongs(source, check, "path", path_fits, "checks over HTTP");
     belongs(source, check, "command", protocol == "COMMAND", "checks by COMMAND");
     if check.flag("ignoreHttp1xx") {
         belongs(source, check, "ignoreHttp1xx", matches!(protocol, "HTTP" | "HTTPS"), "HTTP and HTTPS");

@@ -85,7 +85,8 @@ fn pattern(source: &mut Source<'_>, text: &str, at: Span) -> Option<Pattern> {
         Ok(pattern) => Some(pattern),
         Err(error) => {
             source.report(Code::BadConstraint, at, error.to_string()).hint(
-                "the whole value must match; look-around and back-references of Java's expressions are not supported",
+                "the whole value must match; look-around and back-references of Java's expressions are not \
+                 supported",
             );
             None
         }

@@ -35,16 +35,16 @@ pub(in super::super) static APP: Shape = Shape {
         field(
             "id",
             Kind::Text(&ID),
-            "Where the app stands in the tree of groups: `/prod/web`, or relative to the \
-               folder of the file or to the group around it.",
+            "Where the app stands in the tree of groups: `/prod/web`, or relative to the folder of the file or \
+             to the group around it.",
         )
         .required(),
         field("cmd", Kind::Text(&SOME_TEXT), "The command, run by `/bin/sh -c`. Excludes `args`."),
         field(
             "args",
             Kind::List(&A_TEXT, 0, MANY),
-            "The command and its arguments, run without a shell; with an \
-               image, the arguments of its entry point. Excludes `cmd`.",
+            "The command and its arguments, run without a shell; with an image, the arguments of its entry \
+             point. Excludes `cmd`.",
         ),
         field("instances", Kind::Int(0, MOST), "How many instances to keep running.").or(1.0),
         field("cpus", Kind::Number(0.001, MOST_UNITS), "Processors per instance.").or(1.0),
@@ -64,48 +64,44 @@ pub(in super::super) static APP: Shape = Shape {
         field(
             "labels",
             LABELS,
-            "Free text for people and programs; load balancers configure themselves from it. \
-               A change restarts nothing.",
+            "Free text for people and programs; load balancers configure themselves from it. A change restarts \
+             nothing.",
         ),
         field("fetch", Kind::List(&A_FETCH, 0, MANY), "Files to bring into the sandbox before the start."),
         field(
             "constraints",
             Kind::List(&A_CONSTRAINT, 0, MANY),
-            "Where instances may run, as `[field, OPERATOR, \
-               value]`; operators are UNIQUE, CLUSTER, GROUP_BY, MAX_PER, LIKE, UNLIKE and IS. All must hold.",
+            "Where instances may run, as `[field, OPERATOR, value]`; operators are UNIQUE, CLUSTER, GROUP_BY, \
+             MAX_PER, LIKE, UNLIKE and IS. All must hold.",
         ),
         field("placement", Kind::Object(&PLACEMENT), "Which agents are preferred, and how instances are counted."),
         field(
             "acceptedResourceRoles",
             Kind::List(&A_ROLE, 1, MANY),
-            "Whose resources may be used: `*`, the app's \
-               own role, or both.",
+            "Whose resources may be used: `*`, the app's own role, or both.",
         ),
         field("role", Kind::Text(&ROLE), "The Mesos role to run under; the cluster's default when left out."),
         field(
             "dependencies",
             Kind::List(&AN_ID, 0, MANY),
-            "Apps and groups that must be healthy before this one \
-               starts.",
+            "Apps and groups that must be healthy before this one starts.",
         ),
         field(
             "healthChecks",
             Kind::List(&A_HEALTH_CHECK, 0, MANY),
-            "Checks of running instances; those that fail \
-               too often are replaced.",
+            "Checks of running instances; those that fail too often are replaced.",
         ),
         field(
             "readinessChecks",
             Kind::List(&A_READINESS_CHECK, 0, 1),
-            "What a new instance must answer before its \
-               rollout goes on.",
+            "What a new instance must answer before its rollout goes on.",
         ),
         field("check", Kind::Object(&CHECK), "A check whose result is only shown."),
         field(
             "upgradeStrategy",
             Kind::Object(&UPGRADE_STRATEGY),
-            "How many instances a rollout may miss or have too \
-               many, as shares. Excludes `rollout.maxSurge` and `rollout.maxUnavailable`.",
+            "How many instances a rollout may miss or have too many, as shares. Excludes `rollout.maxSurge` and \
+             `rollout.maxUnavailable`.",
         ),
         field("rollout", Kind::Object(&ROLLOUT), "How new revisions replace old ones."),
         field("backoffSeconds", SECONDS, "The wait after the first failure.").or(1.0),
@@ -115,28 +111,24 @@ pub(in super::super) static APP: Shape = Shape {
         field(
             "killSelection",
             Kind::Word(&["YOUNGEST_FIRST", "OLDEST_FIRST"]),
-            "Who goes first when there are too \
-               many instances.",
+            "Who goes first when there are too many instances.",
         )
         .or_word("YOUNGEST_FIRST"),
         field(
             "taskKillGracePeriodSeconds",
             SECONDS,
-            "How long a task has between SIGTERM and SIGKILL; the cluster's \
-               own time when left out.",
+            "How long a task has between SIGTERM and SIGKILL; the cluster's own time when left out.",
         ),
         field(
             "unreachableStrategy",
             Kind::Either(&AN_UNREACHABLE),
-            "What becomes of instances whose agent does not \
-               answer.",
+            "What becomes of instances whose agent does not answer.",
         ),
         field("networks", Kind::List(&A_NETWORK, 0, MANY), "Networks to join; the host's own when left out."),
         field(
             "portDefinitions",
             Kind::List(&A_PORT_DEFINITION, 0, MANY),
-            "Ports on the host's network. Without it \
-               there is one, named `default`; `[]` asks for none.",
+            "Ports on the host's network. Without it there is one, named `default`; `[]` asks for none.",
         ),
         field("requirePorts", Kind::Flag, "Whether the ports of `portDefinitions` are the host's ports, too.")
             .or_flag(false),
@@ -199,15 +191,14 @@ static PLACEMENT: Shape = Shape {
         field(
             "strategy",
             Kind::Word(&["spread", "binpack", "random"]),
-            "`spread` prefers the agent with the fewest \
-               instances of the app, `binpack` the fullest one, `random` any.",
+            "`spread` prefers the agent with the fewest instances of the app, `binpack` the fullest one, \
+             `random` any.",
         )
         .or_word("spread"),
         field(
             "mode",
             Kind::Word(&["replicated", "global"]),
-            "`replicated` runs `instances` of them, `global` one on \
-               every agent that matches.",
+            "`replicated` runs `instances` of them, `global` one on every agent that matches.",
         )
         .or_word("replicated"),
     ],
@@ -229,8 +220,7 @@ static ROLLOUT: Shape = Shape {
         field(
             "progressDeadlineSeconds",
             SOME_SECONDS,
-            "Without progress for so long, a rollout has failed; never \
-               when left out.",
+            "Without progress for so long, a rollout has failed; never when left out.",
         ),
         field("paused", Kind::Flag, "Whether rollouts stand still.").or_flag(false),
         field("autoRollback", Kind::Flag, "Whether a failed rollout goes back to the last healthy revision.")
@@ -238,14 +228,14 @@ static ROLLOUT: Shape = Shape {
         field(
             "maxSurge",
             Kind::Either(&A_COUNT),
-            "How many may run beyond `instances`: a number, or a share rounded \
-               up. 0 when only `maxUnavailable` is given. Excludes `upgradeStrategy`.",
+            "How many may run beyond `instances`: a number, or a share rounded up. 0 when only `maxUnavailable` \
+             is given. Excludes `upgradeStrategy`.",
         ),
         field(
             "maxUnavailable",
             Kind::Either(&A_COUNT),
-            "How many of `instances` may be missing: a number, or a share \
-               rounded down. 0 when only `maxSurge` is given. Excludes `upgradeStrategy`.",
+            "How many of `instances` may be missing: a number, or a share rounded down. 0 when only `maxSurge` \
+             is given. Excludes `upgradeStrategy`.",
         ),
     ],
 };
@@ -258,8 +248,7 @@ pub(super) static UNREACHABLE: Shape = Shape {
         field(
             "expungeAfterSeconds",
             SECONDS,
-            "Unreachable for so long, it is forgotten, and killed should it \
-               return.",
+            "Unreachable for so long, it is forgotten, and killed should it return.",
         )
         .or(0.0),
     ],
@@ -283,8 +272,7 @@ static RESIDENCY: Shape = Shape {
         field(
             "taskLostBehavior",
             Kind::Word(&["WAIT_FOREVER", "RELAUNCH_AFTER_TIMEOUT"]),
-            "Without effect since \
-               Marathon 1.5.",
+            "Without effect since Marathon 1.5.",
         )
         .or_word("WAIT_FOREVER"),
     ],

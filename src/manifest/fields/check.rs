@@ -22,8 +22,7 @@ pub(super) static HEALTH_CHECK: Shape = Shape {
         field(
             "portIndex",
             Kind::Int(0, 65_535),
-            "Which of the app's ports, from 0; 0 when neither this nor `port` is \
-               given.",
+            "Which of the app's ports, from 0; 0 when neither this nor `port` is given.",
         ),
         field("port", Kind::Int(1, 65_535), "The port's number. Excludes `portIndex`."),
         field("command", Kind::Object(&COMMAND), "The command; with `protocol: COMMAND` only."),
@@ -35,15 +34,13 @@ pub(super) static HEALTH_CHECK: Shape = Shape {
         field(
             "maxConsecutiveFailures",
             Kind::Int(0, super::MOST),
-            "How many failures in a row an instance survives; \
-               0: never replaced for its health.",
+            "How many failures in a row an instance survives; 0: never replaced for its health.",
         )
         .or(3.0),
         field(
             "ignoreHttp1xx",
             Kind::Flag,
-            "Whether an answer of 100 to 199 is no answer at all; HTTP by ekiden \
-               only.",
+            "Whether an answer of 100 to 199 is no answer at all; HTTP by ekiden only.",
         )
         .or_flag(false),
         field("ipProtocol", Kind::Word(&["IPv4", "IPv6"]), "IPv6 is for executors' checks of Docker containers.")
@@ -70,8 +67,7 @@ pub(super) static READINESS_CHECK: Shape = Shape {
         field(
             "httpStatusCodesForReady",
             Kind::List(&A_STATUS, 0, MANY),
-            "The answers that mean ready; 200 when left \
-               out.",
+            "The answers that mean ready; 200 when left out.",
         ),
         field("preserveLastResponse", Kind::Flag, "Whether the last answer is shown.").or_flag(false),
     ],

@@ -29,8 +29,8 @@ pub(super) static CONTAINER: Shape = Shape {
         field(
             "portMappings",
             Kind::List(&A_PORT_MAPPING, 0, MANY),
-            "Ports inside, where there is a network of the \
-               container's own. Without it there is one, named `default`; `[]` asks for none.",
+            "Ports inside, where there is a network of the container's own. Without it there is one, named \
+             `default`; `[]` asks for none.",
         ),
         field("linuxInfo", Kind::Object(&LINUX_INFO), "Settings of the Linux kernel for a Mesos container.")
             .later("seccomp and IPC settings are not passed on to Mesos"),

@@ -18,22 +18,20 @@ pub(in super::super) static GROUP: Shape = Shape {
         field(
             "id",
             Kind::Text(&ID),
-            "Where the group stands: `/prod`, or relative to the folder of the file or to \
-               the group around it; these themselves when left out at the top of a file.",
+            "Where the group stands: `/prod`, or relative to the folder of the file or to the group around it; \
+             these themselves when left out at the top of a file.",
         ),
         field("apps", Kind::List(&AN_APP, 0, MANY), "Apps in it; their ids are relative to the group's."),
         field("groups", Kind::List(&A_GROUP, 0, MANY), "Groups in it; their ids are relative to the group's."),
         field(
             "dependencies",
             Kind::List(&AN_ID, 0, MANY),
-            "Apps and groups that must be healthy before any app of \
-               this group starts.",
+            "Apps and groups that must be healthy before any app of this group starts.",
         ),
         field(
             "enforceRole",
             Kind::Flag,
-            "Whether the apps run under the group's name as their role; top-level groups \
-               only.",
+            "Whether the apps run under the group's name as their role; top-level groups only.",
         )
         .or_flag(false),
         field("pods", Kind::List(&A_POD, 0, MANY), "Pods in it.").later("pods are not run"),

@@ -21,9 +21,8 @@ pub(super) static NETWORK: Shape = Shape {
         field(
             "mode",
             Kind::Word(&["container", "container/bridge", "host"]),
-            "`host` is the agent's own network, \
-               `container/bridge` a bridge on the agent with mapped ports, `container` a named network with \
-               addresses of its own.",
+            "`host` is the agent's own network, `container/bridge` a bridge on the agent with mapped ports, \
+             `container` a named network with addresses of its own.",
         )
         .or_word("container"),
         field("name", Kind::Text(&NETWORK_NAME), "Which network; in `container` mode only, and needed there."),
@@ -38,8 +37,8 @@ pub(super) static PORT_DEFINITION: Shape = Shape {
         field(
             "port",
             Kind::Int(0, 65_535),
-            "The port that load balancers present, and with `requirePorts` the \
-               host's; 0 for one that ekiden chooses.",
+            "The port that load balancers present, and with `requirePorts` the host's; 0 for one that ekiden \
+             chooses.",
         )
         .or(0.0),
         field("protocol", PROTOCOL, "What is spoken on it.").or_word("tcp"),
@@ -56,14 +55,13 @@ pub(super) static PORT_MAPPING: Shape = Shape {
         field(
             "hostPort",
             Kind::Int(0, 65_535),
-            "The port on the agent; 0 for any. Left out, it is 0 in \
-               `container/bridge` mode, and none in `container` mode.",
+            "The port on the agent; 0 for any. Left out, it is 0 in `container/bridge` mode, and none in \
+             `container` mode.",
         ),
         field(
             "servicePort",
             Kind::Int(0, 65_535),
-            "The port that load balancers present; 0 for one that ekiden \
-               chooses.",
+            "The port that load balancers present; 0 for one that ekiden chooses.",
         )
         .or(0.0),
         field("protocol", PROTOCOL, "What is spoken on it.").or_word("tcp"),

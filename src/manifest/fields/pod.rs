@@ -220,15 +220,13 @@ static SCHEDULING: Shape = Shape {
         field(
             "killSelection",
             Kind::Word(&["YOUNGEST_FIRST", "OLDEST_FIRST"]),
-            "Who goes first when there are too \
-               many.",
+            "Who goes first when there are too many.",
         )
         .or_word("YOUNGEST_FIRST"),
         field(
             "unreachableStrategy",
             Kind::Either(&AN_UNREACHABLE),
-            "What becomes of instances whose agent does not \
-               answer.",
+            "What becomes of instances whose agent does not answer.",
         ),
     ],
 };
@@ -269,8 +267,7 @@ static CONSTRAINT: Shape = Shape {
         field(
             "operator",
             Kind::Word(&["UNIQUE", "CLUSTER", "GROUP_BY", "MAX_PER", "LIKE", "UNLIKE", "IS"]),
-            "What \
-               must hold of it.",
+            "What must hold of it.",
         )
         .required(),
         field("value", Kind::Text(&SOME_TEXT), "The operator's value."),

@@ -54,6 +54,7 @@ struct Revision {
     id: u32,
     version: i64,
     definition: Definition,
+    restarts: u32,
     target: u32,
     standing: Standing,
 }
@@ -74,6 +75,9 @@ struct Rollout {
     since: i64,
     progress: i64,
     best: u32,
+    held: Option<i64>,
+    wanted: u32,
+    highest: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -201,11 +205,12 @@ impl Definition {
 
 impl Revision {
     fn of(model: &revision::Revision) -> Self {
-        let revision::Revision { id, version, app, target, standing } = model;
+        let revision::Revision { id, version, app, restarts, target, standing } = model;
         Self {
             id: id.0,
             version: version.as_millis(),
             definition: Definition::of(app),
+            restarts: *restarts,
             target: *target,
             standing: match standing {
                 revision::Standing::Unproven => Standing::Unproven,
@@ -216,11 +221,12 @@ impl Revision {
     }
 
     fn read(self, shared: &mut Shared) -> Result<revision::Revision, String> {
-        let Self { id, version, definition, target, standing } = self;
+        let Self { id, version, definition, restarts, target, standing } = self;
         Ok(revision::Revision {
             id: RevisionId(id),
             version: Timestamp::from_millis(version),
             app: definition.read(shared)?,
+            restarts,
             target,
             standing: match standing {
                 Standing::Unproven => revision::Standing::Unproven,
@@ -233,7 +239,7 @@ impl Revision {
 
 impl Rollout {
     fn of(model: &revision::Rollout) -> Self {
-        let revision::Rollout { to, phase, since, progress, best } = model;
+        let revision::Rollout { to, phase, since, progress, best, held, wanted, highest } = model;
         Self {
             to: to.0,
             phase: match phase {
@@ -247,11 +253,14 @@ impl Rollout {
             since: since.as_millis(),
             progress: progress.as_millis(),
             best: *best,
+            held: held.map(Timestamp::as_millis),
+            wanted: *wanted,
+            highest: highest.0,
         }
     }
 
     fn read(self) -> revision::Rollout {
-        let Self { to, phase, since, progress, best } = self;
+        let Self { to, phase, since, progress, best, held, wanted, highest } = self;
         revision::Rollout {
             to: RevisionId(to),
             phase: match phase {
@@ -265,6 +274,9 @@ impl Rollout {
             since: Timestamp::from_millis(since),
             progress: Timestamp::from_millis(progress),
             best,
+            held: held.map(Timestamp::from_millis),
+            wanted,
+            highest: RevisionId(highest),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ekiden_model::{Timestamp, health};
+use ekiden_model::{Fingerprint, Timestamp, health};
 use serde::{Deserialize, Serialize};
 
 use super::names::Verdict;
@@ -18,6 +18,7 @@ pub(super) struct Health {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct CheckState {
+    question: u64,
     first_success: Option<i64>,
     last_success: Option<i64>,
     last_failure: Option<i64>,
@@ -64,6 +65,7 @@ impl Health {
 impl CheckState {
     fn of(model: &health::CheckState) -> Self {
         let health::CheckState {
+            question,
             first_success,
             last_success,
             last_failure,
@@ -71,6 +73,7 @@ impl CheckState {
             consecutive_failures,
         } = model;
         Self {
+            question: question.as_u64(),
             first_success: first_success.map(Timestamp::as_millis),
             last_success: last_success.map(Timestamp::as_millis),
             last_failure: last_failure.map(Timestamp::as_millis),
@@ -80,8 +83,9 @@ impl CheckState {
     }
 
     fn read(self) -> health::CheckState {
-        let Self { first_success, last_success, last_failure, last_failure_cause, consecutive_failures } = self;
+        let Self { question, first_success, last_success, last_failure, last_failure_cause, consecutive_failures } = self;
         health::CheckState {
+            question: Fingerprint::from_u64(question),
             first_success: first_success.map(Timestamp::from_millis),
             last_success: last_success.map(Timestamp::from_millis),
             last_failure: last_failure.map(Timestamp::from_millis),

@@ -1,7 +1,9 @@
 //! Checks: what is asked of an instance, how often, and what an answer means (§2.5).
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::fingerprint::Fingerprint;
 use crate::port::Port;
 
 /// A health check. Its verdict decides whether an instance counts, and whether it is replaced.
@@ -34,6 +36,13 @@ impl HealthCheck {
             CheckKind::Command { .. } => true,
         }
     }
+
+    /// What is asked, and by whom, without how often and what follows from the answers. While this stays the same,
+    /// an edit of the check keeps what is known of the instances.
+    pub fn question(&self) -> Fingerprint {
+        let ip = if self.ipv6 { 6 } else { 4 };
+        Fingerprint::of(format_args!("{} ip={ip}", self.kind.question()))
+    }
 }
 
 /// What is asked.
@@ -62,6 +71,28 @@ pub enum CheckKind {
         /// The command.
         command: String,
     },
+}
+
+impl CheckKind {
+    /// The text behind [`HealthCheck::question`]. Its fingerprint is stored: changing it makes every check a new one.
+    pub(crate) fn question(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| match self {
+            Self::Http { tls, address, path, by_executor } => {
+                write!(f, "http tls={tls} executor={by_executor} {} {path}", address.question())
+            }
+            Self::Tcp { address, by_executor } => write!(f, "tcp executor={by_executor} {}", address.question()),
+            Self::Command { command } => write!(f, "command {command}"),
+        })
+    }
+}
+
+impl CheckAddress {
+    fn question(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self {
+            Self::PortIndex(index) => write!(f, "index={index}"),
+            Self::Port(port) => write!(f, "port={port}"),
+        })
+    }
 }
 
 /// Which port of the instance.

@@ -64,6 +64,20 @@ pub enum Reason {
         /// How many must stay.
         floor: u32,
     },
+    /// Instances fail their health checks.
+    FailingChecks {
+        /// How many.
+        count: u32,
+        /// Of how many that run.
+        running: u32,
+        /// The latest cause.
+        last: Arc<str>,
+    },
+    /// A check cannot be made: its port is not mapped to the host.
+    UnreachablePort {
+        /// Index of the app's port.
+        index: u32,
+    },
     /// Instances are ending.
     Ending {
         /// How many.
@@ -176,6 +190,13 @@ impl fmt::Display for Reason {
             Self::AtFloor { healthy, floor } => {
                 write!(f, "old instances stay: {healthy} healthy, at least {floor} must be")
             }
+            Self::FailingChecks { count, running, last } => {
+                write!(f, "{count} of {running} fail their health checks, last: {last}")
+            }
+            Self::UnreachablePort { index } => write!(
+                f,
+                "port {index} is checked but not mapped to the host: give it a `hostPort`, or use a MESOS_* check"
+            ),
             Self::Ending { count } => write!(f, "{count} ending"),
             Self::Unreachable { count, until } => {
                 write!(f, "{count} on agents that do not answer")?;

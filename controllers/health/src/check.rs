@@ -1,0 +1,71 @@
+//! The state machine of one check of one instance (§4.8).
+//!
+//! ```text
+//!              success                    failure that counts
+//!   no result ─────────► alive ──────────────────────────────► failing, 1 in a row
+//!       │                  ▲                                      │         │
+//!       │                  └──────────────── success ─────────────┘         │ failure: one more in a row
+//!       └── failure that counts ──► failing, 1 in a row                     ▼
+//!                                             number `max_failures` + 1 ► condemned
+//! ```
+
+use ekiden_model::Timestamp;
+use ekiden_model::app::HealthCheck;
+use ekiden_model::health::{CheckState, Outcome};
+use ekiden_model::view::Sample;
+
+/// Where nobody is replaced for a failing check (`maxConsecutiveFailures` 0), failures are counted up to this many:
+/// more tell nothing new, and each count is a write.
+pub(crate) const FAILURES_COUNTED: u32 = 100;
+
+/// What a sample did to the state of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing: it says nothing, or nothing new.
+    Ignored,
+    /// The state changed.
+    Learned,
+    /// The state changed, and the instance has failed once too often.
+    Condemned,
+}
+
+/// Takes in one sample about an instance that has been running since `started`.
+pub(crate) fn learn(state: &mut CheckState, check: &HealthCheck, started: Timestamp, sample: &Sample) -> Step {
+    match &sample.outcome {
+        Outcome::NoResult(_) => Step::Ignored,
+        Outcome::Success if state.alive() == Some(true) => Step::Ignored,
+        Outcome::Success => {
+            state.first_success.get_or_insert(sample.at);
+            state.last_success = Some(sample.at);
+            state.consecutive_failures = 0;
+            Step::Learned
+        }
+        Outcome::Failure(_) if !counts(state, check, started, sample.at) => Step::Ignored,
+        Outcome::Failure(cause) => {
+            state.last_failure = Some(sample.at);
+            state.last_failure_cause = Some(cause.clone());
+            state.consecutive_failures += 1;
+            // Worked example, `maxConsecutiveFailures` 3: failures 1, 2 and 3 make it unhealthy, failure 4 condemns
+            // it. Marathon's documentation says that the third does; its code compares before it counts.
+            if check.max_failures > 0 && state.consecutive_failures > check.max_failures {
+                Step::Condemned
+            } else {
+                Step::Learned
+            }
+        }
+    }
+}
+
+fn counts(state: &CheckState, check: &HealthCheck, started: Timestamp, at: Timestamp) -> bool {
+    let in_grace = state.first_success.is_none() && at.since(started) < check.grace_period;
+    let counted_out = check.max_failures == 0 && state.consecutive_failures >= FAILURES_COUNTED;
+    !in_grace && !counted_out && !is_repeated(state, check, at)
+}
+
+/// Whether an executor says again what it said before. Its word comes with every status of the task: those sent again
+/// because our acknowledgement was lost, and those that answer reconciliation. A new failure of its own comes an
+/// interval after the last; half of one leaves room for late delivery of the first of the two.
+fn is_repeated(state: &CheckState, check: &HealthCheck, at: Timestamp) -> bool {
+    let failing_since = state.last_failure.filter(|_| state.consecutive_failures > 0);
+    check.by_executor() && failing_since.is_some_and(|last| at.since(last) < check.interval / 2)
+}

@@ -1,0 +1,131 @@
+//! All samples of one instance together: from what was known to what is known now.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Readiness, Verdict};
+use ekiden_model::view::Sample;
+use ekiden_model::{Instance, InstanceKey};
+
+use crate::check::{Step, learn};
+use crate::checklist::{Checklist, Item};
+
+/// Samples by the instance that they are about, oldest first.
+pub(crate) struct Samples<'a>(BTreeMap<InstanceKey, Vec<&'a Sample>>);
+
+impl<'a> Samples<'a> {
+    pub(crate) fn by_instance(samples: &'a [Sample]) -> Self {
+        let mut of = BTreeMap::<_, Vec<_>>::new();
+        for sample in samples {
+            of.entry(sample.instance).or_default().push(sample);
+        }
+        Self(of)
+    }
+
+    pub(crate) fn of(&self, instance: InstanceKey) -> &[&'a Sample] {
+        self.0.get(&instance).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What is known of an instance that is checked, after these samples; borrowed when that is nothing new.
+pub(crate) fn judge<'a>(
+    instance: &'a Instance,
+    checklist: &Checklist<'_>,
+    samples: &[&Sample],
+) -> Cow<'a, Health> {
+    let mut health = Cow::Borrowed(&instance.health);
+    // Condemned is for good: what becomes of it is decided, and no answer changes that.
+    if health.verdict == Verdict::Condemned {
+        return health;
+    }
+    if !fits(&health.checks, &checklist.checks) {
+        health.to_mut().checks = refit(&health.checks, &checklist.checks);
+    }
+    for sample in samples {
+        match sample.kind {
+            ProbeKind::Readiness => learn_readiness(&mut health, checklist, sample),
+            ProbeKind::Health(index) => {
+                if learn_health(&mut health, checklist, index as usize, instance, sample) == Step::Condemned {
+                    health.to_mut().verdict = Verdict::Condemned;
+                    return health;
+                }
+            }
+        }
+    }
+    let verdict = verdict(checklist.checks.len(), &health.checks);
+    if health.verdict != verdict {
+        health.to_mut().verdict = verdict;
+    }
+    health
+}
+
+/// The verdict on a running instance that is not condemned, from the states of its `wanted` checks.
+pub(crate) fn verdict(wanted: usize, states: &[CheckState]) -> Verdict {
+    let answers = || states.iter().map(CheckState::alive);
+    if states.len() < wanted || answers().any(|alive| alive.is_none()) {
+        Verdict::Unknown
+    } else if answers().all(|alive| alive == Some(true)) {
+        Verdict::Healthy
+    } else {
+        Verdict::Unhealthy
+    }
+}
+
+/// Whether the states are those of these checks. No states are those of any checks: nothing is known yet.
+fn fits(states: &[CheckState], checks: &[Item<'_>]) -> bool {
+    states.is_empty() || states.iter().map(|state| state.question).eq(checks.iter().map(|item| item.question))
+}
+
+/// Carries over what is known to the checks of today: each takes the first state of its question that no other has
+/// taken. Empty when that leaves nothing known.
+fn refit(states: &[CheckState], checks: &[Item<'_>]) -> Vec<CheckState> {
+    let mut left: Vec<&CheckState> = states.iter().collect();
+    let refitted: Vec<CheckState> = checks
+        .iter()
+        .map(|item| match left.iter().position(|state| state.question == item.question) {
+            Some(at) => left.remove(at).clone(),
+            None => blank(item),
+        })
+        .collect();
+    if refitted.iter().all(|state| state.alive().is_none()) { Vec::new() } else { refitted }
+}
+
+fn blank(item: &Item<'_>) -> CheckState {
+    CheckState { question: item.question, ..CheckState::default() }
+}
+
+fn learn_health(
+    health: &mut Cow<'_, Health>,
+    checklist: &Checklist<'_>,
+    index: usize,
+    instance: &Instance,
+    sample: &Sample,
+) -> Step {
+    let Some(item) = checklist.checks.get(index) else {
+        return Step::Ignored;
+    };
+    let mut state = health.checks.get(index).cloned().unwrap_or_else(|| blank(item));
+    let step = learn(&mut state, item.check, instance.started.unwrap_or(instance.since), sample);
+    if step != Step::Ignored {
+        let states = &mut health.to_mut().checks;
+        if states.is_empty() {
+            *states = checklist.checks.iter().map(blank).collect();
+        }
+        states[index] = state;
+    }
+    step
+}
+
+fn learn_readiness(health: &mut Cow<'_, Health>, checklist: &Checklist<'_>, sample: &Sample) {
+    if checklist.readiness.is_none() || health.readiness == Readiness::Ready {
+        return;
+    }
+    let answer = match &sample.outcome {
+        Outcome::Success => Readiness::Ready,
+        Outcome::Failure(_) => Readiness::NotReady(sample.http_status),
+        Outcome::NoResult(_) => return,
+    };
+    if health.readiness != answer {
+        health.to_mut().readiness = answer;
+    }
+}

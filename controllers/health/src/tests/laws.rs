@@ -1,0 +1,151 @@
+//! What holds whatever happens.
+
+use std::time::Duration;
+
+use ekiden_model::app::HealthCheck;
+use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Verdict};
+use ekiden_model::{Action, Condition};
+use proptest::prelude::*;
+
+use super::world::{World, command, failure, http, key, tcp};
+use crate::judge::verdict;
+
+/// Something that happens to an app with two instances.
+#[derive(Debug, Clone)]
+enum Happening {
+    Sample { slot: u32, index: u32, outcome: Outcome },
+    Condition(Condition),
+    Checks(Vec<HealthCheck>),
+    Restart,
+    ClockBack,
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        3 => Just(Outcome::Success),
+        3 => Just(failure("answered 500")),
+        1 => Just(Outcome::NoResult("the checker is overloaded".into())),
+    ]
+}
+
+fn check() -> impl Strategy<Value = HealthCheck> {
+    (0..3_usize, 0..4_u32, 0..60_u64).prop_map(|(kind, max_failures, grace)| HealthCheck {
+        max_failures,
+        grace_period: Duration::from_secs(grace),
+        ..[http(), tcp(), command("true")][kind].clone()
+    })
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let condition = prop_oneof![Just(Condition::Running), Just(Condition::Unreachable)];
+    prop_oneof![
+        12 => (0..2_u32, 0..3_u32, outcome())
+            .prop_map(|(slot, index, outcome)| Happening::Sample { slot, index, outcome }),
+        2 => condition.prop_map(Happening::Condition),
+        1 => prop::collection::vec(check(), 0..3).prop_map(Happening::Checks),
+        1 => Just(Happening::Restart),
+        1 => Just(Happening::ClockBack),
+    ]
+}
+
+fn happen(world: &mut World, seconds: u64, happening: Happening) {
+    match happening {
+        Happening::Sample { slot, index, outcome } => {
+            world.sample(slot, ProbeKind::Health(index), seconds, outcome, None);
+        }
+        Happening::Condition(condition) => world.set(0, |instance| instance.condition = condition),
+        Happening::Checks(checks) => world.edit(|app| app.health_checks = checks),
+        Happening::Restart => world.app.probing.clear(),
+        Happening::ClockBack => {}
+    }
+}
+
+proptest! {
+    /// `turn` checks in passing that a second decision is empty, and that nothing but this controller's verbs is said.
+    #[test]
+    fn condemned_stays_condemned_and_the_rest_follows_from_the_states(
+        checks in prop::collection::vec(check(), 0..3),
+        happenings in prop::collection::vec(happening(), 0..60),
+    ) {
+        let mut world = World::new(2, checks);
+        let mut seconds = 0;
+        for happening in happenings {
+            seconds = if matches!(happening, Happening::ClockBack) { seconds / 2 } else { seconds + 7 };
+            let before = world.health(0).verdict;
+            happen(&mut world, seconds, happening);
+            let _ = world.turn();
+            let after = world.health(0);
+            prop_assert!(before != Verdict::Condemned || after.verdict == Verdict::Condemned);
+            let running = world.app.instances.get(key(0)).expect("there").condition == Condition::Running;
+            if running && after.verdict != Verdict::Condemned {
+                let revision = world.app.instances.get(key(0)).expect("there").revision;
+                let wanted = world.app.health_checks(revision).len();
+                prop_assert_eq!(after.verdict, verdict(wanted, &after.checks));
+            }
+        }
+    }
+
+    /// The whole of §4.8 said once more, in the plainest words: the last run of failures decides.
+    #[test]
+    fn one_check_without_grace_follows_its_latest_answers(
+        outcomes in prop::collection::vec(outcome(), 1..40),
+        max_failures in 0..4_u32,
+    ) {
+        let mut world = World::new(1, vec![HealthCheck { max_failures, ..http() }]);
+        let _ = world.turn();
+        for (number, outcome) in outcomes.iter().enumerate() {
+            let _ = world.hear(0, 10 * number as u64, outcome.clone());
+        }
+        let mut expected = Verdict::Unknown;
+        let mut run = 0;
+        for outcome in &outcomes {
+            match outcome {
+                Outcome::NoResult(_) => continue,
+                Outcome::Success => (run, expected) = (0, Verdict::Healthy),
+                Outcome::Failure(_) => (run, expected) = (run + 1, Verdict::Unhealthy),
+            }
+            if max_failures > 0 && run == max_failures + 1 {
+                expected = Verdict::Condemned;
+                break;
+            }
+        }
+        prop_assert_eq!(world.verdict(), expected);
+    }
+
+    /// Samples that come one by one, and the same samples at once, lead to the same.
+    #[test]
+    fn batches_make_no_difference(
+        outcomes in prop::collection::vec((0..2_u32, outcome()), 0..30),
+        max_failures in 0..4_u32,
+    ) {
+        let checks = vec![HealthCheck { max_failures, ..http() }, HealthCheck { max_failures, ..tcp() }];
+        let (mut single, mut batch) = (World::new(1, checks.clone()), World::new(1, checks));
+        for (number, (index, outcome)) in outcomes.into_iter().enumerate() {
+            let _ = single.hear(index, 10 * number as u64, outcome.clone());
+            batch.sample(0, ProbeKind::Health(index), 10 * number as u64, outcome, None);
+        }
+        let _ = single.turn();
+        let _ = batch.turn();
+        prop_assert_eq!(single.health(0), batch.health(0));
+    }
+
+    /// No number of outcomes that say nothing changes anything.
+    #[test]
+    fn no_result_changes_nothing(count in 0..40_u64, failures in 0..4_u32) {
+        let mut world = World::new(1, vec![http()]);
+        let mut known = Health { verdict: Verdict::Unhealthy, ..Health::default() };
+        known.checks.push(CheckState {
+            question: http().question(),
+            last_failure: Some(world.now),
+            consecutive_failures: failures + 1,
+            ..CheckState::default()
+        });
+        world.set(0, |instance| instance.health = known.clone());
+        let _ = world.turn();
+        for number in 0..count {
+            world.sample(0, ProbeKind::Health(0), number, Outcome::NoResult("overloaded".into()), None);
+        }
+        let judged = world.decide().actions.iter().any(|action| matches!(action, Action::Judge { .. }));
+        prop_assert!(!judged);
+    }
+}

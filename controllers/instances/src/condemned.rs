@@ -1,0 +1,132 @@
+//! Instances that their checks condemned: replaced, unless so many turned unhealthy at once that the cause is likely
+//! not theirs (a shared dependency, the network, the checker itself).
+//!
+//! The breaker is open while more than `breaker_minimum` and more than `breaker_share` of the instances
+//!
+//! * became condemned within the last `breaker_window`, or
+//! * are condemned and still there, from whenever.
+//!
+//! While it is open one instance is replaced per window, beginning a window after the last condemnation; a window
+//! counts from the last condemnation, launch or such kill, whichever was last. So a burst of 8 in an app of 10 costs
+//! no instance in its first minute; if it lasts, one a minute; and with no more than half of them left condemned the
+//! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: but condemned
+//! instances do not recover, they are replaced in the end.
+
+use ekiden_model::health::Verdict;
+use ekiden_model::instance::Condition;
+use ekiden_model::report::KillCause;
+use ekiden_model::{Instance, Reason, Timestamp};
+
+use crate::draft::Draft;
+
+/// Kills condemned instances as far as the breaker lets it.
+pub(crate) fn replace(draft: &mut Draft<'_>) {
+    let view = draft.view;
+    let condemned: Vec<&Instance> =
+        view.app.instances.odd().filter(|instance| is_condemned(draft, instance)).collect();
+    if condemned.is_empty() {
+        return;
+    }
+    let instances = view.app.instances.total().wanted.max(view.desired);
+    let recent = view.app.condemned.iter().filter(|at| **at + view.settings.breaker_window > view.now).count();
+    if !is_burst(draft, recent, instances) && !is_burst(draft, condemned.len(), instances) {
+        for instance in condemned {
+            draft.kill(instance, KillCause::Unhealthy);
+        }
+        return;
+    }
+    let mut left = condemned.len() as u32;
+    let mut next = quiet_since(draft) + view.settings.breaker_window;
+    if next <= view.now && condemned.first().is_some_and(|first| draft.kill(first, KillCause::Unhealthy)) {
+        left -= 1;
+        next = view.now + view.settings.breaker_window;
+    }
+    if left > 0 {
+        if next > view.now {
+            draft.wake(next);
+        }
+        draft.waits().breaker_open = Some(Reason::BreakerOpen { condemned: left, instances, until: next });
+    }
+}
+
+/// An unreachable instance is not killed for its checks: nobody could have checked it (§4.8).
+fn is_condemned(draft: &Draft<'_>, instance: &Instance) -> bool {
+    instance.health.verdict == Verdict::Condemned
+        && instance.condition != Condition::Unreachable
+        && draft.is_wanted(instance)
+}
+
+fn is_burst(draft: &Draft<'_>, condemned: usize, instances: u32) -> bool {
+    let settings = draft.view.settings;
+    condemned > settings.breaker_minimum as usize
+        && condemned as f64 > settings.breaker_share * f64::from(instances)
+}
+
+/// When something last happened that may have changed the picture.
+fn quiet_since(draft: &Draft<'_>) -> Timestamp {
+    let app = draft.view.app;
+    let last_condemned = app.condemned.iter().max().copied();
+    let last_launch = app.instances.wanted().map(|instance| instance.staged).max();
+    let kills = app.instances.odd().filter_map(|instance| instance.kill.as_ref());
+    let last_kill = kills.filter(|order| order.cause == KillCause::Unhealthy).map(|order| order.at).max();
+    last_condemned.max(last_launch).max(last_kill).unwrap_or(Timestamp::EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::report::KillCause;
+    use ekiden_model::view::Again;
+
+    use crate::testing::{BEGIN, World, kills, launches, second, told};
+
+    fn eight() -> World {
+        (0..8).fold(World::of(8).agents(8, 1, 8), |world, slot| world.running(slot, &format!("a{slot}")))
+    }
+
+    #[test]
+    fn a_condemned_instance_is_killed_and_replaced_in_its_slot() {
+        let mut world = eight();
+        world.condemn(3);
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(3, KillCause::Unhealthy)]);
+        // There is room for one more (surge 0 and unavailable 0 allow one), so it is replaced at once.
+        assert_eq!(launches(&decision)[0].0, "3#2");
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn the_breaker_stops_mass_kills_and_then_lets_one_go_a_window() {
+        let mut world = eight();
+        (0..6).for_each(|slot| world.condemn(slot));
+        let decision = world.step();
+        assert!(decision.actions.is_empty());
+        assert_eq!(decision.again, Again::At(second(BEGIN + 60)));
+        assert_eq!(
+            told(&decision),
+            [
+                "6 of 8 turned unhealthy at once: they are left alone until 1970-01-02T03:47:40.000Z, since the cause \
+              is likely not theirs"
+            ]
+        );
+        world.pass(60);
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(0, KillCause::Unhealthy)]);
+        assert!(world.step().actions.is_empty());
+        world.settle();
+        world.go();
+        world.pass(59);
+        assert!(kills(&world.step()).is_empty());
+        world.pass(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
+        // Four of eight are not more than half: the breaker closes.
+        assert_eq!(kills(&world.step()).len(), 4);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn few_of_many_are_no_burst() {
+        let mut world = eight();
+        (0..4).for_each(|slot| world.condemn(slot));
+        assert_eq!(kills(&world.step()).len(), 4);
+    }
+}

@@ -1,0 +1,227 @@
+//! A decision in the making: the view, what the rules so far have decided, and the counts that follow from it.
+
+use std::collections::BTreeSet;
+
+use ekiden_model::action::Action;
+use ekiden_model::app::{App, UnreachableStrategy};
+use ekiden_model::budget::Budget;
+use ekiden_model::instance::{Condition, Goal};
+use ekiden_model::report::KillCause;
+use ekiden_model::view::{Again, Settled};
+use ekiden_model::{Decision, Instance, InstanceKey, Reason, Report, RevisionId, Timestamp, View};
+
+/// A decision in the making.
+pub(crate) struct Draft<'a> {
+    pub(crate) view: &'a View<'a>,
+    /// The declaration, while there is one.
+    pub(crate) declared: Option<&'a App>,
+    /// One budget for all voluntary kills of this decision.
+    pub(crate) budget: Budget,
+    /// Wanted instances that count for nothing at present: unreachable for so long that they may be replaced, or on
+    /// agents that a global app does not count.
+    pub(crate) uncounted: BTreeSet<InstanceKey>,
+    /// Killed in this decision.
+    pub(crate) killed: BTreeSet<InstanceKey>,
+    killed_unanswered: u32,
+    forgotten: BTreeSet<InstanceKey>,
+    counted: Vec<(RevisionId, u32)>,
+    decision: Decision,
+    waits: Waits,
+}
+
+/// What the report will say, in the order in which it says it.
+#[derive(Default)]
+pub(crate) struct Waits {
+    pub(crate) unsupported: Option<Reason>,
+    pub(crate) awaiting_settled: Option<&'static str>,
+    pub(crate) backing_off: Option<Reason>,
+    pub(crate) awaiting_offers: Option<Reason>,
+    pub(crate) breaker_open: Option<Reason>,
+    pub(crate) at_floor: bool,
+    pub(crate) unreachable: Option<Reason>,
+    pub(crate) launched: u32,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(view: &'a View<'a>) -> Self {
+        Self {
+            view,
+            declared: view.app.declared.as_ref().map(|declared| &*declared.app),
+            budget: Budget::new(view.app, view.desired),
+            uncounted: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            killed_unanswered: 0,
+            forgotten: BTreeSet::new(),
+            counted: view.app.instances.by_revision().map(|(id, census)| (id, census.wanted)).collect(),
+            decision: Decision::idle(),
+            waits: Waits::default(),
+        }
+    }
+
+    /// The policy of the app: as declared, or as last declared when it is to go.
+    pub(crate) fn policy(&self) -> Option<&'a App> {
+        self.declared.or_else(|| self.view.app.newest().map(|revision| &*revision.app))
+    }
+
+    /// What becomes of instances whose agents do not answer.
+    pub(crate) fn unreachable_strategy(&self) -> UnreachableStrategy {
+        self.policy().map_or(UnreachableStrategy::Disabled, |app| app.unreachable)
+    }
+
+    /// How many instances of a revision `upgrade` wants; none of one that was dropped.
+    pub(crate) fn target(&self, revision: RevisionId) -> u32 {
+        self.view.app.revision(revision).map_or(0, |revision| revision.target)
+    }
+
+    /// The wanted instances of a revision, less those that do not count and those killed in this decision.
+    pub(crate) fn counted(&self, revision: RevisionId) -> u32 {
+        self.counted.iter().find(|(id, _)| *id == revision).map_or(0, |(_, count)| *count)
+    }
+
+    /// Whether an instance is wanted still, after what this decision did so far.
+    pub(crate) fn is_wanted(&self, instance: &Instance) -> bool {
+        instance.is_wanted() && !self.killed.contains(&instance.key) && !self.forgotten.contains(&instance.key)
+    }
+
+    /// Whether an instance is wanted still and counts.
+    pub(crate) fn counts(&self, instance: &Instance) -> bool {
+        self.is_wanted(instance) && !self.uncounted.contains(&instance.key)
+    }
+
+    /// How many instances take up a place under the ceiling (S1): those that count, and those that are ending and
+    /// will say so when they have ended. One that is told to end goes on using its place until then.
+    pub(crate) fn occupied(&self) -> u32 {
+        let placed = self.view.app.instances.total().placed();
+        let gone = self.uncounted.len() as u32 + self.killed_unanswered;
+        placed.saturating_sub(gone)
+    }
+
+    /// The instances whose slots this decision has set free, or lends to a replacement.
+    pub(crate) fn displaced(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        // A global app's instance on an absent agent keeps its slot: it is not replaced anywhere.
+        let lent = self.uncounted.iter().filter(|_| self.declared.is_none_or(|app| !app.is_global()));
+        let keys = self.killed.iter().chain(&self.forgotten).chain(lent);
+        keys.filter_map(|key| self.view.app.instances.get(*key))
+    }
+
+    /// Instances that the roll has as placed and that are not: replaced, or forgotten in this decision, or killed in
+    /// it on an agent that does not answer.
+    pub(crate) fn not_placed(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        let instances = &self.view.app.instances;
+        let killed = self.killed.iter().filter_map(|key| instances.get(*key));
+        let unanswered = killed.filter(|instance| instance.condition == Condition::Unreachable);
+        let forgotten = self.forgotten.iter().filter_map(|key| instances.get(*key));
+        let uncounted = self.uncounted.iter().filter_map(|key| instances.get(*key));
+        let others = unanswered.chain(forgotten).filter(|instance| !self.uncounted.contains(&instance.key));
+        uncounted.chain(others).filter(|instance| instance.is_placed())
+    }
+
+    /// Leaves a wanted instance out of all counts.
+    pub(crate) fn leave_out(&mut self, instance: &Instance) {
+        if self.is_wanted(instance) && self.uncounted.insert(instance.key) {
+            self.discount(instance.revision);
+        }
+    }
+
+    fn discount(&mut self, revision: RevisionId) {
+        if let Some((_, count)) = self.counted.iter_mut().find(|(id, _)| *id == revision) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Whether what is not known to be there may be taken for absent (S7). What waits for it is in the report.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        match self.view.settled {
+            Settled::Yes => true,
+            Settled::No(awaiting) => {
+                self.waits.awaiting_settled = Some(awaiting);
+                false
+            }
+        }
+    }
+
+    /// Ends an instance, if that is settled and within the budget; says whether it did.
+    pub(crate) fn kill(&mut self, instance: &Instance, cause: KillCause) -> bool {
+        if !self.is_settled() {
+            return false;
+        }
+        if !self.budget.permit(instance) {
+            self.waits.at_floor = true;
+            return false;
+        }
+        self.act(Action::Kill { instance: instance.key, goal: Goal::Decommissioned, cause });
+        let counted = self.counts(instance);
+        self.killed.insert(instance.key);
+        self.wake(self.view.now + self.view.settings.kill_retry);
+        // An agent that does not answer will not confirm the end either: it is not waited for (§4.7). What was left
+        // out of the counts for another reason takes up its place until it has ended.
+        let unanswered = instance.condition == Condition::Unreachable;
+        if counted {
+            self.discount(instance.revision);
+            self.killed_unanswered += u32::from(unanswered);
+        } else if !unanswered {
+            self.uncounted.remove(&instance.key);
+        }
+        true
+    }
+
+    /// Forgets an instance.
+    pub(crate) fn forget(&mut self, instance: &Instance) {
+        if self.counts(instance) {
+            self.discount(instance.revision);
+            self.killed_unanswered += 1;
+        }
+        self.forgotten.insert(instance.key);
+        self.act(Action::Forget { instance: instance.key });
+    }
+
+    pub(crate) fn is_forgotten(&self, key: InstanceKey) -> bool {
+        self.forgotten.contains(&key)
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.decision.actions.push(action);
+    }
+
+    /// Asks again at `at`.
+    pub(crate) fn wake(&mut self, at: Timestamp) {
+        if at < Timestamp::NEVER {
+            self.decision.again = self.decision.again.or(Again::At(at));
+        }
+    }
+
+    /// What the report will say.
+    pub(crate) fn waits(&mut self) -> &mut Waits {
+        &mut self.waits
+    }
+
+    /// The decision with its report, most important reason first.
+    pub(crate) fn into_decision(mut self) -> Decision {
+        let view = self.view;
+        let census = view.app.instances.total();
+        let killed = |starting: bool| {
+            let all = self.killed.iter().filter_map(|key| view.app.instances.get(*key));
+            all.filter(|instance| !starting || instance.condition.is_starting()).count() as u32
+        };
+        let (killed_starting, killed_all) = (killed(true), killed(false));
+        let starting = census.starting - killed_starting + self.waits.launched;
+        let ending = census.ending + killed_all;
+
+        let waits = std::mem::take(&mut self.waits);
+        let at_floor =
+            waits.at_floor.then(|| Reason::AtFloor { healthy: self.budget.healthy(), floor: self.budget.floor() });
+        let reasons = [
+            waits.unsupported,
+            waits.awaiting_settled.map(|awaiting| Reason::NotSettled { awaiting }),
+            waits.backing_off,
+            waits.awaiting_offers,
+            waits.breaker_open,
+            at_floor,
+            waits.unreachable,
+            (starting > 0).then_some(Reason::Starting { count: starting }),
+            (ending > 0).then_some(Reason::Ending { count: ending }),
+        ];
+        self.decision.report = Report { reasons: reasons.into_iter().flatten().collect() };
+        self.decision
+    }
+}

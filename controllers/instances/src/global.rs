@@ -1,0 +1,144 @@
+//! Global placement: exactly one instance on every agent that matches.
+//!
+//! What counts is what is on agents that are present and match. An instance on an agent that does not answer, or of
+//! which nothing is known yet after a restart, is neither missing nor too many: it is left alone, and so is its
+//! agent's place.
+
+use ekiden_model::agent::Presence;
+use ekiden_model::app::App;
+use ekiden_model::report::KillCause;
+use ekiden_model::{AgentState, Agents, Instance};
+
+use crate::draft::Draft;
+use crate::placement::constraint;
+
+/// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
+/// CLUSTER with a value): the number of instances that a global app shall have.
+pub fn matching_agents(app: &App, agents: &Agents) -> u32 {
+    agents.values().filter(|state| is_match(app, state)).count() as u32
+}
+
+fn is_match(app: &App, state: &AgentState) -> bool {
+    state.presence == Presence::Present && constraint::admits(&app.constraints, &state.agent)
+}
+
+/// Leaves out of the counts what is not on a present agent that matches.
+pub(crate) fn leave_out_the_absent(draft: &mut Draft<'_>) {
+    let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
+    let view = draft.view;
+    for instance in view.app.instances.wanted() {
+        if view.agents.get(&instance.agent.id).is_none_or(|state| !is_match(app, state)) {
+            draft.leave_out(instance);
+        }
+    }
+}
+
+/// Kills what is on agents that are present and do not match (any more).
+pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
+    let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
+    let is_misplaced = |instance: &Instance| {
+        let state = draft.view.agents.get(&instance.agent.id);
+        state.is_some_and(|state| state.presence == Presence::Present && !is_match(app, state))
+    };
+    let misplaced: Vec<&Instance> = draft
+        .uncounted
+        .iter()
+        .filter_map(|key| draft.view.app.instances.get(*key))
+        .filter(|instance| is_misplaced(instance))
+        .collect();
+    for instance in misplaced {
+        draft.kill(instance, KillCause::Misplaced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::RevisionId;
+    use ekiden_model::app::{Operator, Pattern, PlacementMode};
+    use ekiden_model::report::KillCause;
+
+    use crate::testing::{World, kills, launches, surge, told};
+
+    fn global(agents: usize) -> World {
+        let world = World::of(agents as u32).declare(|app| app.placement.mode = PlacementMode::Global);
+        world.declare(|app| app.capacity = surge(1, 1)).agents(agents, 2, 8)
+    }
+
+    #[test]
+    fn there_is_one_on_every_matching_agent() {
+        let zone = Operator::Like(Pattern::new("z0").expect("a pattern"));
+        let mut world = global(5).constrained("zone", zone);
+        let app = world.app.declared.as_ref().expect("declared").app.clone();
+        assert_eq!(crate::matching_agents(&app, &world.agents), 3);
+        world = world.scaled_to(3);
+        world.go();
+        let mut places = world.places();
+        places.sort();
+        assert_eq!(places, ["a0", "a2", "a4"]);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_has_one_is_refused() {
+        let mut world = global(2);
+        world.go();
+        let mut world = world.scaled_to(3);
+        assert_eq!(
+            told(&world.step()),
+            ["1 of 3 wait for offers: 2 agents already have its one instance", "2 starting"]
+        );
+    }
+
+    #[test]
+    fn what_is_on_an_agent_that_no_longer_matches_is_killed() {
+        let mut world = global(2);
+        world.go();
+        world.settle();
+        let zone = Operator::Like(Pattern::new("z1").expect("a pattern"));
+        let mut world = world.constrained("zone", zone).scaled_to(1);
+        let decision = world.step();
+        assert_eq!(kills(&decision).len(), 1);
+        assert_eq!(kills(&decision)[0].1, KillCause::Misplaced);
+        assert_eq!(world.places(), ["a1"]);
+        assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_keeps_its_instance_and_is_not_counted() {
+        let mut world = global(3);
+        world.go();
+        world.settle();
+        world.lose("a1");
+        let mut world = world.scaled_to(2);
+        assert!(world.step().actions.is_empty(), "neither the instance on a1 nor another is too many");
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_killed_for_agents_that_nobody_mentioned_yet() {
+        let mut world = global(3);
+        world.go();
+        world.settle();
+        world.agents.clear();
+        let mut world = world.scaled_to(0);
+        world.revision(1, 1);
+        assert!(kills(&world.step()).is_empty());
+    }
+
+    #[test]
+    fn a_rollout_starts_the_new_beside_the_old_where_surge_allows() {
+        let mut world = global(2);
+        world.go();
+        world.settle();
+        world.revision(2, 1);
+        assert_eq!(launches(&world.step()).len(), 1);
+        world.settle();
+        world.revision(1, 1);
+        let decision = world.step();
+        assert_eq!(kills(&decision).len(), 1);
+        let agent_of = |revision: u32, world: &World| -> Vec<String> {
+            let wanted = world.app.instances.wanted().filter(|i| i.revision == RevisionId(revision));
+            wanted.map(|instance| instance.agent.id.to_string()).collect()
+        };
+        assert_ne!(agent_of(1, &world), agent_of(2, &world), "the one with a successor beside it went");
+    }
+}

@@ -1,0 +1,262 @@
+//! What the constraints mean for an agent (§4.9). All must hold; v is the agent's value of the constraint's field, P
+//! the placed set (see [`super`]), c(v) how many of P have v.
+//!
+//! | operator   | holds when                                                                               |
+//! |------------|------------------------------------------------------------------------------------------|
+//! | UNIQUE     | c(v) = 0                                                                                 |
+//! | CLUSTER    | v is the given value; without one: v is the first placed instance's, or nothing is placed |
+//! | LIKE / UNLIKE | the pattern matches all of v / does not                                               |
+//! | IS         | v is the value; numbers are compared as numbers                                          |
+//! | MAX_PER n  | c(v) < n                                                                                 |
+//! | GROUP_BY n | v has room in an even distribution of all instances over n values, see below             |
+//!
+//! Without a value only UNLIKE holds.
+//!
+//! **GROUP_BY.** Of I instances each of G values gets I/G, and I mod G of the values get one more:
+//!
+//! ```text
+//! I = 10, G = 3:   share 3, one value may have 4
+//! a: 3, b: 4, c: 2  →  a is full (b has the extra one), b is full, c has room
+//! ```
+//!
+//! With a number this is Marathon's rule of 1.10, where a value that nothing is on yet also needs that fewer than n
+//! values are in use. Without one (Marathon divides by zero) G is the number of values that present agents have on
+//! which the constraints that look at the agent alone hold; there is no limit on the values in use then. That cannot
+//! stall for want of a value: the G values that exist have room for I instances together, whatever is on others,
+//! because what those have beyond their share uses up extra ones only. It does wait for an agent with room at a value
+//! whose turn it is: an even distribution is what was asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ekiden_model::agent::Presence;
+use ekiden_model::app::{App, Constraint, Field, Operator};
+use ekiden_model::{Agent, Agents, Instance, RevisionId, Scalar, Tally};
+
+use crate::draft::Draft;
+
+/// Whether the constraints that look at the agent alone hold for it.
+pub(crate) fn admits(constraints: &[Constraint], agent: &Agent) -> bool {
+    constraints.iter().all(|constraint| admission(constraint, agent) != Some(false))
+}
+
+/// Whether a constraint holds for an agent, whatever is placed; nothing when that depends on what is placed.
+fn admission(Constraint { field, operator }: &Constraint, agent: &Agent) -> Option<bool> {
+    let value = agent.value(field);
+    let holds = match operator {
+        Operator::Like(pattern) => value.is_some_and(|value| pattern.matches(value)),
+        Operator::Unlike(pattern) => value.is_none_or(|value| !pattern.matches(value)),
+        Operator::Is(wanted) => value.is_some_and(|value| is_same(value, wanted)),
+        Operator::Cluster(Some(wanted)) => value.is_some_and(|value| **value == **wanted),
+        Operator::Unique | Operator::Cluster(None) | Operator::GroupBy(_) | Operator::MaxPer(_) => return None,
+    };
+    Some(holds)
+}
+
+/// Equal texts, or equal numbers to three decimals as Mesos keeps them: `1.50` is `1.5`.
+fn is_same(value: &str, wanted: &str) -> bool {
+    let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite()).map(Scalar::from_f64);
+    value == wanted || number(value).is_some_and(|value| number(wanted) == Some(value))
+}
+
+/// The constraints of an app as they stand for the launches of one revision in one decision.
+pub(super) struct Rules<'a> {
+    rules: Vec<Rule<'a>>,
+}
+
+struct Rule<'a> {
+    constraint: &'a Constraint,
+    test: Test,
+}
+
+enum Test {
+    /// Looks at the agent alone.
+    Static,
+    /// At most so many per value; UNIQUE is at most one.
+    AtMost(u32, Counts),
+    /// The value, once there is one.
+    Pinned(Option<Arc<str>>),
+    Even(Even, Counts),
+}
+
+/// An even distribution over groups.
+struct Even {
+    share: u32,
+    extra: u64,
+    /// Instances beyond the share, over all values.
+    beyond: u64,
+    /// Most values in use, where the user said so.
+    most_values: Option<u32>,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(draft: &Draft<'a>, declared: &'a App, revision: RevisionId) -> Self {
+        let rule = |constraint: &'a Constraint| {
+            let counts = || Counts::of(draft, revision, &constraint.field);
+            let test = match &constraint.operator {
+                Operator::Unique => Test::AtMost(1, counts()),
+                Operator::MaxPer(most) => Test::AtMost(*most, counts()),
+                Operator::Cluster(None) => Test::Pinned(first_value(draft, revision, &constraint.field)),
+                Operator::GroupBy(number) => {
+                    let number = number.filter(|number| *number > 0);
+                    let groups = number.unwrap_or_else(|| {
+                        values_present(&declared.constraints, &constraint.field, draft.view.agents)
+                    });
+                    let counts = counts();
+                    Test::Even(Even::new(draft.view.desired, groups, number, &counts), counts)
+                }
+                Operator::Cluster(Some(_)) | Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) => {
+                    Test::Static
+                }
+            };
+            Rule { constraint, test }
+        };
+        Self { rules: declared.constraints.iter().map(rule).collect() }
+    }
+
+    /// The first constraint that does not hold for an instance on `agent`.
+    pub(super) fn broken_by(&self, agent: &Agent) -> Option<&'a Constraint> {
+        self.rules.iter().find(|rule| !rule.holds(agent)).map(|rule| rule.constraint)
+    }
+
+    /// Counts an instance that this decision launches.
+    pub(super) fn note_launch(&mut self, agent: &Agent) {
+        for rule in &mut self.rules {
+            let Some(value) = agent.value(&rule.constraint.field) else { continue };
+            match &mut rule.test {
+                Test::Static => {}
+                Test::AtMost(_, counts) => counts.add(value),
+                Test::Pinned(pinned) => {
+                    pinned.get_or_insert_with(|| value.clone());
+                }
+                Test::Even(even, counts) => {
+                    even.beyond += u64::from(counts.count(value) >= even.share);
+                    counts.add(value);
+                }
+            }
+        }
+    }
+}
+
+impl Rule<'_> {
+    fn holds(&self, agent: &Agent) -> bool {
+        if matches!(self.test, Test::Static) {
+            return admission(self.constraint, agent) != Some(false);
+        }
+        let Some(value) = agent.value(&self.constraint.field) else { return false };
+        match &self.test {
+            Test::Static => true,
+            Test::AtMost(most, counts) => counts.count(value) < *most,
+            Test::Pinned(pinned) => pinned.as_ref().is_none_or(|pinned| pinned == value),
+            Test::Even(even, counts) => even.has_room(counts.count(value), counts.distinct),
+        }
+    }
+}
+
+impl Even {
+    fn new(instances: u32, groups: u32, most_values: Option<u32>, counts: &Counts) -> Self {
+        // No group at all: no agent has a value, and none is accepted for want of one.
+        let groups = groups.max(1);
+        let share = instances / groups;
+        Self { share, extra: u64::from(instances % groups), beyond: counts.beyond(share), most_values }
+    }
+
+    /// Whether one more goes on a value that has `count`, with `in_use` values in use.
+    fn has_room(&self, count: u32, in_use: u32) -> bool {
+        if let Some(most) = self.most_values.filter(|_| count == 0) {
+            return in_use < most;
+        }
+        count < self.share || (count == self.share && self.beyond < self.extra)
+    }
+}
+
+/// How many of the placed set have each value: as tallied, less those that do not count at present, and the launches
+/// of this decision.
+struct Counts {
+    tally: Arc<Tally>,
+    changes: BTreeMap<Arc<str>, i64>,
+    distinct: u32,
+}
+
+impl Counts {
+    fn of(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Self {
+        let instances = &draft.view.app.instances;
+        let tally = instances.tally(revision, field);
+        let mut counts = Self { distinct: tally.distinct(), tally, changes: BTreeMap::new() };
+        let absent = draft.not_placed().filter(|instance| instance.revision == revision);
+        for value in absent.filter_map(|instance| instance.agent.value(field)) {
+            *counts.changes.entry(value.clone()).or_insert(0) -= 1;
+            counts.distinct -= u32::from(counts.count(value) == 0);
+        }
+        counts
+    }
+
+    fn count(&self, value: &Arc<str>) -> u32 {
+        let tallied = self.tally.count(value);
+        if self.changes.is_empty() {
+            return tallied;
+        }
+        let change = self.changes.get(value).copied().unwrap_or(0);
+        u32::try_from(i64::from(tallied) + change).unwrap_or(0)
+    }
+
+    fn add(&mut self, value: &Arc<str>) {
+        self.distinct += u32::from(self.count(value) == 0);
+        *self.changes.entry(value.clone()).or_insert(0) += 1;
+    }
+
+    fn beyond(&self, share: u32) -> u64 {
+        let over = |count: u32| u64::from(count.saturating_sub(share));
+        let tallied = self.tally.beyond(share);
+        self.changes.keys().fold(tallied, |beyond, value| {
+            (beyond + over(self.count(value))).saturating_sub(over(self.tally.count(value)))
+        })
+    }
+}
+
+/// The value that CLUSTER is pinned to: that of the first placed instance which has one.
+fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option<Arc<str>> {
+    let is_placed = |instance: &&Instance| {
+        instance.revision == revision
+            && instance.is_placed()
+            && !draft.not_placed().any(|absent| absent.key == instance.key)
+    };
+    let mut placed = draft.view.app.instances.iter().filter(is_placed);
+    placed.find_map(|instance| instance.agent.value(field)).cloned()
+}
+
+/// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.
+fn values_present(constraints: &[Constraint], field: &Field, agents: &Agents) -> u32 {
+    let present = agents.values().filter(|state| state.presence == Presence::Present);
+    let admitted = present.filter(|state| admits(constraints, &state.agent));
+    let values: BTreeSet<&str> =
+        admitted.filter_map(|state| state.agent.value(field)).map(|value| &**value).collect();
+    values.len() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        assert!(is_same("1.5", "1.50") && is_same("rack-1", "rack-1") && is_same("2", "2.0"));
+        assert!(!is_same("1.5", "1.51") && !is_same("rack-1", "rack-2") && !is_same("nan", "NaN"));
+    }
+
+    #[test]
+    fn an_even_distribution_has_no_room_beyond_its_extra_ones() {
+        // a: 3, b: 4, c: 2 of 10 over 3: share 3, one extra, which b has.
+        let even = Even { share: 3, extra: 1, beyond: 1, most_values: None };
+        assert!(!even.has_room(3, 3) && !even.has_room(4, 3) && even.has_room(2, 3));
+        let with_room = Even { beyond: 0, ..even };
+        assert!(with_room.has_room(3, 3) && !with_room.has_room(4, 3));
+        // Fewer instances than values: one each, on as many values as there are instances.
+        let few = Even { share: 0, extra: 2, beyond: 1, most_values: None };
+        assert!(few.has_room(0, 1) && !few.has_room(1, 1));
+        let full = Even { beyond: 2, ..few };
+        assert!(!full.has_room(0, 2));
+        let named = Even { share: 2, extra: 0, beyond: 0, most_values: Some(2) };
+        assert!(named.has_room(0, 1) && !named.has_room(0, 2) && named.has_room(1, 2));
+    }
+}

@@ -1,0 +1,411 @@
+//! All instances of one app, with the counts and indices that decisions need.
+//!
+//! Every count and index is kept up to date by the three ways in which the roll changes ([`Instances::insert`],
+//! [`Instances::update`], [`Instances::remove`]), so that a decision about an app of 100,000 instances looks at those
+//! that need something and at no other. Deciding is not done here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::slots::Vacancies;
+use super::{Condition, Goal, Instance, Tally};
+use crate::agent::Agent;
+use crate::app::Field;
+use crate::fixed_hash::{self, FixedState};
+use crate::health::Verdict;
+use crate::id::{AgentId, Incarnation, InstanceKey, RevisionId, Slot};
+use crate::memo::Memo;
+use crate::time::Timestamp;
+
+/// The instances of one app, and what must be known of slots that have none.
+#[derive(Debug, Clone, Default)]
+pub struct Instances {
+    /// Boxed, so that an app of one instance does not hold a tree node of eleven.
+    all: BTreeMap<InstanceKey, Box<Instance>>,
+    last: BTreeMap<Slot, Incarnation>,
+    /// Per revision that has instances, by its id.
+    groups: Vec<Group>,
+    vacant: Option<Vacancies>,
+    /// On their way to running and wanted, oldest launch first.
+    starting: BTreeSet<(Timestamp, InstanceKey)>,
+    /// Terminal, ending, unreachable or condemned: those that may need something though nothing is missing.
+    odd: BTreeSet<InstanceKey>,
+    /// Placed instances per agent, by the agent's tag. A collision makes an agent look fuller than it is.
+    on_agent: HashMap<u64, u32, FixedState>,
+    latest: Option<InstanceKey>,
+    last_activity: Option<Timestamp>,
+    tallies: Memo<Vec<FieldTally>>,
+}
+
+/// How many instances of a revision there are, by what is known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Live, and shall be.
+    pub wanted: u32,
+    /// Wanted, and not running yet.
+    pub starting: u32,
+    /// Wanted, running and healthy.
+    pub healthy: u32,
+    /// Wanted, on agents that do not answer.
+    pub unreachable: u32,
+    /// Live, shall not be, and will say so when they ended: those that do not answer are left out.
+    pub ending: u32,
+}
+
+impl Census {
+    /// Those that take up a place.
+    pub fn placed(&self) -> u32 {
+        self.wanted + self.ending
+    }
+
+    fn change(&mut self, facet: &Facet, by: impl Fn(&mut u32)) {
+        let live = facet.condition.is_live();
+        let wanted = live && facet.goal == Goal::Running;
+        let unreachable = facet.condition == Condition::Unreachable;
+        let of = [
+            (wanted, &mut self.wanted),
+            (wanted && facet.condition.is_starting(), &mut self.starting),
+            (facet.healthy, &mut self.healthy),
+            (wanted && unreachable, &mut self.unreachable),
+            (live && !wanted && !unreachable, &mut self.ending),
+        ];
+        of.into_iter().filter(|(is, _)| *is).for_each(|(_, count)| by(count));
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Group {
+    revision: RevisionId,
+    /// Terminal ones included: a group goes with its last instance.
+    members: u32,
+    census: Census,
+    vacant: Vacancies,
+}
+
+#[derive(Debug, Clone)]
+struct FieldTally {
+    revision: RevisionId,
+    field: Field,
+    tally: Arc<Tally>,
+}
+
+/// Most tallies kept at a time: a rollout of an app with a constraint on each of eight fields needs 16.
+const TALLIES_KEPT: usize = 16;
+
+/// What the indices hold of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Facet {
+    key: InstanceKey,
+    revision: RevisionId,
+    goal: Goal,
+    condition: Condition,
+    healthy: bool,
+    condemned: bool,
+    placed: bool,
+    staged: Timestamp,
+}
+
+impl Facet {
+    fn of(instance: &Instance) -> Self {
+        Self {
+            key: instance.key,
+            revision: instance.revision,
+            goal: instance.goal,
+            condition: instance.condition,
+            healthy: instance.is_healthy(),
+            condemned: instance.health.verdict == Verdict::Condemned,
+            placed: instance.is_placed(),
+            staged: instance.staged,
+        }
+    }
+
+    fn wanted(&self) -> bool {
+        self.goal == Goal::Running && self.condition.is_live()
+    }
+
+    fn starting(&self) -> bool {
+        self.wanted() && self.condition.is_starting()
+    }
+
+    fn odd(&self) -> bool {
+        !self.wanted() || self.condemned || self.condition == Condition::Unreachable
+    }
+}
+
+impl Instances {
+    /// The incarnation that the next launch in `slot` has.
+    pub fn next_incarnation(&self, slot: Slot) -> Incarnation {
+        self.last.get(&slot).map_or(Incarnation::FIRST, |last| last.next())
+    }
+
+    /// The last incarnation launched in `slot`, if there ever was one.
+    pub fn last_incarnation(&self, slot: Slot) -> Option<Incarnation> {
+        self.last.get(&slot).copied()
+    }
+
+    /// The last incarnation of each slot that ever had one.
+    pub fn last_incarnations(&self) -> impl Iterator<Item = (Slot, Incarnation)> + '_ {
+        self.last.iter().map(|(slot, last)| (*slot, *last))
+    }
+
+    /// Remembers that `slot` has had launches up to `incarnation`.
+    pub fn note_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
+        let last = self.last.entry(slot).or_insert(incarnation);
+        *last = (*last).max(incarnation);
+    }
+
+    /// Adds a new instance.
+    pub fn insert(&mut self, instance: Instance) {
+        let key = instance.key;
+        self.remove(key);
+        self.note_incarnation(key.slot, key.incarnation);
+        let (facet, agent) = (Facet::of(&instance), instance.agent.clone());
+        self.note_activity(instance.condition, instance.since);
+        if instance.condition == Condition::Provisioned {
+            self.latest = Some(key);
+        }
+        self.all.insert(key, Box::new(instance));
+        self.enlist(&facet, &agent);
+    }
+
+    /// Changes an instance; `None` when there is no such instance. Its key stays what it is.
+    pub fn update<T>(&mut self, key: InstanceKey, change: impl FnOnce(&mut Instance) -> T) -> Option<T> {
+        let instance = self.all.get_mut(&key)?;
+        let (before, agent_before) = (Facet::of(instance), instance.agent.clone());
+        let result = change(instance);
+        instance.key = key;
+        let (after, agent) = (Facet::of(instance), instance.agent.clone());
+        let (condition, since) = (instance.condition, instance.since);
+        self.note_activity(condition, since);
+        if before != after || !Arc::ptr_eq(&agent_before, &agent) {
+            self.delist(&before, &agent_before);
+            self.enlist(&after, &agent);
+        }
+        Some(result)
+    }
+
+    /// Forgets an instance; its incarnation stays used.
+    pub fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
+        let instance = *self.all.remove(&key)?;
+        self.delist(&Facet::of(&instance), &instance.agent);
+        Some(instance)
+    }
+
+    /// One instance.
+    pub fn get(&self, key: InstanceKey) -> Option<&Instance> {
+        self.all.get(&key).map(|instance| &**instance)
+    }
+
+    /// All instances, by slot and incarnation; terminal ones until they are forgotten.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Instance> {
+        self.all.values().map(|instance| &**instance)
+    }
+
+    /// The instances in one slot, oldest first.
+    pub fn in_slot(&self, slot: Slot) -> impl DoubleEndedIterator<Item = &Instance> {
+        let key = |incarnation| InstanceKey { slot, incarnation };
+        let last = Incarnation(std::num::NonZeroU32::MAX);
+        self.all.range(key(Incarnation::FIRST)..=key(last)).map(|(_, instance)| &**instance)
+    }
+
+    /// The instances that live and shall.
+    pub fn wanted(&self) -> impl Iterator<Item = &Instance> {
+        self.iter().filter(|instance| instance.is_wanted())
+    }
+
+    /// How many there are, terminal ones included.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The revisions that have instances, terminal ones included, oldest first, with how many.
+    pub fn by_revision(&self) -> impl DoubleEndedIterator<Item = (RevisionId, Census)> + '_ {
+        self.groups.iter().map(|group| (group.revision, group.census))
+    }
+
+    /// How many there are of one revision.
+    pub fn census(&self, revision: RevisionId) -> Census {
+        self.group(revision).map(|group| group.census).unwrap_or_default()
+    }
+
+    /// How many there are of all revisions together.
+    pub fn total(&self) -> Census {
+        self.groups.iter().fold(Census::default(), |sum, Group { census, .. }| Census {
+            wanted: sum.wanted + census.wanted,
+            starting: sum.starting + census.starting,
+            healthy: sum.healthy + census.healthy,
+            unreachable: sum.unreachable + census.unreachable,
+            ending: sum.ending + census.ending,
+        })
+    }
+
+    /// Those that may need something although nothing is missing: terminal, ending, unreachable or condemned.
+    pub fn odd(&self) -> impl Iterator<Item = &Instance> {
+        self.odd.iter().filter_map(|key| self.get(*key))
+    }
+
+    /// Those on their way to running that shall run, oldest launch first.
+    pub fn starting(&self) -> impl Iterator<Item = &Instance> {
+        self.starting.iter().filter_map(|(_, key)| self.get(*key))
+    }
+
+    /// The slots that nothing wanted is in, lowest first; all slots there can be, so take what you need.
+    pub fn vacant_slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        vacant(self.vacant.as_ref())
+    }
+
+    /// The slots that nothing wanted of this revision is in, lowest first.
+    pub fn slots_without(&self, revision: RevisionId) -> impl Iterator<Item = Slot> + '_ {
+        vacant(self.group(revision).map(|group| &group.vacant))
+    }
+
+    /// How many instances of any revision take up a place on an agent. For preferring one agent to another: in the
+    /// once in an age when two names have one hash, an agent looks fuller than it is.
+    pub fn on_agent(&self, agent: &AgentId) -> u32 {
+        self.on_agent.get(&fixed_hash::tag(agent.as_str())).copied().unwrap_or(0)
+    }
+
+    /// The latest launch, unless it is forgotten already.
+    pub fn latest(&self) -> Option<&Instance> {
+        self.get(self.latest?)
+    }
+
+    /// When an instance was last seen to start or run: what a wait after failures is remembered from (§4.8).
+    pub fn last_activity(&self) -> Option<Timestamp> {
+        self.last_activity
+    }
+
+    /// Placed instances of a revision per value of a field of their agents; those without a value are not in it.
+    ///
+    /// Counted at the first question and kept up to date from then on.
+    pub fn tally(&self, revision: RevisionId, field: &Field) -> Arc<Tally> {
+        let mut tallies = self.tallies.lock();
+        if let Some(known) = tallies.iter().find(|known| known.revision == revision && known.field == *field) {
+            return known.tally.clone();
+        }
+        let mut tally = Tally::default();
+        for instance in self.iter().filter(|instance| instance.revision == revision && instance.is_placed()) {
+            if let Some(value) = instance.agent.value(field) {
+                tally.add(value);
+            }
+        }
+        if tallies.len() == TALLIES_KEPT {
+            tallies.remove(0);
+        }
+        let tally = Arc::new(tally);
+        tallies.push(FieldTally { revision, field: field.clone(), tally: tally.clone() });
+        tally
+    }
+
+    fn group(&self, revision: RevisionId) -> Option<&Group> {
+        self.groups.iter().find(|group| group.revision == revision)
+    }
+
+    fn note_activity(&mut self, condition: Condition, since: Timestamp) {
+        if (Condition::Staging..=Condition::Running).contains(&condition) {
+            self.last_activity = self.last_activity.max(Some(since));
+        }
+    }
+
+    fn enlist(&mut self, facet: &Facet, agent: &Agent) {
+        let at = self.groups.partition_point(|group| group.revision < facet.revision);
+        if self.groups.get(at).is_none_or(|group| group.revision != facet.revision) {
+            let census = Census::default();
+            let group = Group { revision: facet.revision, members: 0, census, vacant: Vacancies::all() };
+            self.groups.insert(at, group);
+        }
+        let group = &mut self.groups[at];
+        group.members += 1;
+        group.census.change(facet, |count| *count += 1);
+        if facet.wanted() {
+            group.vacant.take(facet.key.slot);
+            self.vacant.get_or_insert_with(Vacancies::all).take(facet.key.slot);
+        }
+        if facet.starting() {
+            self.starting.insert((facet.staged, facet.key));
+        }
+        if facet.odd() {
+            self.odd.insert(facet.key);
+        }
+        if facet.placed {
+            *self.on_agent.entry(fixed_hash::tag(agent.id.as_str())).or_insert(0) += 1;
+            self.change_tallies(facet.revision, agent, Tally::add);
+        }
+    }
+
+    fn delist(&mut self, facet: &Facet, agent: &Agent) {
+        if facet.wanted() {
+            self.vacate(facet);
+        }
+        if let Some(at) = self.groups.iter().position(|group| group.revision == facet.revision) {
+            let group = &mut self.groups[at];
+            group.members -= 1;
+            group.census.change(facet, |count| *count -= 1);
+            if group.members == 0 {
+                self.groups.remove(at);
+            }
+        }
+        if facet.starting() {
+            self.starting.remove(&(facet.staged, facet.key));
+        }
+        if facet.odd() {
+            self.odd.remove(&facet.key);
+        }
+        if facet.placed {
+            let tag = fixed_hash::tag(agent.id.as_str());
+            if let Some(count) = self.on_agent.get_mut(&tag) {
+                *count -= 1;
+                if *count == 0 {
+                    self.on_agent.remove(&tag);
+                }
+            }
+            self.change_tallies(facet.revision, agent, Tally::subtract);
+        }
+    }
+
+    /// Gives the slot back unless another wanted instance is in it, as beside one that came back from an agent that
+    /// did not answer.
+    fn vacate(&mut self, facet: &Facet) {
+        let slot = facet.key.slot;
+        let others = self.in_slot(slot).filter(|other| other.key != facet.key && other.is_wanted());
+        let (mut any, mut same) = (false, false);
+        for other in others {
+            any = true;
+            same |= other.revision == facet.revision;
+        }
+        if let Some(vacant) = self.vacant.as_mut().filter(|_| !any) {
+            vacant.give(slot);
+        }
+        let group = self.groups.iter_mut().find(|group| group.revision == facet.revision);
+        if let Some(group) = group.filter(|_| !same) {
+            group.vacant.give(slot);
+        }
+    }
+
+    fn change_tallies(&mut self, revision: RevisionId, agent: &Agent, change: impl Fn(&mut Tally, &Arc<str>)) {
+        for known in self.tallies.get_mut().iter_mut().filter(|known| known.revision == revision) {
+            if let Some(value) = agent.value(&known.field) {
+                change(Arc::make_mut(&mut known.tally), value);
+            }
+        }
+    }
+}
+
+/// The slots of `vacancies`; where there are none noted, no slot was ever taken.
+fn vacant(vacancies: Option<&Vacancies>) -> impl Iterator<Item = Slot> + '_ {
+    let noted = vacancies.into_iter().flat_map(Vacancies::iter);
+    let every = vacancies.is_none().then(|| (0..=u32::MAX).map(Slot)).into_iter().flatten();
+    noted.chain(every)
+}
+
+impl PartialEq for Instances {
+    /// The indices follow from the instances; how they came about does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all && self.last == other.last
+    }
+}

@@ -1,0 +1,148 @@
+//! Starting: from what was stored, or from nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ekiden_model::agent::{AgentState, Presence};
+use ekiden_model::id::AppKey;
+use ekiden_model::input::Abilities;
+use ekiden_model::instance::Instances;
+use ekiden_model::limits::Settings;
+use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
+use ekiden_model::{AppId, AppState, OfferBook, Timestamp};
+use ekiden_ports::{HostPortChoice, Leases};
+
+use crate::cluster::Connection;
+use crate::dependency::Dependents;
+use crate::journal::Journal;
+use crate::schedule::Schedule;
+use crate::time::Time;
+use crate::{Entry, Reconciler, Work};
+
+/// Why a reconciler cannot start from these records. All of them mean that the store is damaged: starting from a part
+/// of it could kill or double what the missing part knew of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// There are apps or slots, but not the record of the installation they belong to.
+    #[error("the store has apps but no installation record: it is damaged, or no store of ekiden")]
+    NoInstallation,
+    /// A slot without its app.
+    #[error("the store has instances of {0} but not the app itself: it is damaged")]
+    OrphanSlot(AppId),
+}
+
+impl Reconciler {
+    /// Starts from what was stored; from nothing, as the new installation `fresh`.
+    pub fn restore(
+        settings: Settings,
+        abilities: Abilities,
+        fresh: Installation,
+        records: Vec<Record>,
+    ) -> Result<Self, RestoreError> {
+        let mut installation = None;
+        let mut apps = Vec::new();
+        let mut slots = Vec::new();
+        for record in records {
+            match record {
+                Record::Installation(stored) => installation = Some(stored),
+                Record::App(app) => apps.push(*app),
+                Record::Slot(slot) => slots.push(slot),
+            }
+        }
+        if installation.is_none() && !(apps.is_empty() && slots.is_empty()) {
+            return Err(RestoreError::NoInstallation);
+        }
+        let mut reconciler = Self::new(settings, abilities, installation.unwrap_or(fresh));
+        if installation.is_none() {
+            reconciler.journal.note_installation();
+        }
+        for app in apps {
+            reconciler.restore_app(app);
+        }
+        for slot in slots {
+            reconciler.restore_slot(slot)?;
+        }
+        reconciler.time = Time::after(reconciler.now);
+        Ok(reconciler)
+    }
+
+    fn new(settings: Settings, abilities: Abilities, installation: Installation) -> Self {
+        Self {
+            settings,
+            abilities,
+            installation,
+            apps: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            global: BTreeSet::new(),
+            dependents: Dependents::default(),
+            leases: Leases::default(),
+            host_ports: HostPortChoice,
+            book: OfferBook::default(),
+            promised: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            suppressed: BTreeSet::new(),
+            unasked: BTreeSet::new(),
+            tend: false,
+            offers_wake: None,
+            cluster: Connection::default(),
+            directory_read: false,
+            journal: Journal::default(),
+            schedule: Schedule::default(),
+            touched: BTreeSet::new(),
+            time: Time::default(),
+            now: Timestamp::EPOCH,
+            steps: 0,
+            work: Work::default(),
+        }
+    }
+
+    fn restore_app(&mut self, record: AppRecord) {
+        let key = AppKey::new(self.installation.realm, record.birth, &record.id);
+        let state = AppState {
+            declared: record.declared,
+            revisions: record.revisions,
+            rollout: record.rollout,
+            service_ports: record.service_ports,
+            backoff: record.backoff,
+            last_failure: record.last_failure,
+            ..AppState::new(record.id, key, record.birth)
+        };
+        let app = state.declared.as_ref().map(|declared| declared.app.clone());
+        self.index_declaration(&state.id, None, app.as_deref());
+        let stamps = state.declared.as_ref().map(|declared| declared.version);
+        self.now = self.now.max(stamps.unwrap_or(Timestamp::EPOCH));
+        for port in state.service_ports.iter().flatten() {
+            self.leases.set(*port, &state.id);
+        }
+        self.keys.insert(key, state.id.clone());
+        self.schedule.mark(&state.id);
+        self.touched.insert(state.id.clone());
+        self.apps.insert(state.id.clone(), Entry::new(state));
+    }
+
+    fn restore_slot(&mut self, record: SlotRecord) -> Result<(), RestoreError> {
+        let Some(entry) = self.apps.get_mut(&record.app) else {
+            return Err(RestoreError::OrphanSlot(record.app));
+        };
+        let instances: &mut Instances = &mut entry.state.instances;
+        instances.note_incarnation(record.slot, record.last);
+        for instance in record.instances {
+            let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
+            self.now = self.now.max(instance.since).max(instance.staged).max(sent);
+            if instance.condition.is_live() {
+                // Until the cluster says otherwise, an agent with a task of ours is there, offers or not.
+                self.agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
+                    agent: instance.agent.clone(),
+                    presence: Presence::Present,
+                    maintenance: None,
+                });
+                let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
+                on_agent.insert((record.app.clone(), instance.key));
+            }
+            instances.insert(instance);
+        }
+        Ok(())
+    }
+}

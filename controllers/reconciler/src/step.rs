@@ -1,0 +1,100 @@
+//! One step, from top to bottom.
+
+use ekiden_model::input::Input;
+use ekiden_model::record::{AppRecord, Record, SlotRecord, Write};
+use ekiden_model::{Effect, Timestamp};
+
+use crate::Reconciler;
+use crate::journal::Notes;
+
+/// Most visits to apps in one step. A visit takes microseconds to a millisecond (an app of 100,000 instances), so a
+/// step stays well under the 50 ms for which the loop around it may be deaf.
+const VISITS_MAX: usize = 512;
+
+impl Reconciler {
+    /// Takes in what happened, in order, and says what is to be done, in order. Work is bounded: when there is more
+    /// to do, [`Reconciler::next_wake`] is `now`. A clock that goes back does no harm: see [`crate::time`].
+    pub fn step(&mut self, now: Timestamp, inputs: Vec<Input>) -> Vec<Effect> {
+        self.steps += 1;
+        self.now = self.time.advance(now);
+        let now = self.now;
+        let mut effects = Vec::new();
+        for input in inputs {
+            if let Input::Stored(seq) = input {
+                let released = self.journal.stored(seq);
+                effects.extend(self.release(released));
+            } else {
+                self.fold(input);
+            }
+        }
+        self.schedule.ring(now);
+        self.reconcile_again_when_due();
+        for _ in 0..VISITS_MAX {
+            if self.journal.is_congested() {
+                break;
+            }
+            let Some(app) = self.schedule.next() else { break };
+            self.visit(&app);
+        }
+        self.accept_what_was_taken();
+        self.tend_offers_when_due();
+        effects.extend(self.cut());
+        effects
+    }
+
+    /// When [`Reconciler::step`] wants to be called although nothing happened; never, if nothing is to come.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.journal.is_congested() {
+            return None;
+        }
+        if !self.schedule.is_idle() || self.journal.has_open() {
+            return Some(self.time.outside(self.now));
+        }
+        let wakes = [self.schedule.next_wake(), self.offers_wake, self.cluster.ask_again];
+        wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
+    }
+
+    fn cut(&mut self) -> Vec<Effect> {
+        let (batch, mut effects) = self.journal.cut();
+        if let Some((seq, notes)) = batch {
+            let writes = self.writes(notes);
+            effects.push(Effect::Persist { seq, writes });
+        } else {
+            effects = self.release(effects);
+        }
+        effects
+    }
+
+    /// The records that the notes name, as they are now. Removals come first: an app may be declared again in the
+    /// step that removed it.
+    fn writes(&self, notes: Notes) -> Vec<Write> {
+        let mut writes = Vec::new();
+        if notes.installation {
+            writes.push(Write::Put(Record::Installation(self.installation)));
+        }
+        writes.extend(notes.deleted.into_iter().map(Write::DeleteApp));
+        for id in notes.apps {
+            if let Some(entry) = self.apps.get(&id) {
+                writes.push(Write::Put(Record::App(Box::new(AppRecord::of(&entry.state)))));
+            }
+        }
+        for (id, slots) in notes.slots {
+            let Some(entry) = self.apps.get(&id) else { continue };
+            for slot in slots {
+                let Some(last) = entry.state.instances.last_incarnation(slot) else { continue };
+                let instances = entry.state.instances.in_slot(slot).cloned().collect();
+                writes.push(Write::Put(Record::Slot(SlotRecord { app: id.clone(), slot, last, instances })));
+            }
+        }
+        writes
+    }
+
+    /// What leaves at last.
+    fn release(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let release_one = |effect| match effect {
+            Effect::Accept { offers, agent, tasks } => self.release_accept(offers, agent, tasks),
+            other => Some(other),
+        };
+        effects.into_iter().filter_map(release_one).collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! How many instances each revision has, and what can be counted on.
+
+use ekiden_model::health::{Readiness, Verdict};
+use ekiden_model::instance::Instance;
+use ekiden_model::report::KillCause;
+use ekiden_model::revision::Standing;
+use ekiden_model::{AppState, Condition, Revision, RevisionId};
+
+use crate::plan::Plan;
+
+/// The instances of one revision, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    /// All that we know of, ended ones included until they are forgotten.
+    pub(crate) known: u32,
+    /// Those that live and shall.
+    pub(crate) wanted: u32,
+    /// Those of `wanted` whose agent does not answer.
+    pub(crate) unreachable: u32,
+    /// Those that live and shall not, and whose agent answers.
+    pub(crate) ending: u32,
+    /// Those of `wanted` that are healthy.
+    pub(crate) healthy: u32,
+    /// Those of `healthy` that are ready, too: the only ones that count as updated.
+    pub(crate) serving: u32,
+    /// Those of `wanted` that run, are not known to be healthy nor unhealthy, and belong to a proven revision. Likely
+    /// they serve; a check was added with the new revision, say. They are not taken for healthy, but not for
+    /// worthless either.
+    pub(crate) presumed: u32,
+    /// Those of `wanted` that run and are not healthy.
+    pub(crate) ailing: u32,
+    /// Those that were launched, could have come to serve, and do not: what the progress deadline counts.
+    pub(crate) trying: u32,
+}
+
+/// The tally of each revision.
+pub(crate) struct Tallies {
+    rows: Vec<(RevisionId, Tally)>,
+}
+
+impl Tallies {
+    /// Counts the instances of `app` for the revisions of `plan`; `declared` is the one that the declaration asks for.
+    pub(crate) fn count(app: &AppState, plan: &Plan, declared: RevisionId) -> Self {
+        let asks_readiness = app.declared.as_ref().is_some_and(|declared| declared.app.readiness.is_some());
+        let mut rows: Vec<(RevisionId, Tally)> =
+            plan.revisions.iter().map(|revision| (revision.id, Tally::default())).collect();
+        for instance in app.instances.iter() {
+            let row = plan.revisions.iter().zip(&mut rows).find(|(revision, _)| revision.id == instance.revision);
+            if let Some((revision, (_, tally))) = row {
+                tally.add(
+                    instance,
+                    revision,
+                    asks_readiness && (revision.id == declared || had_readiness(revision)),
+                );
+            }
+        }
+        Self { rows }
+    }
+
+    /// The tally of one revision.
+    pub(crate) fn of(&self, id: RevisionId) -> Tally {
+        self.rows.iter().find(|(row, _)| *row == id).map(|(_, tally)| *tally).unwrap_or_default()
+    }
+
+    /// The tallies of all revisions but one.
+    pub(crate) fn others(&self, id: RevisionId) -> impl Iterator<Item = Tally> + '_ {
+        self.rows.iter().filter(move |(row, _)| *row != id).map(|(_, tally)| *tally)
+    }
+
+    /// The tallies of all revisions.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Tally> + '_ {
+        self.rows.iter().map(|(_, tally)| *tally)
+    }
+}
+
+/// Whether the revision was declared with a readiness check. Instances of an older revision that was not are never
+/// asked; demanding an answer of them would declare all of them worthless at the moment the check is added.
+fn had_readiness(revision: &Revision) -> bool {
+    revision.app.readiness.is_some()
+}
+
+impl Tally {
+    /// Those that take up room under the ceiling: all that live, ending ones included. Unreachable ones do not; else
+    /// a lost agent would hold up a rollout for as long as it is waited for.
+    pub(crate) fn present(&self) -> u32 {
+        self.wanted - self.unreachable + self.ending
+    }
+
+    fn add(&mut self, instance: &Instance, revision: &Revision, asks_readiness: bool) {
+        let unreachable = instance.condition == Condition::Unreachable;
+        self.known += 1;
+        if !instance.is_wanted() {
+            let gave_up = |cause| matches!(cause, KillCause::Unhealthy | KillCause::Overdue);
+            let failed_us = instance.kill.as_ref().is_some_and(|order| gave_up(order.cause));
+            let ending = instance.condition.is_live() && !unreachable;
+            self.ending += u32::from(ending);
+            self.trying += u32::from(ending && failed_us);
+            return;
+        }
+        let running = instance.condition == Condition::Running;
+        let healthy = instance.is_healthy();
+        let serving = healthy && (!asks_readiness || instance.health.readiness == Readiness::Ready);
+        let unknown = running && instance.health.verdict == Verdict::Unknown;
+        self.wanted += 1;
+        self.unreachable += u32::from(unreachable);
+        self.healthy += u32::from(healthy);
+        self.serving += u32::from(serving);
+        self.presumed += u32::from(unknown && matches!(revision.standing, Standing::Proven(_)));
+        self.ailing += u32::from(running && !healthy);
+        self.trying += u32::from(!serving && !unreachable);
+    }
+}

@@ -1,0 +1,216 @@
+//! JSON to a tree.
+//!
+//! All JSON that people write is YAML, too, but not all that programs write: YAML refuses some characters in texts,
+//! and keys of more than 1024. What was stored must be read back whatever it holds, so JSON has a reader of its own.
+//! It tells no mistakes: what it cannot read is read as YAML, which does.
+
+use std::collections::HashSet;
+
+use serde::de::IgnoredAny;
+
+use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, Value};
+
+/// The value that `text` holds, if it is JSON, without a key twice and within the bounds of a tree.
+pub(super) fn document(text: &str) -> Option<Node> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        line: 1,
+        column: 1,
+        counted: 0,
+        left: EXPANDED_MAX_BYTES.saturating_sub(text.len()),
+    };
+    reader.skip_space();
+    // A lone scalar is no manifest; and most YAML is told from JSON here.
+    matches!(reader.peek(), Some(b'{' | b'[')).then_some(())?;
+    let node = reader.node(0)?;
+    reader.skip_space();
+    (reader.at == text.len()).then_some(node)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    /// The byte to read next.
+    at: usize,
+    /// The line and column of the byte `counted`, from which columns are counted on.
+    line: u32,
+    column: u32,
+    counted: usize,
+    /// What the values still to come may cost.
+    left: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(byte @ (b' ' | b'\t' | b'\r' | b'\n')) = self.peek() {
+            self.at += 1;
+            if byte == b'\n' {
+                self.line += 1;
+                self.column = 1;
+                self.counted = self.at;
+            }
+        }
+    }
+
+    /// From here on; the end is yet to be found.
+    fn span(&mut self) -> Span {
+        let passed = self.text.get(self.counted..self.at).map_or(0, |passed| passed.chars().count());
+        self.column += passed as u32;
+        self.counted = self.at;
+        Span { line: self.line, column: self.column, start: self.at as u32, end: self.at as u32 + 1, map: false }
+    }
+
+    fn node(&mut self, depth: usize) -> Option<Node> {
+        self.left = self.left.checked_sub(NODE_COST)?;
+        let mut span = self.span();
+        let value = match self.peek()? {
+            b'{' if depth < DEPTH_MAX => {
+                span.map = true;
+                Value::Map(self.members(depth)?)
+            }
+            b'[' if depth < DEPTH_MAX => Value::List(self.items(depth)?),
+            b'"' => Value::Text(self.string()?),
+            _ => self.literal()?,
+        };
+        if !matches!(value, Value::Map(_) | Value::List(_)) {
+            span.end = self.at as u32;
+        }
+        Some(Node { span, value })
+    }
+
+    fn items(&mut self, depth: usize) -> Option<Vec<Node>> {
+        let mut items = Vec::new();
+        self.take(b'[')?;
+        self.skip_space();
+        if self.take(b']').is_some() {
+            return Some(items);
+        }
+        loop {
+            self.skip_space();
+            items.push(self.node(depth + 1)?);
+            self.skip_space();
+            if self.take(b',').is_none() {
+                return self.take(b']').map(|()| items);
+            }
+        }
+    }
+
+    fn members(&mut self, depth: usize) -> Option<Vec<Member>> {
+        let mut members = Vec::new();
+        let mut keys = HashSet::new();
+        self.take(b'{')?;
+        self.skip_space();
+        if self.take(b'}').is_some() {
+            return Some(members);
+        }
+        loop {
+            self.skip_space();
+            self.left = self.left.checked_sub(NODE_COST)?;
+            let mut key_span = self.span();
+            let key = self.string()?;
+            key_span.end = self.at as u32;
+            self.skip_space();
+            self.take(b':')?;
+            self.skip_space();
+            let value = self.node(depth + 1)?;
+            keys.insert(key.clone()).then_some(())?;
+            members.push(Member { key, key_span, value });
+            self.skip_space();
+            if self.take(b',').is_none() {
+                return self.take(b'}').map(|()| members);
+            }
+        }
+    }
+
+    /// A text; one with a NUL is left to be told as a mistake.
+    fn string(&mut self) -> Option<String> {
+        let start = self.at;
+        self.take(b'"')?;
+        loop {
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+        self.take(b'"')?;
+        let text: String = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
+        (!text.contains('\0')).then_some(text)
+    }
+
+    fn literal(&mut self) -> Option<Value> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
+            self.at += 1;
+        }
+        let text: &'a str = self.text.get(start..self.at)?;
+        match text {
+            "null" => Some(Value::Null),
+            "true" => Some(Value::Flag(true)),
+            "false" => Some(Value::Flag(false)),
+            _ => {
+                // JSON decides what a number is, the standard library what its nearest float is.
+                serde_json::from_str::<IgnoredAny>(text).ok()?;
+                text.parse().ok().map(Value::Number)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_lines_and_characters() {
+        let node = document("{\n\t\"ü\": 1, \"b\": [true,\r\n {\"c\": \"d\"}]}").expect("JSON");
+        let members = node.as_map().expect("a map");
+        assert_eq!((members[0].value.span.line, members[0].value.span.column), (2, 7));
+        assert_eq!((members[1].key_span.line, members[1].key_span.column), (2, 10));
+        let list = members[1].value.as_list().expect("a list");
+        assert_eq!((list[0].span.line, list[0].span.column), (2, 16));
+        assert_eq!((list[1].span.line, list[1].span.column, list[1].span.map), (3, 2, true));
+        let text = &list[1].as_map().expect("a map")[0].value.span;
+        assert_eq!((text.column, text.end - text.start), (8, 3));
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_to_yaml() {
+        let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
+        for text in [
+            "",
+            "1",
+            "{a: 1}",
+            "[1,]",
+            "{\"a\": 1,}",
+            "[1] 2",
+            "[01]",
+            "[nan]",
+            "[1",
+            "{\"a\"",
+            "[\"a",
+            "[\"a\\",
+            "[\"\\",
+            "{\"a\":1,\"a\":1}",
+            "[\"\\u0000\"]",
+            "[\"\n\"]",
+            "[+1]",
+            "[.5]",
+            "[tru]",
+            "# c\n[]",
+            "{\"a\" 1}",
+            "[1 2]",
+            &deep,
+        ] {
+            assert_eq!(document(text), None, "{text}");
+        }
+    }
+}

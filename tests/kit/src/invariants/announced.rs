@@ -1,0 +1,341 @@
+//! Decisions, as their announcement shows them: launches (S1, S4, S8), kills (S2, S7, S10), instances that are
+//! forgotten (S7), and the size of what is kept (S9).
+
+use std::collections::BTreeSet;
+
+use ekiden_model::app::UnreachableStrategy;
+use ekiden_model::app_state::CONDEMNED_KEPT;
+use ekiden_model::record::{Record, Write};
+use ekiden_model::report::KillCause;
+use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId, Timestamp};
+
+use super::constraints::holds;
+use super::{Check, Found};
+
+/// How many instances an app shall have, where the declaration itself does not say: global placement.
+pub type Desired<'a> = &'a dyn Fn(&AppId) -> u32;
+
+/// Most revisions that an app may keep: the one that runs, the one it goes to, the one it could go back to, and as
+/// many again of superseded ones whose instances are still ending.
+const REVISIONS_KEPT: usize = 12;
+
+/// What one batch of writes decides about one app.
+#[derive(Default)]
+struct Decided {
+    launches: Vec<Instance>,
+    kills: Vec<Instance>,
+    forgotten: Vec<Instance>,
+}
+
+impl Check<'_> {
+    /// Looks at a batch, and takes it into the books.
+    pub fn announced(&mut self, writes: &[Write], desired: Desired<'_>) -> Found {
+        let mut found = Vec::new();
+        let mut touched: BTreeSet<AppId> = BTreeSet::new();
+        for write in writes {
+            match write {
+                Write::Put(Record::Slot(slot)) => touched.insert(slot.app.clone()),
+                Write::Put(Record::App(app)) => touched.insert(app.id.clone()),
+                Write::DeleteApp(app) => touched.insert(app.clone()),
+                Write::Put(Record::Installation(_)) => false,
+            };
+        }
+        let before: Vec<(AppId, Vec<Instance>)> =
+            touched.iter().map(|app| (app.clone(), self.instances(app))).collect();
+        // Ids are needed for what is about to be deleted, too.
+        let ids: Vec<Vec<Option<TaskId>>> = before
+            .iter()
+            .map(|(app, instances)| instances.iter().map(|one| self.ledger.task_id(app, one.key)).collect())
+            .collect();
+        for write in writes {
+            self.ledger.announced.apply(write);
+            self.note_key(write);
+        }
+        for ((app, old), ids) in before.iter().zip(&ids) {
+            let decided = self.decided(app, old);
+            self.launches(app, &decided, desired, &mut found);
+            self.kills(app, old, &decided, desired, &mut found);
+            for instance in &decided.forgotten {
+                let id = old.iter().position(|one| one.key == instance.key).and_then(|at| ids[at].as_ref());
+                self.forgotten(app, instance, id, &mut found);
+            }
+            self.sizes(app, desired, &mut found);
+        }
+        found
+    }
+
+    fn note_key(&mut self, write: &Write) {
+        let Some(installation) = self.ledger.announced.installation else { return };
+        if let Write::Put(Record::App(app)) = write {
+            let key = ekiden_model::id::AppKey::new(installation.realm, app.birth, &app.id);
+            self.ledger.keys.insert(key, app.id.clone());
+        }
+    }
+
+    fn instances(&self, app: &AppId) -> Vec<Instance> {
+        self.ledger.announced.slots_of(app).flat_map(|slot| slot.instances.iter().cloned()).collect()
+    }
+
+    fn decided(&self, app: &AppId, old: &[Instance]) -> Decided {
+        let mut decided = Decided::default();
+        let was = |key: InstanceKey| old.iter().find(|instance| instance.key == key);
+        let now = self.ledger.announced.slots_of(app).flat_map(|slot| &slot.instances);
+        for instance in now {
+            match was(instance.key) {
+                None => decided.launches.push(instance.clone()),
+                Some(before) if before.goal == Goal::Running && instance.goal != Goal::Running => {
+                    decided.kills.push(instance.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = |instance: &&Instance| self.ledger.announced.instance(app, instance.key).is_none();
+        decided.forgotten = old.iter().filter(gone).cloned().collect();
+        decided
+    }
+
+    /// S1: with what this batch launches, the app has no more instances than its ceiling. Counted are instances that
+    /// shall run and, in truth, live or are on their way; not those that were ever called unreachable, whose
+    /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
+    ///
+    /// S4: every constraint holds between what is launched and what else of its revision shall run.
+    ///
+    /// S8: no launch before the app's wait after failures is over.
+    fn launches(&self, app: &AppId, decided: &Decided, desired: Desired<'_>, found: &mut Found) {
+        let Some(first) = decided.launches.first() else { return };
+        let Some(declared) = self.ledger.declared.get(app) else {
+            found.push(("S1", format!("{app} {} is launched and not declared", first.key)));
+            return;
+        };
+        let count = self.desired(declared, desired);
+        let wanted = self.living_wanted(app);
+        let ceiling = declared.bounds(count).ceiling as usize;
+        if wanted.len() > ceiling {
+            let launched: Vec<String> = decided.launches.iter().map(|one| one.key.to_string()).collect();
+            let all: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+            found.push((
+                "S1",
+                format!(
+                    "{app} launches {} and has {} of at most {ceiling}: {}",
+                    launched.join(" "),
+                    wanted.len(),
+                    all.join(" ")
+                ),
+            ));
+        }
+        let placed = self.instances(app);
+        for launch in &decided.launches {
+            let others: Vec<&Instance> = placed
+                .iter()
+                .filter(|other| other.key != launch.key && other.is_wanted() && other.revision == launch.revision)
+                .filter(|other| other.condition != Condition::Unreachable)
+                .collect();
+            for constraint in &declared.constraints {
+                if !holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count) {
+                    let hosts: Vec<&str> = others.iter().map(|other| &*other.agent.hostname).collect();
+                    let text = format!(
+                        "{app} {} goes to {} against {constraint}; others are on {}",
+                        launch.key,
+                        launch.agent.hostname,
+                        hosts.join(" ")
+                    );
+                    found.push(("S4", text));
+                }
+            }
+        }
+        if let Some(waiting) = self.ledger.backoff.get(app)
+            && self.told_now < waiting.until
+        {
+            let (failures, until) = (waiting.failures, waiting.until);
+            found.push(("S8", format!("{app} {} is launched before {until} ({failures} failures)", first.key)));
+        }
+    }
+
+    /// The instances of an app that shall run, were never unreachable, and in truth live or are on their way.
+    fn living_wanted(&self, app: &AppId) -> Vec<InstanceKey> {
+        let counts = |instance: &Instance| {
+            let Some(id) = self.ledger.task_id(app, instance.key) else { return true };
+            let told_unreachable = self.ledger.told.get(&id).is_some_and(|told| told.ever_unreachable);
+            let dead = self.ledger.launched.contains(&id)
+                && self.cluster.tasks.get(&id).is_none_or(|task| task.state.is_terminal());
+            let lost = self.cluster.tasks.get(&id).is_some_and(|task| task.ever_unreachable);
+            !(told_unreachable || dead || lost || self.ledger.unreachable.contains(&instance.agent.id))
+        };
+        self.instances(app)
+            .iter()
+            .filter(|instance| instance.goal == Goal::Running && instance.condition.is_live() && counts(instance))
+            .map(|instance| instance.key)
+            .collect()
+    }
+
+    fn desired(&self, app: &App, desired: Desired<'_>) -> u32 {
+        if app.is_global() { desired(&app.id) } else { app.instances }
+    }
+
+    /// S2: if this batch orders healthy instances to end, no fewer healthy ones than the floor are left. *Healthy* is
+    /// what was told: runs, and the last result of each check is a success. An instance lost without our doing lowers
+    /// what is left, so that such losses are paid first; one that its checks condemned is no loss.
+    ///
+    /// S7: each kill has a cause that holds.
+    ///
+    /// S10: kills for health stay under the breaker.
+    fn kills(
+        &mut self,
+        app: &AppId,
+        old: &[Instance],
+        decided: &Decided,
+        desired: Desired<'_>,
+        found: &mut Found,
+    ) {
+        if decided.kills.is_empty() {
+            return;
+        }
+        let early = decided.kills.iter().filter(|one| !by_operator(one));
+        let keys: Vec<String> = early.map(|one| one.key.to_string()).collect();
+        if !keys.is_empty() && !self.ledger.is_settled() {
+            found.push(("S7", format!("{app} {} is ordered to end before all is known", keys.join(" "))));
+        }
+        for kill in &decided.kills {
+            if let Some(wrong) = self.wrong_cause(app, old, kill, desired) {
+                found.push(("S7", format!("{app} {} is ordered to end: {wrong}", kill.key)));
+            }
+        }
+        let Some(declared) = self.ledger.declared.get(app).cloned() else { return };
+        let count = self.desired(&declared, desired);
+        self.breaker(app, count, decided, found);
+        let healthy = |instance: &Instance| {
+            let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
+            self.ledger.told_healthy(&declared, instance.revision, &id)
+        };
+        let condemned = |instance: &Instance| {
+            let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
+            self.ledger.told_condemned(&id)
+        };
+        let truly = |instance: &Instance| {
+            let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
+            task.is_some_and(|task| task.state == Condition::Running)
+        };
+        let victims: Vec<&Instance> = decided
+            .kills
+            .iter()
+            .filter(|one| !by_operator(one) && healthy(one) && !condemned(one) && truly(one))
+            .collect();
+        let floor = declared.bounds(count).floor as usize;
+        let left = self
+            .instances(app)
+            .iter()
+            .filter(|one| one.goal == Goal::Running && one.condition.is_live() && healthy(one))
+            .count();
+        if !victims.is_empty() && left < floor {
+            let keys: Vec<String> = victims.iter().map(|one| one.key.to_string()).collect();
+            let cause = victims[0].kill.as_ref().map_or("no cause".to_owned(), |kill| kill.cause.to_string());
+            found.push((
+                "S2",
+                format!("{app} {} ends ({cause}) and leaves {left} healthy of at least {floor}", keys.join(" ")),
+            ));
+        }
+    }
+
+    fn wrong_cause(&self, app: &AppId, old: &[Instance], kill: &Instance, desired: Desired<'_>) -> Option<String> {
+        let Some(order) = &kill.kill else { return Some("its record names no cause".to_owned()) };
+        let id = self.ledger.task_id(app, kill.key)?;
+        let told = self.ledger.told.get(&id).cloned().unwrap_or_default();
+        let declared = self.ledger.declared.get(app);
+        let holds =
+            match (order.cause, declared) {
+                (KillCause::Removed, declared) => declared.is_none(),
+                (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
+                (KillCause::Unreachable, _) => {
+                    told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
+                }
+                // Either of those that share a slot since one came back may be the one that goes.
+                (KillCause::Returned, _) => old.iter().filter(|one| one.key.slot == kill.key.slot).any(|one| {
+                    let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
+                    told.is_some_and(|told| told.ever_unreachable)
+                }),
+                (KillCause::Overdue, _) => told.running.is_none(),
+                (KillCause::ScaledIn, Some(declared)) => {
+                    let wanted = old.iter().filter(|one| one.is_wanted()).count();
+                    wanted > self.desired(declared, desired) as usize
+                }
+                (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
+                    record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
+                }),
+                (KillCause::Unhealthy, Some(_)) => self.ledger.told_condemned(&id),
+                (KillCause::Misplaced, Some(declared)) => declared.is_global(),
+                (_, None) => true,
+            };
+        (!holds).then(|| format!("`{}`, which is not so", order.cause))
+    }
+
+    /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than twice its
+    /// share (or its minimum, where that is more). Twice, because the breaker counts when instances were condemned: what
+    /// was condemned earlier and held back for another reason may be ordered to end beside it.
+    fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
+        let unhealthy =
+            |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
+        let now = self.told_now;
+        let kills = decided.kills.iter().filter(unhealthy).count();
+        if kills == 0 {
+            return;
+        }
+        let window = self.settings.breaker_window;
+        let times = self.ledger.health_kills.entry(app.clone()).or_default();
+        times.extend(std::iter::repeat_n(now, kills));
+        // A clock set back leaves times in the future: they say nothing about this window any more.
+        times.retain(|at| *at <= now && now.since(*at) < window);
+        let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
+        let most = 2 * share.max(self.settings.breaker_minimum as usize);
+        if times.len() > most {
+            let text = format!("{app}: {} kills for health within {window:?}, at most {most}", times.len());
+            found.push(("S10", text));
+        }
+    }
+
+    /// S7: an instance is forgotten only when it is over, by what was told; or unreachable for good.
+    fn forgotten(&self, app: &AppId, instance: &Instance, id: Option<&TaskId>, found: &mut Found) {
+        let Some(id) = id else { return };
+        let told = self.ledger.told.get(id);
+        let over = told.is_some_and(|told| {
+            let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
+            told.condition.is_terminal() || for_good
+        });
+        if !over {
+            let condition = told.map_or("nothing told", |told| told.condition.task_state());
+            found.push(("S7", format!("{app} {} is forgotten: {condition}", instance.key)));
+        }
+    }
+
+    /// Whether an instance that is unreachable since then may be given up: it is to end anyway, or its app says that it
+    /// has waited long enough.
+    fn is_for_good(&self, app: &AppId, instance: &Instance, since: Timestamp) -> bool {
+        let strategy = self.ledger.declared.get(app).map(|declared| declared.unreachable);
+        match strategy {
+            Some(UnreachableStrategy::Replace { expunge_after, .. }) if instance.goal == Goal::Running => {
+                self.told_now >= since + expunge_after
+            }
+            Some(UnreachableStrategy::Disabled) => instance.goal != Goal::Running,
+            Some(UnreachableStrategy::Replace { .. }) | None => true,
+        }
+    }
+
+    /// S9: what is kept of an app is bounded.
+    fn sizes(&self, app: &AppId, desired: Desired<'_>, found: &mut Found) {
+        let Some(record) = self.ledger.announced.apps.get(app) else { return };
+        if record.revisions.len() > REVISIONS_KEPT {
+            found.push(("S9", format!("{app} keeps {} revisions", record.revisions.len())));
+        }
+        let count = self.ledger.declared.get(app).map_or(0, |declared| self.desired(declared, desired));
+        let over = self.instances(app).iter().filter(|one| one.condition.is_terminal()).count();
+        // Terminal instances are forgotten as soon as their end is written: a batch's worth may be on its way.
+        let most = CONDEMNED_KEPT.min(4 * count as usize + 32);
+        if over > most {
+            found.push(("S9", format!("{app} keeps {over} instances that are over")));
+        }
+    }
+}
+
+/// An operator who ends an instance has said so: that needs no permit and waits for nothing.
+fn by_operator(instance: &Instance) -> bool {
+    instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Operator)
+}

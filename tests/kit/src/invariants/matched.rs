@@ -1,0 +1,137 @@
+//! L1: whether the world is as declared. Compared are the manifests and the tasks that run in truth; what is on record
+//! must agree with both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ekiden_model::app::{Constraint, Operator};
+use ekiden_model::{Agent, App, AppId, Condition, Goal, Port};
+
+use super::Check;
+use super::constraints::holds;
+use crate::cluster::{Link, SimTask};
+
+/// What differs between an app as declared and as it is; nothing, when it matches.
+pub type Match = Result<(), String>;
+
+/// Why an app may differ for ever: what was declared cannot be had, or asks for standing still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excuse {
+    /// No agent can take another instance, in truth, and the report says that offers are waited for.
+    NoRoom,
+    /// Its rollout is paused, has failed, or went back; and the report says so.
+    StandsStill,
+    /// It waits for another app, which differs itself.
+    Dependency,
+}
+
+impl Check<'_> {
+    /// L1, for one app: so many tasks as `count`, running, healthy, of the revision that is declared; no others; and
+    /// records that agree.
+    pub fn matches(&self, app: &App, count: u32, tasks: &[&SimTask]) -> Match {
+        if tasks.len() != count as usize {
+            let all = tasks.iter().map(|task| format!("{} {}", task.key, task.state.task_state()));
+            return Err(format!("{} tasks of {count} ({})", tasks.len(), all.collect::<Vec<_>>().join(", ")));
+        }
+        for task in tasks {
+            if task.state != Condition::Running {
+                return Err(format!("{} is {}", task.key, task.state.task_state()));
+            }
+            if !task.declared.same_revision(app) {
+                return Err(format!("{} runs an older revision", task.key));
+            }
+            if !app.health_checks.is_empty() && task.wedged {
+                return Err(format!("{} is unhealthy", task.key));
+            }
+            if !task.updates.is_empty() {
+                return Err(format!("{} has updates that were not acknowledged", task.key));
+            }
+            match self.store.durable.instance(&app.id, task.key) {
+                None => return Err(format!("{} has no record", task.key)),
+                Some(record) if record.goal != Goal::Running || record.condition != Condition::Running => {
+                    let state = record.condition.task_state();
+                    return Err(format!("{} is recorded as {state}, to be {:?}", task.key, record.goal));
+                }
+                Some(_) => {}
+            }
+        }
+        let recorded = self.store.durable.slots_of(&app.id).map(|slot| slot.instances.len()).sum::<usize>();
+        if recorded != tasks.len() {
+            return Err(format!("{recorded} instances on record"));
+        }
+        Ok(())
+    }
+
+    /// Tasks and records of apps that are not declared.
+    pub fn left_over(&self, declared: &BTreeMap<AppId, Arc<App>>) -> Match {
+        let ours = |task: &&SimTask| self.ledger.whose(&task.id).is_some();
+        if let Some(task) = self.cluster.tasks.values().filter(ours).find(|task| !declared.contains_key(&task.app))
+        {
+            return Err(format!("{} of an app that is not declared", task.id));
+        }
+        let records = &self.store.durable;
+        let apps = records.apps.keys().chain(records.slots.keys().map(|(app, _)| app));
+        if let Some(app) = apps.into_iter().find(|app| !declared.contains_key(*app)) {
+            return Err(format!("{app} is on record and not declared"));
+        }
+        if !self.store.in_flight.is_empty() {
+            return Err(format!("{} batches are on their way to the store", self.store.in_flight.len()));
+        }
+        Ok(())
+    }
+
+    /// Whether some agent could take one more instance of the app, in truth.
+    pub fn has_room(&self, app: &App, count: u32) -> bool {
+        self.cluster.agents.values().any(|agent| {
+            agent.link == Link::Up && self.room_on(app, count, &agent.machine.agent, &agent.machine.agent.id)
+        })
+    }
+
+    fn room_on(&self, app: &App, count: u32, agent: &Agent, id: &ekiden_model::AgentId) -> bool {
+        let Some(mut free) = self.cluster.free(id) else { return false };
+        for offer in self.cluster.offers.values().filter(|offer| offer.agent == *id) {
+            free.resources += &offer.bundle.resources;
+            free.ports.extend(&offer.bundle.ports);
+        }
+        let newest = self.ledger.announced.apps.get(&app.id).and_then(|record| record.revisions.last());
+        let others: Vec<&Agent> = self
+            .ledger
+            .announced
+            .slots_of(&app.id)
+            .flat_map(|slot| &slot.instances)
+            .filter(|one| one.is_wanted() && newest.is_none_or(|newest| newest.id == one.revision))
+            .map(|one| &*one.agent)
+            .collect();
+        let wanted: Vec<Option<Port>> = self.fixed_ports(app);
+        let fixed = wanted.iter().flatten().all(|port| free.ports.contains(*port));
+        free.resources.covers(&app.template.resources)
+            && free.ports.len() >= wanted.len()
+            && fixed
+            && app.constraints.iter().all(|rule| self.admits(rule, agent, &others, count))
+            && !(app.is_global() && others.iter().any(|other| other.id == agent.id))
+    }
+
+    /// As [`holds`], with the number of values there are where a constraint does not say.
+    fn admits(&self, rule: &Constraint, agent: &Agent, others: &[&Agent], count: u32) -> bool {
+        if rule.operator != Operator::GroupBy(None) {
+            return holds(rule, agent, others.iter().copied(), count);
+        }
+        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up);
+        let values: BTreeSet<_> = up.filter_map(|agent| agent.machine.agent.value(&rule.field)).collect();
+        let even = Operator::GroupBy(Some(values.len() as u32));
+        holds(&Constraint { operator: even, ..rule.clone() }, agent, others.iter().copied(), count)
+    }
+
+    fn fixed_ports(&self, app: &App) -> Vec<Option<Port>> {
+        use ekiden_model::app::HostPort;
+        let leased = self.ledger.announced.apps.get(&app.id).map(|record| record.service_ports.clone());
+        let leased = leased.unwrap_or_default();
+        let needs = |definition: &&ekiden_model::app::PortDefinition| definition.host_port != HostPort::Unmapped;
+        let port = |(index, definition): (usize, &ekiden_model::app::PortDefinition)| match definition.host_port {
+            HostPort::Fixed(port) => Some(port),
+            HostPort::ServicePort => leased.get(index).copied().flatten(),
+            HostPort::Dynamic | HostPort::Unmapped => None,
+        };
+        app.template.ports.iter().filter(needs).enumerate().map(port).collect()
+    }
+}

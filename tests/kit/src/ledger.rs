@@ -1,0 +1,351 @@
+//! What Ekiden has been told and what it has announced, kept apart from what it thinks: the books that invariants are
+//! checked with, beside the cluster's own.
+//!
+//! *Told* is a fold of the inputs that were delivered, as simple as can be. *Announced* is what the process asked to be
+//! written, *durable* (in [`crate::store::Store`]) what survived. A decision is dated by its announcement: every launch
+//! and every kill must have been announced, so that nothing has to be read out of the reconciler itself.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
+use ekiden_model::health::{Outcome, ProbeKind, Verdict};
+use ekiden_model::id::AppKey;
+use ekiden_model::input::{ClusterEvent, Command, TaskStatus};
+use ekiden_model::report::FailureCause;
+use ekiden_model::view::Sample;
+use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
+
+use crate::store::Records;
+
+/// The books.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// What the process has asked to be written, durable or not.
+    pub announced: Records,
+    /// What it was told to keep.
+    pub declared: BTreeMap<AppId, Arc<App>>,
+    /// What it was told of tasks.
+    pub told: BTreeMap<TaskId, Told>,
+    /// All tasks that were ever launched.
+    pub launched: BTreeSet<TaskId>,
+    /// Which tasks an operator wanted to end.
+    pub operator_kills: BTreeSet<TaskId>,
+    /// Apps by the keys that their task ids are made of: who is ours.
+    pub keys: BTreeMap<AppKey, AppId>,
+    /// The wait after failures, by the published formula.
+    pub backoff: BTreeMap<AppId, Waiting>,
+    /// When instances were ordered to end for their health.
+    pub health_kills: BTreeMap<AppId, VecDeque<Timestamp>>,
+    /// Whether the process was told all that is declared.
+    pub desired_complete: bool,
+    /// Whether the cluster has answered its reconciliation.
+    pub reconciled: bool,
+    /// Agents that it was told do not answer.
+    pub unreachable: BTreeSet<AgentId>,
+    /// When each task was told to end, lately.
+    pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
+    /// Updates that wait for their acknowledgement.
+    pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
+}
+
+/// What the process was told of a task.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Its condition, last.
+    pub condition: Condition,
+    /// Whether it was ever said to be unreachable.
+    pub ever_unreachable: bool,
+    /// Since when it is said to be, without a break.
+    pub unreachable_since: Option<Timestamp>,
+    /// When it was first said to run.
+    pub running: Option<Timestamp>,
+    /// By check of Ekiden: whether its last result was a success, and the most failures in a row.
+    pub checks: BTreeMap<u32, Checked>,
+    /// What an executor's check said.
+    pub executor: Option<bool>,
+    /// Whether some check failed so often in a row that it is to be replaced: that never gets better.
+    pub condemned: bool,
+}
+
+/// What was told of one check.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checked {
+    /// Its last result.
+    pub alive: Option<bool>,
+    /// Failures in a row.
+    pub in_row: u32,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            condition: Condition::Provisioned,
+            ever_unreachable: false,
+            unreachable_since: None,
+            running: None,
+            checks: BTreeMap::new(),
+            executor: None,
+            condemned: false,
+        }
+    }
+}
+
+/// The wait of one app.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waiting {
+    /// Failures that count.
+    pub failures: u32,
+    /// Nothing is launched before this.
+    pub until: Timestamp,
+    reference: Timestamp,
+}
+
+/// The wait after the n-th failure: base × factor^(n−1), at most the maximum.
+pub fn delay(policy: &BackoffPolicy, failures: u32) -> Duration {
+    // 2^31 ms are 24 days: more than any maximum, and far from where f64 loses milliseconds.
+    let millis = policy.base.as_millis() as f64 * policy.factor.powi(failures.saturating_sub(1).cast_signed());
+    Duration::from_millis(millis.min(2_147_483_648.0) as u64).min(policy.max)
+}
+
+impl Ledger {
+    /// Takes in what is delivered.
+    pub fn take_in(&mut self, told_now: Timestamp, inputs: &[Input]) {
+        for input in inputs {
+            match input {
+                Input::Desired(desired) => {
+                    for (app, _) in &desired.declare {
+                        self.declare(app.clone());
+                    }
+                    for app in &desired.withdraw {
+                        self.declared.remove(app);
+                    }
+                    self.desired_complete |= desired.complete;
+                }
+                Input::Cluster(event) => self.cluster(told_now, event),
+                Input::Probe(app, sample) => self.probe(app, sample),
+                Input::Command(Command::ResetBackoff(app) | Command::Restart(app)) => {
+                    self.backoff.remove(app);
+                }
+                Input::Command(Command::Kill(task)) => {
+                    self.operator_kills.insert(task.clone());
+                }
+                Input::Stored(_) | Input::Tick => {}
+            }
+        }
+    }
+
+    fn declare(&mut self, app: Arc<App>) {
+        let before = self.declared.insert(app.id.clone(), app.clone());
+        let Some(before) = before else {
+            self.backoff.remove(&app.id);
+            return;
+        };
+        // Scaling keeps the wait, any other change starts afresh (§4.8).
+        if before.changes_from(&app).iter().any(|change| change.passage != Passage::Scale) {
+            self.backoff.remove(&app.id);
+        }
+        // What is known of a check belongs to its question.
+        let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
+        if question(&before) != question(&app) {
+            let ours: Vec<TaskId> = self
+                .told
+                .keys()
+                .filter(|task| self.whose(task).is_some_and(|(of, _)| of == app.id))
+                .cloned()
+                .collect();
+            for task in ours {
+                self.told.entry(task).or_default().checks.clear();
+            }
+        }
+    }
+
+    fn cluster(&mut self, now: Timestamp, event: &ClusterEvent) {
+        match event {
+            ClusterEvent::Status(status) => self.status(now, status),
+            ClusterEvent::Reconciled => self.reconciled = true,
+            ClusterEvent::AgentUnreachable(agent) => {
+                self.unreachable.insert(agent.clone());
+            }
+            ClusterEvent::AgentGone(agent) => {
+                self.unreachable.remove(agent);
+                let on_agent: Vec<TaskId> = self
+                    .announced
+                    .slots
+                    .values()
+                    .flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)))
+                    .filter(|(_, one)| one.agent.id == *agent)
+                    .filter_map(|(app, one)| self.task_id(app, one.key))
+                    .collect();
+                for task in on_agent {
+                    self.told.entry(task).or_default().condition = Condition::Gone;
+                }
+            }
+            ClusterEvent::Offers(offers) => {
+                for offer in offers {
+                    self.unreachable.remove(&offer.agent.id);
+                }
+            }
+            ClusterEvent::Connected | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
+        }
+    }
+
+    fn status(&mut self, now: Timestamp, status: &TaskStatus) {
+        if let Some(ack) = &status.ack {
+            self.unacknowledged.insert(ack.uuid.clone(), (status.task.clone(), status.condition));
+        }
+        let told = self.told.entry(status.task.clone()).or_default();
+        if told.condition.is_terminal() {
+            return;
+        }
+        told.condition = status.condition;
+        told.executor = status.healthy.or(told.executor);
+        match status.condition {
+            Condition::Unreachable => {
+                told.ever_unreachable = true;
+                told.unreachable_since.get_or_insert(now);
+            }
+            Condition::Running => {
+                told.running.get_or_insert(now);
+                told.unreachable_since = None;
+            }
+            _ => told.unreachable_since = None,
+        }
+        let Some((app, key)) = self.whose(&status.task) else { return };
+        let counts = status.condition.is_terminal() && FailureCause::of(status.condition) == FailureCause::App;
+        let wanted = self
+            .announced
+            .instance(&app, key)
+            .is_some_and(|instance| instance.goal == ekiden_model::Goal::Running && instance.condition.is_live());
+        let Some(declared) = self.declared.get(&app) else { return };
+        if counts && wanted {
+            let waiting = self.backoff.entry(app).or_default();
+            if waiting.failures > 0 && now > waiting.reference + declared.backoff.max {
+                *waiting = Waiting::default();
+            }
+            waiting.failures += 1;
+            waiting.until = now + delay(&declared.backoff, waiting.failures);
+            waiting.reference = now;
+        }
+    }
+
+    fn probe(&mut self, app: &AppId, sample: &Sample) {
+        let ProbeKind::Health(index) = sample.kind else { return };
+        let Some(task) = self.task_id(app, sample.instance) else { return };
+        let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
+        let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
+        let most = check.map_or(0, |check| check.max_failures);
+        let told = self.told.entry(task).or_default();
+        let graced = told.running.is_none_or(|running| sample.at < running + grace);
+        let check = told.checks.entry(index).or_default();
+        match sample.outcome {
+            Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
+            // It never succeeded and is still in its grace period: such failures do not count.
+            Outcome::Failure(_) if graced && check.alive.is_none() => {}
+            Outcome::Failure(_) => {
+                check.in_row += 1;
+                check.alive = Some(false);
+                told.condemned |= most > 0 && check.in_row > most;
+            }
+            Outcome::NoResult(_) => {}
+        }
+    }
+
+    /// The process has died and another one has read what was durable: what was told and not written is not known.
+    pub fn restarted(&mut self, durable: &Records) {
+        self.announced = durable.clone();
+        self.desired_complete = false;
+        self.reconciled = false;
+        self.unreachable.clear();
+        self.unacknowledged.clear();
+        self.declared = durable
+            .apps
+            .values()
+            .filter_map(|record| Some((record.id.clone(), record.declared.as_ref()?.app.clone())))
+            .collect();
+        self.backoff.clear();
+        for record in durable.apps.values() {
+            if let Some(until) = record.backoff.until {
+                let reference = record.backoff.reference.unwrap_or(until);
+                let waiting = Waiting { failures: record.backoff.failures, until, reference };
+                self.backoff.insert(record.id.clone(), waiting);
+            }
+        }
+        for told in self.told.values_mut() {
+            told.checks.clear();
+            told.executor = None;
+        }
+        for (app, record) in durable.slots.iter().map(|((app, _), record)| (app, record)) {
+            for instance in &record.instances {
+                let Some(task) = self.task_id(app, instance.key) else { continue };
+                let told = self.told.entry(task).or_default();
+                told.condition = instance.condition;
+                let unreachable = instance.condition == Condition::Unreachable;
+                told.ever_unreachable |= unreachable;
+                told.unreachable_since = unreachable.then_some(instance.since);
+                let alive = match instance.health.verdict {
+                    Verdict::Healthy => Some(true),
+                    Verdict::Unknown => None,
+                    Verdict::Unhealthy | Verdict::Condemned => Some(false),
+                };
+                told.executor = alive;
+                told.condemned |= instance.health.verdict == Verdict::Condemned;
+                for (index, state) in instance.health.checks.iter().enumerate() {
+                    let in_row = state.consecutive_failures;
+                    told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
+                }
+            }
+        }
+    }
+
+    /// Whether the process may take absence for evidence.
+    pub fn is_settled(&self) -> bool {
+        self.desired_complete && self.reconciled
+    }
+
+    /// The task of an instance that was announced.
+    pub fn task_id(&self, app: &AppId, key: InstanceKey) -> Option<TaskId> {
+        let realm = self.announced.installation?.realm;
+        let birth = self.announced.apps.get(app)?.birth;
+        let id = InstanceId { app: AppKey::new(realm, birth, app), slot: key.slot };
+        Some(id.task(app, key.incarnation))
+    }
+
+    /// Whose task it is; `None` when it is not ours.
+    pub fn whose(&self, task: &TaskId) -> Option<(AppId, InstanceKey)> {
+        let (id, incarnation) = task.instance()?;
+        let app = self.keys.get(&id.app)?;
+        Some((app.clone(), InstanceKey { slot: id.slot, incarnation }))
+    }
+
+    /// Whether, by all that was told, the task runs and all checks that the declaration names succeed.
+    pub fn told_healthy(&self, app: &App, revision: RevisionId, task: &TaskId) -> bool {
+        let Some(told) = self.told.get(task) else { return false };
+        told.condition == Condition::Running
+            && self.checks(app, revision).iter().enumerate().all(|(index, check)| {
+                let by_executor = check.by_executor();
+                let ours = told.checks.get(&(index as u32)).and_then(|check| check.alive);
+                (if by_executor { told.executor } else { ours }) == Some(true)
+            })
+    }
+
+    /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
+    pub fn told_condemned(&self, task: &TaskId) -> bool {
+        self.told.get(task).is_some_and(|told| told.condemned)
+    }
+
+    /// The checks of instances of a revision, as probes number them: today's by Ekiden, and those of the executor that
+    /// the revision was started with.
+    fn checks<'a>(&'a self, app: &'a App, revision: RevisionId) -> Vec<&'a HealthCheck> {
+        let record = self.announced.apps.get(&app.id);
+        let then = record.and_then(|record| record.revisions.iter().find(|one| one.id == revision));
+        match then {
+            Some(then) if !then.app.executor_checks().eq(app.executor_checks()) => {
+                let ours = app.health_checks.iter().filter(|check| !check.by_executor());
+                ours.chain(then.app.executor_checks()).collect()
+            }
+            _ => app.health_checks.iter().collect(),
+        }
+    }
+}

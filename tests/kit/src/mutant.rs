@@ -1,0 +1,92 @@
+//! Known-bad variants of Ekiden, to show that the simulator sees what it is there to see.
+//!
+//! Each is planted at the border between the reconciler and the world: an input that says more than is true, or an
+//! effect that is carried out otherwise than meant. So the code that is tested stays free of hooks. What a variant
+//! stands for is the mistake inside Ekiden that would look the same from outside.
+
+use std::sync::Arc;
+
+use ekiden_model::app::{App, Capacity, Count};
+
+/// A known-bad variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// Status updates are acknowledged as soon as they arrive.
+    AcknowledgeBeforeDurable,
+    /// The store says that all is durable before it is, so that launches overtake their records.
+    LaunchBeforeDurable,
+    /// The floor of every app is taken for 0.
+    KillWithoutFloor,
+    /// Every app is taken to allow many instances beyond those declared.
+    LaunchBeyondCeiling,
+    /// An unreachable instance is taken to be gone: it, and the port that it holds, are forgotten.
+    ForgetUnreachable,
+    /// A launch takes the port of another task, which is not on offer.
+    TakeUsedPort,
+    /// A launch is sent a second time.
+    LaunchTwice,
+    /// The record of a slot is left out of a batch.
+    DropSlotWrite,
+    /// After a restart, apps that were not declared again yet are taken for withdrawn.
+    IgnoreSettled,
+    /// The wait after a failure is forgotten at once.
+    SkipBackoff,
+    /// A failed health check is taken for a success.
+    HealthyForCondemned,
+    /// Constraints are not looked at.
+    IgnoreConstraints,
+    /// The breaker of kills for health never opens.
+    NoBreaker,
+    /// Kills are decided and not sent.
+    SwallowKills,
+    /// Every tick asks for offers.
+    NeverIdle,
+    /// Updates are never acknowledged.
+    NeverAcknowledge,
+    /// Every task that the cluster reports and the store does not know is killed.
+    KillUnknown,
+}
+
+/// All of them, each with the invariants of which one must break.
+pub const MUTANTS: [(Mutant, &[&str]); 17] = [
+    (Mutant::AcknowledgeBeforeDurable, &["S5"]),
+    (Mutant::LaunchBeforeDurable, &["S5"]),
+    (Mutant::KillWithoutFloor, &["S2"]),
+    (Mutant::LaunchBeyondCeiling, &["S1"]),
+    (Mutant::ForgetUnreachable, &["S7"]),
+    (Mutant::TakeUsedPort, &["S3"]),
+    (Mutant::LaunchTwice, &["S6"]),
+    (Mutant::DropSlotWrite, &["S5"]),
+    (Mutant::IgnoreSettled, &["S7"]),
+    (Mutant::SkipBackoff, &["S8"]),
+    (Mutant::HealthyForCondemned, &["L1"]),
+    (Mutant::IgnoreConstraints, &["S4"]),
+    (Mutant::NoBreaker, &["S10"]),
+    (Mutant::SwallowKills, &["L1"]),
+    (Mutant::NeverIdle, &["L2"]),
+    (Mutant::NeverAcknowledge, &["L1"]),
+    (Mutant::KillUnknown, &["S7"]),
+];
+
+impl Mutant {
+    /// The declaration as the variant takes it.
+    pub fn declaration(self, app: &Arc<App>) -> Arc<App> {
+        let mut changed = (**app).clone();
+        match self {
+            Self::KillWithoutFloor => {
+                let max_surge = Count::Whole(0);
+                changed.capacity = Capacity::Counted { max_surge, max_unavailable: Count::Whole(u32::MAX) };
+            }
+            Self::LaunchBeyondCeiling => {
+                let bounds = app.capacity.bounds(app.instances);
+                changed.capacity = Capacity::Counted {
+                    max_surge: Count::Whole(app.instances + 8),
+                    max_unavailable: Count::Whole(app.instances.saturating_sub(bounds.floor)),
+                };
+            }
+            Self::IgnoreConstraints => changed.constraints.clear(),
+            _ => return app.clone(),
+        }
+        Arc::new(changed)
+    }
+}

@@ -1,0 +1,89 @@
+//! The simulated store: applies batches of writes in order, after a while, all or none, and forgets on a crash what
+//! it had not finished.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ekiden_model::input::WriteSeq;
+use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
+use ekiden_model::{AppId, Instance, InstanceKey, Slot};
+
+/// Records by their keys.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records {
+    /// The installation, once there is one.
+    pub installation: Option<Installation>,
+    /// The apps.
+    pub apps: BTreeMap<AppId, AppRecord>,
+    /// The slots.
+    pub slots: BTreeMap<(AppId, Slot), SlotRecord>,
+}
+
+impl Records {
+    /// Applies one write.
+    pub fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Put(Record::Installation(installation)) => self.installation = Some(*installation),
+            Write::Put(Record::App(app)) => {
+                self.apps.insert(app.id.clone(), (**app).clone());
+            }
+            Write::Put(Record::Slot(slot)) => {
+                self.slots.insert((slot.app.clone(), slot.slot), slot.clone());
+            }
+            Write::DeleteApp(app) => {
+                self.apps.remove(app);
+                let slots: Vec<_> = self.slots_of(app).map(|record| record.slot).collect();
+                for slot in slots {
+                    self.slots.remove(&(app.clone(), slot));
+                }
+            }
+        }
+    }
+
+    /// The slots of one app.
+    pub fn slots_of<'a>(&'a self, app: &'a AppId) -> impl Iterator<Item = &'a SlotRecord> {
+        let all = (app.clone(), Slot(0))..=(app.clone(), Slot(u32::MAX));
+        self.slots.range(all).map(|(_, record)| record)
+    }
+
+    /// One instance.
+    pub fn instance(&self, app: &AppId, key: InstanceKey) -> Option<&Instance> {
+        let record = self.slots.get(&(app.clone(), key.slot))?;
+        record.instances.iter().find(|instance| instance.key == key)
+    }
+
+    /// All records, as a process that starts reads them.
+    pub fn to_vec(&self) -> Vec<Record> {
+        let installation = self.installation.map(Record::Installation);
+        let apps = self.apps.values().map(|app| Record::App(Box::new(app.clone())));
+        let slots = self.slots.values().cloned().map(Record::Slot);
+        installation.into_iter().chain(apps).chain(slots).collect()
+    }
+}
+
+/// The store.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// What survives.
+    pub durable: Records,
+    /// What is on its way, in order.
+    pub in_flight: VecDeque<(WriteSeq, Vec<Write>)>,
+}
+
+impl Store {
+    /// Makes the oldest batch durable.
+    pub fn complete_one(&mut self) -> Option<WriteSeq> {
+        let (seq, writes) = self.in_flight.pop_front()?;
+        for write in &writes {
+            self.durable.apply(write);
+        }
+        Some(seq)
+    }
+
+    /// The process dies: the first `kept` batches on their way become durable, the others never were.
+    pub fn crash(&mut self, kept: usize) {
+        for _ in 0..kept.min(self.in_flight.len()) {
+            self.complete_one();
+        }
+        self.in_flight.clear();
+    }
+}
