@@ -157,12 +157,12 @@ impl Snippet {
         if span.line == 0 || !text.is_char_boundary(at) {
             return None;
         }
-        let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[at..].find(['\n', '\r']).map_or(text.len(), |newline| at + newline);
-        let end = (span.end as usize).clamp(at, line_end.min(at + MARK_MAX));
-        let from = boundary(text, line_start.max(at.saturating_sub(SNIPPET_REACH)));
-        let to = boundary(text, line_end.min(end + SNIPPET_REACH));
-        let end = boundary(text, end).max(at);
+        // No further than is shown: in a minified file, the line may be all of it.
+        let reach = boundary(text, at.saturating_sub(SNIPPET_REACH));
+        let from = text[reach..at].rfind('\n').map_or(reach, |newline| reach + newline + 1);
+        let reach = boundary(text, text.len().min(at + MARK_MAX + SNIPPET_REACH));
+        let to = text[at..reach].find(['\n', '\r']).map_or(reach, |newline| at + newline);
+        let end = boundary(text, (span.end as usize).clamp(at, to.min(at + MARK_MAX)));
         Some(Self { text: text.get(from..to)?.to_owned(), marked: at - from..end - from })
     }
 }

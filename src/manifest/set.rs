@@ -10,6 +10,9 @@ use super::diagnostic::Diagnostic;
 use super::source::ERRORS_MAX;
 use super::tree::Span;
 
+/// Most apps of a cycle that are told: whoever can break one of a thousand finds the place in these.
+const CYCLE_SHOWN: usize = 12;
+
 /// What is wrong with `apps` together.
 pub(super) fn check(apps: &[DeclaredApp]) -> Vec<Diagnostic> {
     let mut first: BTreeMap<&str, &DeclaredApp> = BTreeMap::new();
@@ -114,11 +117,14 @@ fn report_cycle(apps: &BTreeMap<&str, &DeclaredApp>, circle: &[&str]) -> Option<
     let begin = members.iter().enumerate().min_by_key(|(_, app)| &app.app.id).map(|(index, _)| index)?;
     members.rotate_left(begin);
     let (head, others) = members.split_first()?;
-    let mut ids: Vec<_> = members.iter().map(|app| app.app.id.as_str()).collect();
+    let mut ids: Vec<_> = members.iter().take(CYCLE_SHOWN).map(|app| app.app.id.as_str()).collect();
+    if members.len() > CYCLE_SHOWN {
+        ids.push("…");
+    }
     ids.push(head.app.id.as_str());
     let mut diagnostic =
         at(head, Code::DependencyCycle, format!("apps wait for each other: {}", ids.join(" -> ")));
-    for other in others {
+    for other in others.iter().take(CYCLE_SHOWN) {
         diagnostic = diagnostic.related_to(other, format!("app `{}` is here", other.app.id));
     }
     Some(diagnostic.hint("remove one of these dependencies; none of the apps could ever start"))

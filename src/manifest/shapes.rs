@@ -241,6 +241,10 @@ fn example(kind: &'static Kind) -> String {
 }
 
 fn report_unknown(source: &mut Source<'_>, shape: &'static Shape, member: &Member) {
+    if source.is_full() {
+        source.report(Code::UnknownField, member.key_span, "");
+        return;
+    }
     let shown: String = member.key.chars().take(60).collect();
     let message = format!("unknown field `{shown}` in {}", article(shape.name));
     let known = || shape.fields.iter().filter(|field| field.legacy.is_none() && field.retired.is_none());

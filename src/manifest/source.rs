@@ -32,13 +32,18 @@ impl<'a> Source<'a> {
 
     /// Notes what is wrong at `span`; the answer takes hint and related places.
     pub(super) fn report(&mut self, code: Code, span: Span, message: impl Into<String>) -> Reported<'_> {
-        if self.found.len() >= ERRORS_MAX {
+        if self.is_full() {
             self.left_out += 1;
             return Reported(None);
         }
         let diagnostic = Diagnostic::new(code, &self.path, self.text, span, message.into());
         self.found.push(Found { diagnostic, span, missing: None });
         Reported(self.found.last_mut())
+    }
+
+    /// Whether further errors are only counted: then their messages need not be thought of.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= ERRORS_MAX
     }
 
     /// How many errors there were so far.

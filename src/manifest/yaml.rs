@@ -4,7 +4,7 @@
 //! stand, and because the parser goes on with the next document after a syntax error.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput};
 
@@ -171,13 +171,14 @@ impl<'a> Reader<'a> {
 
     fn members(&mut self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Member>, Stop> {
         let mut members: Vec<Member> = Vec::new();
-        let mut keys: HashSet<String> = HashSet::new();
+        let mut keys: HashMap<String, Span> = HashMap::new();
         loop {
             let (event, key_span) = self.next_in_document(source)?;
             let key = match event {
                 Event::MappingEnd | Event::StreamEnd => return Ok(members),
                 Event::Scalar(text, _, _, None) => {
                     self.pay(source, key_span, NODE_COST + 2 * text.len())?;
+                    refuse_nul(source, &text, key_span);
                     Some(text.into_owned())
                 }
                 other => {
@@ -192,13 +193,14 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next_in_document(source)?;
             let value = self.node(source, event, span, depth + 1)?;
             let Some(key) = key else { continue };
-            if keys.insert(key.clone()) {
-                members.push(Member { key, key_span, value });
-            } else if let Some(first) = members.iter().find(|member| member.key == key) {
+            if let Some(first) = keys.get(&key) {
                 source
                     .report(Code::DuplicateKey, key_span, format!("key `{key}` stands twice"))
-                    .related(first.key_span, "first here")
+                    .related(*first, "first here")
                     .hint("remove one of the two");
+            } else {
+                keys.insert(key.clone(), key_span);
+                members.push(Member { key, key_span, value });
             }
         }
     }
@@ -240,12 +242,16 @@ impl<'a> Reader<'a> {
 }
 
 fn scalar_value(source: &mut Source<'_>, text: Cow<'_, str>, style: ScalarStyle, span: Span) -> Value {
+    refuse_nul(source, &text, span);
+    if style == ScalarStyle::Plain { scalar::plain(&text) } else { Value::Text(text.into_owned()) }
+}
+
+fn refuse_nul(source: &mut Source<'_>, text: &str, span: Span) {
     if text.contains('\0') {
         source
             .report(Code::BadText, span, "text with a NUL character")
             .hint("remove it: neither commands nor environments can hold one");
     }
-    if style == ScalarStyle::Plain { scalar::plain(&text) } else { Value::Text(text.into_owned()) }
 }
 
 fn report_syntax(source: &mut Source<'_>, error: &ScanError) {

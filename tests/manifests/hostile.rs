@@ -74,6 +74,14 @@ fn large_files_are_read_in_seconds_and_their_errors_bounded() {
     let keys: Vec<String> = (0..200_000).map(|key| format!("k{key}: 1")).collect();
     let keys = keys.join("\n");
     assert!(survive("keys.yaml", keys.as_bytes()).diagnostics.len() <= 101);
+    let twice = format!("{{{keys}}}", keys = keys.replace('\n', ", ").repeat(2));
+    assert!(
+        survive("twice.yaml", &twice.as_bytes()[..manifest::SOURCE_MAX_BYTES.min(twice.len())]).diagnostics.len()
+            <= 101
+    );
+    let minified: Vec<_> =
+        (0..20_000).map(|app| format!(r#"{{"id":"/a/{app}","cmd":"sleep 1","cpus":0.1}}"#)).collect();
+    assert_eq!(survive("minified.json", format!("[{}]", minified.join(",")).as_bytes()).apps.len(), 20_000);
     // Far above what it takes, far below what quadratic work would.
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }

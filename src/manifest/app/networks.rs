@@ -1,6 +1,6 @@
 //! Networks, in the form of Marathon 1.5 and in the three forms before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ekiden_model::app::{Network, NetworkMode};
 
@@ -12,6 +12,8 @@ use crate::manifest::source::Source;
 pub(super) struct Networks {
     pub(super) list: Vec<Network>,
     pub(super) mode: NetworkMode,
+    /// The names of those that have one.
+    pub(super) names: HashSet<String>,
 }
 
 pub(super) fn read(source: &mut Source<'_>, app: Object<'_>) -> Networks {
@@ -21,7 +23,8 @@ pub(super) fn read(source: &mut Source<'_>, app: Object<'_>) -> Networks {
     let list = if app.has_some("networks") { modern(source, app) } else { legacy(source, app, docker) };
     let mode = list.first().map_or(NetworkMode::Host, |network| network.mode);
     check_together(source, app, &list, mode);
-    Networks { list, mode }
+    let names = list.iter().filter_map(|network| network.name.clone()).collect();
+    Networks { list, mode, names }
 }
 
 fn exclude_legacy(source: &mut Source<'_>, app: Object<'_>, docker: Option<Object<'_>>) {

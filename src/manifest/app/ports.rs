@@ -144,7 +144,7 @@ fn mapping(source: &mut Source<'_>, port: Object<'_>, networks: &Networks) -> Po
     };
     let names: Vec<String> = port.texts("networkNames").map(|(name, _)| name.to_owned()).collect();
     for (name, span) in port.texts("networkNames") {
-        if !networks.list.iter().any(|network| network.name.as_deref() == Some(name)) {
+        if !networks.names.contains(name) {
             source
                 .report(Code::BadNetworks, span, format!("network `{name}` is none of the app's"))
                 .hint("name one of `networks`");
