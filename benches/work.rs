@@ -22,7 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (of_large, visits_large) = median(&mut large, change);
         let ratio = of_large.as_secs_f64() / of_small.as_secs_f64();
         let (name, visits) = (format!("{change:?}"), format!("{visits_small:.1} and {visits_large:.1}"));
-        writeln!(out, "{name:12} {of_small:>14.1?} {of_large:>14.1?} {ratio:>7.2}   {visits} per instance concerned")?;
+        writeln!(
+            out,
+            "{name:12} {of_small:>14.1?} {of_large:>14.1?} {ratio:>7.2}   {visits} per instance concerned"
+        )?;
     }
     Ok(())
 }

@@ -83,7 +83,8 @@ impl CheckState {
     }
 
     fn read(self) -> health::CheckState {
-        let Self { question, first_success, last_success, last_failure, last_failure_cause, consecutive_failures } = self;
+        let Self { question, first_success, last_success, last_failure, last_failure_cause, consecutive_failures } =
+            self;
         health::CheckState {
             question: Fingerprint::from_u64(question),
             first_success: first_success.map(Timestamp::from_millis),
