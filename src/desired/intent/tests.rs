@@ -202,8 +202,8 @@ fn what_is_declared_again_is_not_pruned_even_when_all_else_is_unclear() {
     let mut intent = intent();
     intent.observe(&eight(0, 0));
     intent.observe(&eight(8, 0));
-    let cut_short = Scan { cut_short: true, ..eight(2, 0) };
-    assert_eq!(told(intent.observe(&cut_short)), "nothing");
+    let halfway = Scan { settled: false, ..eight(2, 0) };
+    assert_eq!(told(intent.observe(&halfway)), "nothing");
     assert_eq!(told(intent.confirm_prune()), "-/a0 -/a1");
 }
 
