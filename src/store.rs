@@ -28,6 +28,7 @@
 //! | written by this (v1) | as it is                             | converted on load; v2 at its next `Put`    |
 //! | written by newer (v2)| refused: [`StoreError::Newer`]; nothing is written | as it is                     |
 //! | v1 beside v2 records | refused as above: one newer record is enough | each by its own version            |
+//! | v1, with a field in an app's definition that came later | refused: [`StoreError::Record`] names the field; nothing is written | as it is |
 
 mod checksum;
 mod disk;
