@@ -1,1 +1,135 @@
-//! Lands with its issue.
+//! The HTTP API: Marathon's under `/v2`, ours under `/v1`, both read from the latest snapshot.
+//!
+//! A request is matched against the one table of routes ([`route::ROUTES`]) and answered by a plain function per
+//! endpoint. Handlers read snapshots and hand requests to the loop; they decide nothing and hold nothing up. Errors
+//! are replies: nothing a client sends makes a handler fail in any other way.
+
+mod files;
+mod reply;
+mod request;
+pub mod route;
+mod serve;
+mod system;
+pub mod v1;
+mod v2;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ekiden_model::TaskId;
+use ekiden_model::limits::Settings;
+use tokio_util::sync::CancellationToken;
+
+pub use reply::Response;
+pub use request::Request;
+pub use serve::{BindError, bind, serve};
+
+use crate::desired::DirectoryHandle;
+use crate::runtime::turn::Requests;
+use crate::runtime::{EventLog, Snapshots};
+use crate::telemetry::Metrics;
+use route::{Endpoint, Found};
+
+/// An answer takes at most so long, streams apart. Reading a body from a slow client is part of it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Finds the sandbox of a task.
+pub type Sandboxes = Arc<dyn Fn(&TaskId) -> Option<PathBuf> + Send + Sync>;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// The world.
+    pub snapshots: Snapshots,
+    /// What happened.
+    pub events: EventLog,
+    /// The way to the loop.
+    pub requests: Requests,
+    /// Where tasks' files are.
+    pub sandboxes: Sandboxes,
+    /// The directory of manifests.
+    pub directory: DirectoryHandle,
+    /// Our numbers.
+    pub metrics: Metrics,
+    /// The settings, for whoever asks.
+    pub settings: Settings,
+    /// Where this API is found.
+    pub address: SocketAddr,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+}
+
+impl Api {
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let began = Instant::now();
+        let method = known(&request.method);
+        let found = route::find(&request.method, &request.path);
+        let pattern = match &found {
+            Found::Route(route, _) => route.path,
+            Found::OtherMethods(_) | Found::Nothing => "none",
+        };
+        let path = request.path.clone();
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_found(found, request)).await;
+        let mut response = answer.unwrap_or_else(|_| {
+            reply::message(http::StatusCode::REQUEST_TIMEOUT, "the request took too long: send it again")
+        });
+        if method == "HEAD" {
+            *response.body_mut() = reply::empty(http::StatusCode::OK).into_body();
+        }
+        tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
+        self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
+        reply::with_common_headers(response, self.address)
+    }
+
+    async fn answer_found(&self, found: Found, mut request: Request) -> Response {
+        if let Err(refusal) = request.check_host() {
+            return *refusal;
+        }
+        match found {
+            Found::Route(route, captures) => {
+                if let Err(refusal) = request.read_body().await {
+                    return *refusal;
+                }
+                self.dispatch(route.endpoint, &captures, &request).await
+            }
+            Found::OtherMethods(allowed) => reply::method_not_allowed(&allowed),
+            Found::Nothing => reply::not_found(&format!("nothing is at {}", request.path)),
+        }
+    }
+
+    async fn dispatch(&self, endpoint: Endpoint, captures: &[String], request: &Request) -> Response {
+        let first = captures.first().map_or("", String::as_str);
+        let second = captures.get(1).map_or("", String::as_str);
+        match endpoint {
+            Endpoint::Ping => system::ping(request),
+            Endpoint::Metrics => system::metrics(self, request),
+            Endpoint::MetricsText => system::metrics_text(self),
+            Endpoint::Info => v2::info::show(self),
+            Endpoint::Apps => v2::apps::list(self, request),
+            Endpoint::AppTasks => v2::tasks::of_app(self, first),
+            Endpoint::App => v2::apps::show(self, first, request),
+            Endpoint::Tasks => v2::tasks::list(self, request),
+            Endpoint::Queue => v2::queue::list(self, request),
+            Endpoint::QueueDelay => v2::queue::reset_delay(self, first).await,
+            Endpoint::Deployments => v2::deployments::list(self),
+            Endpoint::Events => v2::events::stream(self, request),
+            Endpoint::OurApps => v1::apps::list(self, request),
+            Endpoint::OurAppStatus => v1::apps::status(self, first),
+            Endpoint::OurInstances => v1::instances::list(self, request),
+            Endpoint::Directory => v1::directory::show(self),
+            Endpoint::ConfirmPrune => v1::directory::confirm_prune(self).await,
+            Endpoint::TaskFile => files::read(self, first, second, request).await,
+        }
+    }
+}
+
+/// The method's name, for counting: whatever a client may invent is `other`.
+fn known(method: &http::Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
+}

@@ -1,1 +1,29 @@
-//! Lands with its issue.
+//! The loop around the reconciler, and the only place that spawns long-lived tasks.
+//!
+//! ```text
+//!  directory ┐                                        ┌► store
+//!  cluster   ┼─► merged inputs ─► one step ─► effects ┼► cluster
+//!  probes    │      ▲                 │               ├► probes
+//!  store     ┘   requests, timer      ▼               └► events
+//!                                 snapshots ─► readers
+//! ```
+//!
+//! One task owns the reconciler. It takes in everything that is waiting as one batch, steps, carries out the effects
+//! in their order and publishes what changed as immutable snapshots, so that no reader ever waits for it or makes it
+//! wait. Nothing is decided here: what to launch, kill, write or probe comes complete from the reconciler.
+
+pub mod clock;
+pub mod dev;
+pub mod event_log;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod narrator;
+pub mod snapshot;
+pub mod tasks;
+pub mod turn;
+
+pub use clock::Clock;
+pub use event_log::EventLog;
+pub use snapshot::{AppSnapshot, Snapshot, Snapshots};
+pub use tasks::Tasks;
+pub use turn::{Arrival, Hands, Requests, Turn, TurnError, essential};

@@ -54,7 +54,11 @@ fn repeat_at(instance: &Instance, draft: &Draft<'_>) -> Timestamp {
     }
     // It was seen to run after the kill was sent, as when its agent came back.
     let seen_since = instance.since > *sent && instance.since <= now;
-    if instance.condition == Condition::Running && seen_since { now } else { *sent + draft.view.settings.kill_retry }
+    if instance.condition == Condition::Running && seen_since {
+        now
+    } else {
+        *sent + draft.view.settings.kill_retry
+    }
 }
 
 #[cfg(test)]

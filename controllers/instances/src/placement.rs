@@ -15,14 +15,16 @@ mod fit;
 mod strategy;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ekiden_model::app::App;
+use ekiden_model::instance::{Nowhere, Question};
 use ekiden_model::offer::{Claim, Lot, LotIx};
 use ekiden_model::report::{Refusal, Refusals};
-use ekiden_model::{AgentId, Port, Resources, Revision, View};
+use ekiden_model::{AgentId, Instances, Port, Resources, Revision, RevisionId, Timestamp, View};
 
 use self::constraint::Rules;
-use self::fit::Needs;
+use self::fit::{Misfit, Needs};
 use self::strategy::Preference;
 use crate::draft::Draft;
 
@@ -54,6 +56,11 @@ impl Ground {
         if self.used.is_empty() { None } else { self.used.get(&lot) }
     }
 
+    /// Whether nothing was taken yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.used.is_empty()
+    }
+
     fn take(&mut self, place: &Place) {
         let used = self.used.entry(place.lot).or_default();
         used.reserved += &place.claim.reserved.resources;
@@ -69,36 +76,46 @@ pub(crate) struct Search<'a> {
     needs: Needs<'a>,
     rules: Rules<'a>,
     preference: Preference,
-    /// For a global app: agents that have their instance.
-    taken: Option<BTreeMap<&'a AgentId, Beside>>,
+    /// For a global app: which agents have their instance.
+    taken: Option<Taken>,
+    question: Question,
 }
 
-/// What a global app has on an agent already.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Beside {
-    /// Only instances of other revisions: a rollout with surge may start the new one beside the old.
-    Another,
-    /// One of the revision that is being launched, or one that leaves no room beside it.
-    Same,
+/// Which agents a global app has an instance on.
+struct Taken {
+    revision: RevisionId,
+    /// A rollout may start a new instance beside an old one.
+    surges: bool,
+    /// Placed instances that do not count, per agent and revision.
+    not_counted: BTreeMap<(AgentId, RevisionId), u32>,
 }
 
-/// Why a lot does not do, in the order of the funnel.
-enum Objection<'a> {
-    Constraint(&'a ekiden_model::app::Constraint),
+/// Why a lot does not do though its role and the constraints will, in the order of the funnel.
+enum Objection {
     AgentTaken,
     Maintenance,
-    Fit(fit::Misfit),
+    Fit(Misfit),
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(draft: &Draft<'a>, declared: &'a App, revision: &'a Revision) -> Self {
+    pub(crate) fn new(draft: &Draft<'a>, declared: &'a Arc<App>, revision: &'a Revision) -> Self {
         let view = draft.view;
         let needs = Needs::of(view, declared, revision);
+        let rules = Rules::of(draft, declared, revision.id);
+        let question = Question {
+            declared: declared.clone(),
+            revision: revision.id,
+            desired: view.desired,
+            service_ports: view.app.service_ports.clone(),
+            uncounted: draft.not_placed().map(|instance| instance.key).collect(),
+            groups: rules.groups(),
+        };
         Self {
             view,
-            rules: Rules::of(draft, declared, revision.id),
+            rules,
+            question,
             preference: Preference::of(view, declared, needs.role()),
-            taken: declared.is_global().then(|| taken_agents(view, declared, revision)),
+            taken: Taken::of(draft, declared, revision.id),
             needs,
         }
     }
@@ -108,67 +125,111 @@ impl<'a> Search<'a> {
         let book = self.view.book;
         let mut best: Option<(u64, LotIx, Vec<Option<Port>>)> = None;
         let mut found = 0;
-        for (ix, lot) in book.candidates(self.needs.role(), self.needs.resources(), self.preference.from()) {
-            let used = ground.of(ix);
-            if !self.needs.are_covered(lot, used) || self.objection_of_place(lot, used).is_some() {
+        let candidates = book.candidates(self.needs.role(), self.needs.resources(), self.preference.from());
+        for ix in candidates {
+            // Asked first: it needs no look at the lot itself.
+            if self.rules.broken_by(ix).is_some() {
                 continue;
             }
-            let Ok(host_ports) = self.needs.rest(self.view, lot, used) else { continue };
-            let score = self.preference.score(self.view, &self.needs, lot, used);
-            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
-                best = Some((score, ix, host_ports));
+            let (Some(lot), used) = (book.lot(ix), ground.of(ix)) else { continue };
+            if !self.needs.are_covered(lot, used) || self.objection_of_agent(lot, used).is_some() {
+                continue;
             }
-            found += 1;
-            if found == strategy::CANDIDATES || self.preference.is_best(score) {
+            let score = self.preference.score(self.view, &self.needs, lot, used);
+            if best.as_ref().is_some_and(|(least, ..)| score >= *least) {
+                found += 1;
+            } else if let Ok(host_ports) = self.needs.rest(self.view, lot, used) {
+                best = Some((score, ix, host_ports));
+                found += 1;
+            }
+            if found == strategy::CANDIDATES
+                || best.as_ref().is_some_and(|(least, ..)| self.preference.is_best(*least))
+            {
                 break;
             }
         }
-        let (_, ix, host_ports) = best?;
+        let (score, ix, host_ports) = best?;
         let lot = book.lot(ix)?;
         let place = Place { lot: ix, claim: self.needs.claim(lot, ground.of(ix), &host_ports), host_ports };
         ground.take(&place);
-        self.rules.note_launch(&lot.agent);
-        self.preference.move_on(ix);
+        self.rules.note_launch(ix);
+        self.preference.move_on(ix, score);
         Some(place)
     }
 
-    /// Why each lot of the book does not do.
-    pub(crate) fn refusals(&self, ground: &Ground) -> Refusals {
+    /// Why each lot of the book does not do, where that is known from an earlier search: this one asks the same, and
+    /// of the lots that are new since none does either.
+    ///
+    /// An app that waits is asked again with every change around it; it looks at new lots only then.
+    pub(crate) fn refusals_as_before(&mut self) -> Option<Refusals> {
+        let (book, instances) = (self.view.book, &self.view.app.instances);
+        let mut nowhere = instances.found_nowhere(&self.question)?;
+        if nowhere.disturbances != book.disturbances() || nowhere.until <= self.view.now {
+            return None;
+        }
+        if nowhere.epoch < book.epoch() {
+            for (ix, lot) in book.lots_since(nowhere.epoch) {
+                nowhere.refusals.add(self.refusal(ix, lot, None)?);
+                nowhere.until = nowhere.until.min(self.maintenance_changes(lot));
+            }
+            nowhere.epoch = book.epoch();
+            instances.remember_nowhere(nowhere.clone());
+        }
+        Some(nowhere.refusals)
+    }
+
+    /// Why each lot of the book does not do, after a search that found nothing.
+    pub(crate) fn refusals(&mut self, ground: &Ground) -> Refusals {
         let mut refusals = Refusals::default();
-        for (ix, lot) in self.view.book.lots() {
-            let used = ground.of(ix);
-            if let Some(refusal) = self.refusal(lot, used) {
+        let mut until = Timestamp::NEVER;
+        let (book, instances) = (self.view.book, &self.view.app.instances);
+        for (ix, lot) in book.lots() {
+            if let Some(refusal) = self.refusal(ix, lot, ground.of(ix)) {
                 refusals.add(refusal);
             }
+            until = until.min(self.maintenance_changes(lot));
+        }
+        // With launches of its own just decided it will ask something else next time.
+        if ground.used.is_empty() {
+            let (disturbances, epoch) = (book.disturbances(), book.epoch());
+            let (question, refusals) = (self.question.clone(), refusals.clone());
+            instances.remember_nowhere(Nowhere { question, disturbances, epoch, until, refusals });
         }
         refusals
     }
 
-    fn refusal(&self, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
+    /// When the maintenance of an agent next begins or ends.
+    fn maintenance_changes(&self, lot: &Lot) -> Timestamp {
+        let Some((start, duration)) = lot.maintenance else { return Timestamp::NEVER };
+        let end = duration.map(|duration| start + duration);
+        let ahead = end.into_iter().chain([start]).filter(|at| *at > self.view.now);
+        ahead.min().unwrap_or(Timestamp::NEVER)
+    }
+
+    fn refusal(&mut self, ix: LotIx, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
         if lot.role != *self.needs.role() {
             return Some(Refusal::Role(lot.role.clone()));
         }
         if let Some(role) = self.needs.unaccepted_role(lot) {
             return Some(Refusal::Role(role));
         }
+        if let Some(constraint) = self.rules.broken_by(ix) {
+            return Some(Refusal::Constraint(constraint.clone()));
+        }
         let misfit = || self.needs.rest(self.view, lot, used).err().map(Objection::Fit);
-        let shortage = || self.needs.shortage(lot, used).map(|misfit| Objection::Fit(fit::Misfit::Short(misfit)));
-        let objection = self.objection_of_place(lot, used).or_else(shortage).or_else(misfit)?;
+        let shortage = || self.needs.shortage(lot, used).map(|short| Objection::Fit(Misfit::Short(short)));
+        let objection = self.objection_of_agent(lot, used).or_else(shortage).or_else(misfit)?;
         Some(match objection {
-            Objection::Constraint(constraint) => Refusal::Constraint(constraint.clone()),
             Objection::AgentTaken => Refusal::AgentTaken,
             Objection::Maintenance => Refusal::Maintenance,
-            Objection::Fit(fit::Misfit::Short(refusal)) => refusal,
-            Objection::Fit(fit::Misfit::Ports(what)) => Refusal::Ports(what),
-            Objection::Fit(fit::Misfit::ScarceGpus) => Refusal::ScarceGpus,
+            Objection::Fit(Misfit::Short(refusal)) => refusal,
+            Objection::Fit(Misfit::Ports(what)) => Refusal::Ports(what),
+            Objection::Fit(Misfit::ScarceGpus) => Refusal::ScarceGpus,
         })
     }
 
     /// What speaks against the agent itself, whatever it offers.
-    fn objection_of_place(&self, lot: &Lot, used: Option<&Used>) -> Option<Objection<'a>> {
-        if let Some(constraint) = self.rules.broken_by(&lot.agent) {
-            return Some(Objection::Constraint(constraint));
-        }
+    fn objection_of_agent(&self, lot: &Lot, used: Option<&Used>) -> Option<Objection> {
         if self.is_taken(lot, used) {
             return Some(Objection::AgentTaken);
         }
@@ -179,21 +240,33 @@ impl<'a> Search<'a> {
 
     fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {
         let Some(taken) = &self.taken else { return false };
-        used.is_some_and(|used| used.launches > 0) || taken.get(&lot.agent.id) == Some(&Beside::Same)
+        used.is_some_and(|used| used.launches > 0) || taken.includes(&lot.agent.id, &self.view.app.instances)
     }
 }
 
-/// What is on each agent already; a rollout may start a new instance beside an old one if the app allows surge.
-fn taken_agents<'a>(view: &'a View<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
-    let surges = declared.bounds(view.desired).ceiling > view.desired;
-    let mut taken = BTreeMap::new();
-    for instance in view.app.instances.iter().filter(|instance| instance.is_placed()) {
-        let other = surges && instance.revision != revision.id;
-        let beside = if other { Beside::Another } else { Beside::Same };
-        let entry = taken.entry(&instance.agent.id).or_insert(beside);
-        *entry = (*entry).max(beside);
+impl Taken {
+    fn of(draft: &Draft<'_>, declared: &App, revision: RevisionId) -> Option<Self> {
+        let desired = draft.view.desired;
+        let surges = declared.bounds(desired).ceiling > desired;
+        let mut not_counted = BTreeMap::new();
+        for instance in draft.not_placed() {
+            *not_counted.entry((instance.agent.id.clone(), instance.revision)).or_insert(0) += 1;
+        }
+        declared.is_global().then_some(Self { revision, surges, not_counted })
     }
-    taken
+
+    /// Whether `agent` has its instance: one of the revision, or, where there is no room for a new one beside an old
+    /// one, any.
+    fn includes(&self, agent: &AgentId, instances: &Instances) -> bool {
+        if instances.on_agent(agent) == 0 {
+            return false;
+        }
+        instances.by_revision().any(|(revision, _)| {
+            let placed = instances.on_agent_of(revision, agent);
+            let elsewhere = self.not_counted.get(&(agent.clone(), revision)).copied().unwrap_or(0);
+            placed > elsewhere && (revision == self.revision || !self.surges)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What the cluster says, folded into the world; asking it about every task; tasks that are not, or no longer, ours.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
@@ -92,21 +91,21 @@ impl Reconciler {
     }
 
     fn fold_offers(&mut self, offers: Vec<Offer>) {
-        let mut known_agents_only = true;
+        let mut agents_are_as_known = true;
         for offer in offers {
             let state = AgentState {
                 agent: offer.agent.clone(),
                 presence: Presence::Present,
                 maintenance: offer.maintenance,
             };
-            let known = self.agents.insert(offer.agent.id.clone(), state);
-            known_agents_only &= known.is_some_and(|known| {
-                known.presence == Presence::Present
-                    && (Arc::ptr_eq(&known.agent, &offer.agent) || known.agent == offer.agent)
-            });
+            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
+            if self.agents.get(&offer.agent.id) != Some(&state) {
+                self.agents.insert(offer.agent.id.clone(), state);
+                agents_are_as_known = false;
+            }
             self.book.add(offer, self.now);
         }
-        if !known_agents_only {
+        if !agents_are_as_known {
             self.agents_changed();
         }
         self.tend = true;
@@ -201,9 +200,8 @@ impl Reconciler {
 
     /// A task that reports runs on an agent that is there.
     fn agent_answers(&mut self, agent: &AgentId) {
-        if let Some(state) = self.agents.get_mut(agent)
-            && state.presence != Presence::Present
-        {
+        let was_away = self.agents.get(agent).is_some_and(|state| state.presence != Presence::Present);
+        if was_away && let Some(state) = self.agents.get_mut(agent) {
             state.presence = Presence::Present;
             self.agents_changed();
         }

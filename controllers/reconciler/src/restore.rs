@@ -8,7 +8,7 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
-use ekiden_model::{AppId, AppState, OfferBook, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, OfferBook, Timestamp};
 use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
@@ -72,7 +72,7 @@ impl Reconciler {
             installation,
             apps: BTreeMap::new(),
             keys: BTreeMap::new(),
-            agents: BTreeMap::new(),
+            agents: Agents::new(),
             placed: BTreeMap::new(),
             global: BTreeSet::new(),
             dependents: Dependents::default(),

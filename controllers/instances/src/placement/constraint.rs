@@ -31,26 +31,41 @@ use std::sync::Arc;
 
 use ekiden_model::agent::Presence;
 use ekiden_model::app::{App, Constraint, Field, Operator};
+use ekiden_model::offer::{Column, LotIx, ValueIx};
 use ekiden_model::{Agent, Agents, Instance, RevisionId, Scalar, Tally};
 
 use crate::draft::Draft;
 
 /// Whether the constraints that look at the agent alone hold for it.
 pub(crate) fn admits(constraints: &[Constraint], agent: &Agent) -> bool {
-    constraints.iter().all(|constraint| admission(constraint, agent) != Some(false))
+    let mut alone = constraints.iter().filter(|constraint| looks_at_agent_alone(&constraint.operator));
+    alone.all(|Constraint { field, operator }| match agent.value(field) {
+        Some(value) => admits_value(operator, value),
+        None => admits_none(operator),
+    })
 }
 
-/// Whether a constraint holds for an agent, whatever is placed; nothing when that depends on what is placed.
-fn admission(Constraint { field, operator }: &Constraint, agent: &Agent) -> Option<bool> {
-    let value = agent.value(field);
-    let holds = match operator {
-        Operator::Like(pattern) => value.is_some_and(|value| pattern.matches(value)),
-        Operator::Unlike(pattern) => value.is_none_or(|value| !pattern.matches(value)),
-        Operator::Is(wanted) => value.is_some_and(|value| is_same(value, wanted)),
-        Operator::Cluster(Some(wanted)) => value.is_some_and(|value| **value == **wanted),
-        Operator::Unique | Operator::Cluster(None) | Operator::GroupBy(_) | Operator::MaxPer(_) => return None,
-    };
-    Some(holds)
+fn looks_at_agent_alone(operator: &Operator) -> bool {
+    match operator {
+        Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) | Operator::Cluster(Some(_)) => true,
+        Operator::Unique | Operator::Cluster(None) | Operator::GroupBy(_) | Operator::MaxPer(_) => false,
+    }
+}
+
+/// Whether a value will do, as far as that depends on the value alone.
+fn admits_value(operator: &Operator, value: &str) -> bool {
+    match operator {
+        Operator::Like(pattern) => pattern.matches(value),
+        Operator::Unlike(pattern) => !pattern.matches(value),
+        Operator::Is(wanted) => is_same(value, wanted),
+        Operator::Cluster(Some(wanted)) => value == wanted,
+        Operator::Unique | Operator::Cluster(None) | Operator::GroupBy(_) | Operator::MaxPer(_) => true,
+    }
+}
+
+/// Whether having no value will do.
+fn admits_none(operator: &Operator) -> bool {
+    matches!(operator, Operator::Unlike(_))
 }
 
 /// Equal texts, or equal numbers to three decimals as Mesos keeps them: `1.50` is `1.5`.
@@ -60,27 +75,40 @@ fn is_same(value: &str, wanted: &str) -> bool {
 }
 
 /// The constraints of an app as they stand for the launches of one revision in one decision.
+///
+/// They are asked lot by lot, but answer by the number of the lot's value (see [`Column`]): each value is judged once.
 pub(super) struct Rules<'a> {
     rules: Vec<Rule<'a>>,
 }
 
 struct Rule<'a> {
     constraint: &'a Constraint,
+    column: Arc<Column>,
     test: Test,
 }
 
 enum Test {
     /// Looks at the agent alone.
-    Static,
-    /// At most so many per value; UNIQUE is at most one.
-    AtMost(u32, Counts),
-    /// The value, once there is one.
-    Pinned(Option<Arc<str>>),
-    Even(Even, Counts),
+    Static(Arc<Vec<bool>>),
+    /// Looks at what is placed.
+    Placed(Counts, Limit, Remembered),
+    /// Any value, as long as nothing is placed.
+    Unpinned,
+    /// The value of what is placed; nothing if no lot has it.
+    Pinned(Option<ValueIx>),
+}
+
+/// How many a value may have.
+enum Limit {
+    /// So many; UNIQUE is one.
+    AtMost(u32),
+    /// As many as an even distribution gives it.
+    Even(Even),
 }
 
 /// An even distribution over groups.
 struct Even {
+    groups: u32,
     share: u32,
     extra: u64,
     /// Instances beyond the share, over all values.
@@ -89,48 +117,61 @@ struct Even {
     most_values: Option<u32>,
 }
 
+/// Which values have room, as far as asked since the last launch.
+struct Remembered(Vec<Option<bool>>);
+
 impl<'a> Rules<'a> {
     pub(super) fn of(draft: &Draft<'a>, declared: &'a App, revision: RevisionId) -> Self {
+        let book = draft.view.book;
         let rule = |constraint: &'a Constraint| {
-            let counts = || Counts::of(draft, revision, &constraint.field);
-            let test = match &constraint.operator {
-                Operator::Unique => Test::AtMost(1, counts()),
-                Operator::MaxPer(most) => Test::AtMost(*most, counts()),
-                Operator::Cluster(None) => Test::Pinned(first_value(draft, revision, &constraint.field)),
-                Operator::GroupBy(number) => {
-                    let number = number.filter(|number| *number > 0);
-                    let groups = number.unwrap_or_else(|| {
-                        values_present(&declared.constraints, &constraint.field, draft.view.agents)
-                    });
-                    let counts = counts();
-                    Test::Even(Even::new(draft.view.desired, groups, number, &counts), counts)
-                }
-                Operator::Cluster(Some(_)) | Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) => {
-                    Test::Static
-                }
+            let Constraint { field, operator } = constraint;
+            let column = book.column(field);
+            let test = if looks_at_agent_alone(operator) {
+                Test::Static(book.judged(constraint, |value| admits_value(operator, value)))
+            } else if let Operator::Cluster(_) = operator {
+                let pinned = first_value(draft, revision, field);
+                pinned.map_or(Test::Unpinned, |value| Test::Pinned(column.number(&value)))
+            } else {
+                let counts = Counts::of(draft, revision, field);
+                let limit = Limit::of(draft, declared, constraint, &counts);
+                Test::Placed(counts, limit, Remembered(vec![None; column.len()]))
             };
-            Rule { constraint, test }
+            Rule { constraint, column, test }
         };
         Self { rules: declared.constraints.iter().map(rule).collect() }
     }
 
-    /// The first constraint that does not hold for an instance on `agent`.
-    pub(super) fn broken_by(&self, agent: &Agent) -> Option<&'a Constraint> {
-        self.rules.iter().find(|rule| !rule.holds(agent)).map(|rule| rule.constraint)
+    /// Over how many values each GROUP_BY spreads.
+    pub(super) fn groups(&self) -> Vec<u32> {
+        let groups = |rule: &Rule<'_>| match &rule.test {
+            Test::Placed(_, Limit::Even(even), _) => Some(even.groups),
+            _ => None,
+        };
+        self.rules.iter().filter_map(groups).collect()
     }
 
-    /// Counts an instance that this decision launches.
-    pub(super) fn note_launch(&mut self, agent: &Agent) {
+    /// The first constraint that does not hold for an instance on the agent of `lot`.
+    pub(super) fn broken_by(&mut self, lot: LotIx) -> Option<&'a Constraint> {
+        self.rules.iter_mut().find_map(|rule| (!rule.holds(lot)).then_some(rule.constraint))
+    }
+
+    /// Counts an instance that this decision launches in `lot`.
+    pub(super) fn note_launch(&mut self, lot: LotIx) {
         for rule in &mut self.rules {
-            let Some(value) = agent.value(&rule.constraint.field) else { continue };
+            let Some(number) = rule.column.of(lot) else { continue };
+            let Some(value) = rule.column.value(number) else { continue };
             match &mut rule.test {
-                Test::Static => {}
-                Test::AtMost(_, counts) => counts.add(value),
-                Test::Pinned(pinned) => {
-                    pinned.get_or_insert_with(|| value.clone());
-                }
-                Test::Even(even, counts) => {
-                    even.beyond += u64::from(counts.count(value) >= even.share);
+                Test::Static(_) | Test::Pinned(_) => {}
+                Test::Unpinned => rule.test = Test::Pinned(Some(number)),
+                Test::Placed(counts, limit, remembered) => {
+                    match limit {
+                        Limit::AtMost(_) => remembered.0[number.index()] = None,
+                        // The extra ones are everybody's.
+                        Limit::Even(even) => {
+                            even.beyond += u64::from(counts.count(value) >= even.share);
+                            remembered.0.fill(None);
+                        }
+                    }
                     counts.add(value);
                 }
             }
@@ -139,16 +180,47 @@ impl<'a> Rules<'a> {
 }
 
 impl Rule<'_> {
-    fn holds(&self, agent: &Agent) -> bool {
-        if matches!(self.test, Test::Static) {
-            return admission(self.constraint, agent) != Some(false);
+    fn holds(&mut self, lot: LotIx) -> bool {
+        let Some(number) = self.column.of(lot) else { return admits_none(&self.constraint.operator) };
+        match &mut self.test {
+            Test::Static(judged) => judged.get(number.index()).copied().unwrap_or(false),
+            Test::Unpinned => true,
+            Test::Pinned(pinned) => *pinned == Some(number),
+            Test::Placed(counts, limit, remembered) => {
+                let known = &mut remembered.0[number.index()];
+                *known.get_or_insert_with(|| {
+                    let count = self.column.value(number).map_or(0, |value| counts.count(value));
+                    limit.has_room(count, counts.distinct)
+                })
+            }
         }
-        let Some(value) = agent.value(&self.constraint.field) else { return false };
-        match &self.test {
-            Test::Static => true,
-            Test::AtMost(most, counts) => counts.count(value) < *most,
-            Test::Pinned(pinned) => pinned.as_ref().is_none_or(|pinned| pinned == value),
-            Test::Even(even, counts) => even.has_room(counts.count(value), counts.distinct),
+    }
+}
+
+impl Limit {
+    fn of(
+        draft: &Draft<'_>,
+        declared: &App,
+        Constraint { field, operator }: &Constraint,
+        counts: &Counts,
+    ) -> Self {
+        match operator {
+            Operator::MaxPer(most) => Self::AtMost(*most),
+            Operator::GroupBy(number) => {
+                let number = number.filter(|number| *number > 0);
+                let present = || values_present(&declared.constraints, field, draft.view.agents);
+                let groups = number.unwrap_or_else(present);
+                Self::Even(Even::new(draft.view.desired, groups, number, counts))
+            }
+            _ => Self::AtMost(1),
+        }
+    }
+
+    /// Whether one more goes on a value that has `count`, with `in_use` values in use.
+    fn has_room(&self, count: u32, in_use: u32) -> bool {
+        match self {
+            Self::AtMost(most) => count < *most,
+            Self::Even(even) => even.has_room(count, in_use),
         }
     }
 }
@@ -158,10 +230,9 @@ impl Even {
         // No group at all: no agent has a value, and none is accepted for want of one.
         let groups = groups.max(1);
         let share = instances / groups;
-        Self { share, extra: u64::from(instances % groups), beyond: counts.beyond(share), most_values }
+        Self { groups, share, extra: u64::from(instances % groups), beyond: counts.beyond(share), most_values }
     }
 
-    /// Whether one more goes on a value that has `count`, with `in_use` values in use.
     fn has_room(&self, count: u32, in_use: u32) -> bool {
         if let Some(most) = self.most_values.filter(|_| count == 0) {
             return in_use < most;
@@ -227,11 +298,12 @@ fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option
 
 /// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.
 fn values_present(constraints: &[Constraint], field: &Field, agents: &Agents) -> u32 {
-    let present = agents.values().filter(|state| state.presence == Presence::Present);
-    let admitted = present.filter(|state| admits(constraints, &state.agent));
-    let values: BTreeSet<&str> =
-        admitted.filter_map(|state| state.agent.value(field)).map(|value| &**value).collect();
-    values.len() as u32
+    agents.survey(constraints, field, |all| {
+        let present = all.values().filter(|state| state.presence == Presence::Present);
+        let admitted = present.filter(|state| admits(constraints, &state.agent));
+        let values: BTreeSet<&Arc<str>> = admitted.filter_map(|state| state.agent.value(field)).collect();
+        values.len() as u32
+    })
 }
 
 #[cfg(test)]
@@ -247,16 +319,16 @@ mod tests {
     #[test]
     fn an_even_distribution_has_no_room_beyond_its_extra_ones() {
         // a: 3, b: 4, c: 2 of 10 over 3: share 3, one extra, which b has.
-        let even = Even { share: 3, extra: 1, beyond: 1, most_values: None };
+        let even = Even { groups: 3, share: 3, extra: 1, beyond: 1, most_values: None };
         assert!(!even.has_room(3, 3) && !even.has_room(4, 3) && even.has_room(2, 3));
         let with_room = Even { beyond: 0, ..even };
         assert!(with_room.has_room(3, 3) && !with_room.has_room(4, 3));
         // Fewer instances than values: one each, on as many values as there are instances.
-        let few = Even { share: 0, extra: 2, beyond: 1, most_values: None };
+        let few = Even { groups: 3, share: 0, extra: 2, beyond: 1, most_values: None };
         assert!(few.has_room(0, 1) && !few.has_room(1, 1));
         let full = Even { beyond: 2, ..few };
         assert!(!full.has_room(0, 2));
-        let named = Even { share: 2, extra: 0, beyond: 0, most_values: Some(2) };
+        let named = Even { groups: 2, share: 2, extra: 0, beyond: 0, most_values: Some(2) };
         assert!(named.has_room(0, 1) && !named.has_room(0, 2) && named.has_room(1, 2));
     }
 }

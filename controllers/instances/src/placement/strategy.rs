@@ -10,7 +10,7 @@
 //! entropy, so that many apps of one instance do not crowd on the first agent, and a replay finds the same.
 
 use ekiden_model::app::{App, Strategy};
-use ekiden_model::offer::{Lot, LotIx};
+use ekiden_model::offer::{Lot, LotIx, SearchFrom};
 use ekiden_model::{Resources, Role, Scalar, View};
 
 use super::Used;
@@ -24,11 +24,13 @@ pub(super) const CANDIDATES: u32 = 8;
 /// How lots are compared, and where the search begins.
 pub(super) struct Preference {
     strategy: Strategy,
-    from: LotIx,
+    from: SearchFrom,
     entropy: u64,
     launches: u64,
     /// A lot with no higher score cannot be bettered by much, and ends the search.
     good: u64,
+    /// Whether there are more lots than are compared.
+    many: bool,
 }
 
 impl Preference {
@@ -37,25 +39,24 @@ impl Preference {
         let latest = view.app.instances.latest().filter(|_| strategy != Strategy::Random);
         let last_used = latest.and_then(|latest| view.book.of_agent(&latest.agent.id, role));
         let from = match (last_used, strategy) {
-            (Some(LotIx(ix)), Strategy::Spread) => LotIx(ix.wrapping_add(1)),
-            (Some(ix), _) => ix,
-            (None, _) => anywhere(view, 0),
+            (Some(ix), Strategy::Spread) => SearchFrom::After(ix),
+            (Some(ix), _) => SearchFrom::At(ix),
+            (None, _) => SearchFrom::Anywhere(scramble(view.entropy)),
         };
         let lots = view.book.lots_of(role) as u64;
+        let many = lots > u64::from(CANDIDATES);
         let good = match strategy {
             // At or below the average there is little to gain, except where all lots are looked at anyway.
-            Strategy::Spread if lots > u64::from(CANDIDATES) => {
-                u64::from(view.app.instances.total().placed()) / lots
-            }
+            Strategy::Spread if many => u64::from(view.app.instances.total().placed()) / lots,
             Strategy::Spread => 0,
             Strategy::Binpack => 1,
             Strategy::Random => u64::MAX,
         };
-        Self { strategy, from, entropy: view.entropy, launches: 0, good }
+        Self { strategy, from, entropy: view.entropy, launches: 0, good, many }
     }
 
     /// Where the next search begins.
-    pub(super) fn from(&self) -> LotIx {
+    pub(super) fn from(&self) -> SearchFrom {
         self.from
     }
 
@@ -75,13 +76,18 @@ impl Preference {
         }
     }
 
-    /// A lot was used: the next search begins elsewhere.
-    pub(super) fn move_on(&mut self, used: LotIx) {
+    /// A lot of this score was used: the next search begins elsewhere.
+    pub(super) fn move_on(&mut self, used: LotIx, score: u64) {
         self.launches += 1;
+        if self.many {
+            // The best of several: another like it is good enough. So constraints that leave few lots, with more than
+            // the average of all on each, do not make every search look at as many as it may.
+            self.good = self.good.max(score);
+        }
         self.from = match self.strategy {
-            Strategy::Spread => LotIx(used.0.wrapping_add(1)),
-            Strategy::Binpack => used,
-            Strategy::Random => LotIx(scramble(self.entropy.wrapping_add(self.launches)) as u32),
+            Strategy::Spread => SearchFrom::After(used),
+            Strategy::Binpack => SearchFrom::At(used),
+            Strategy::Random => SearchFrom::Anywhere(scramble(self.entropy.wrapping_add(self.launches))),
         };
     }
 }
@@ -93,10 +99,6 @@ fn copies(have: &Resources, need: &Resources) -> u64 {
         .min(times(have.mem, need.mem))
         .min(times(have.disk, need.disk))
         .min(times(have.gpus, need.gpus))
-}
-
-fn anywhere(view: &View<'_>, launches: u64) -> LotIx {
-    LotIx(scramble(view.entropy.wrapping_add(launches)) as u32)
 }
 
 /// Spreads neighbouring numbers over all numbers (the finaliser of splitmix64).

@@ -1,0 +1,155 @@
+//! `GET /v1/apps`: all apps in a line each; `GET /v1/apps/{id}/status`: everything about one.
+
+use ekiden_model::report::Reason;
+use ekiden_model::revision::{Phase, Standing};
+use ekiden_model::view::Settled;
+use ekiden_model::{AppState, Source};
+use serde_json::{Value, json};
+
+use super::instances::instance;
+use super::reasons;
+use crate::api::reply::{self, Response};
+use crate::api::v2::apps::find_app;
+use crate::api::v2::stats::Counts;
+use crate::api::{Api, Request};
+use crate::runtime::AppSnapshot;
+
+/// All apps, in brief; with `?embed=definition`, each with its whole definition, as a manifest would have it.
+pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
+    let whole = request.all("embed").any(|embed| embed == "definition");
+    let snapshot = api.snapshots.latest();
+    let apps: Vec<Value> = snapshot
+        .apps()
+        .into_iter()
+        .map(|app| {
+            let mut shown = brief(app);
+            if let (true, Some(declared)) = (whole, &app.state.declared) {
+                shown["definition"] = crate::manifest::app_to_json(&declared.app);
+            }
+            shown
+        })
+        .collect();
+    reply::json(&json!({ "at": snapshot.at.to_string(), "apps": apps, "agents": snapshot.agents.len() }))
+}
+
+/// Everything about one app.
+pub(in crate::api) fn status(api: &Api, id: &str) -> Response {
+    let snapshot = api.snapshots.latest();
+    let Some(app) = find_app(&snapshot, id) else { return reply::no_such_app(id) };
+    let state = &app.state;
+    let spec = state.declared.as_ref().map(|declared| {
+        json!({
+            "source": source(&declared.source),
+            "version": declared.version.to_string(),
+            "lastScalingAt": declared.scaled.to_string(),
+            "lastConfigChangeAt": declared.configured.to_string(),
+            "definition": crate::manifest::app_to_json(&declared.app),
+        })
+    });
+    let instances: Vec<Value> = state.instances.iter().map(|one| instance(state, one)).collect();
+    let last_failure = state.last_failure.as_ref().map(reasons::failure);
+    reply::json(&json!({
+        "at": snapshot.at.to_string(),
+        "id": state.id.as_str(),
+        "spec": spec,
+        "target": target(app),
+        "observed": { "counts": counts(state), "instances": instances, "lastFailure": last_failure },
+        "waitingFor": reasons::all(&app.report),
+        "settled": matches!(snapshot.settled, Settled::Yes),
+    }))
+}
+
+fn brief(app: &AppSnapshot) -> Value {
+    let state = &app.state;
+    let declared = state.declared.as_ref();
+    // That a rollout is under way is said by the phase; what holds it up is what people want to see first.
+    let under_way = |reason: &&Reason| matches!(reason, Reason::RollingOut { .. });
+    let (last, first): (Vec<&Reason>, Vec<&Reason>) = app.report.reasons.iter().partition(under_way);
+    let waiting: Vec<String> = first.into_iter().chain(last).map(ToString::to_string).collect();
+    json!({
+        "id": state.id.as_str(),
+        "instances": app.desired,
+        "counts": counts(state),
+        "phase": phase(app),
+        "version": declared.map(|declared| declared.version.to_string()),
+        "source": declared.map(|declared| source(&declared.source)),
+        "waitingFor": waiting,
+    })
+}
+
+/// One word for people.
+fn phase(app: &AppSnapshot) -> &'static str {
+    if app.state.declared.is_none() {
+        return "stopping";
+    }
+    match app.state.rollout.as_ref().map(|rollout| rollout.phase) {
+        None | Some(Phase::Waiting) => "waiting",
+        Some(Phase::Rolling) => "rolling",
+        Some(Phase::Paused) => "paused",
+        Some(Phase::Failed) => "failed",
+        Some(Phase::RollingBack { .. }) => "rolling back",
+        Some(Phase::Complete) if app.report.is_empty() => "running",
+        Some(Phase::Complete) => "recovering",
+    }
+}
+
+fn counts(state: &AppState) -> Value {
+    // Unlike under /v2, an instance without checks is healthy as soon as it runs: that is how rollouts count it.
+    let counts = Counts::of(state.instances.iter(), true);
+    json!({
+        "staged": counts.staged,
+        "running": counts.running,
+        "healthy": counts.healthy,
+        "unhealthy": counts.unhealthy,
+    })
+}
+
+fn target(app: &AppSnapshot) -> Value {
+    let state = &app.state;
+    let revisions: Vec<Value> = state
+        .revisions
+        .iter()
+        .map(|revision| {
+            let standing = match revision.standing {
+                Standing::Unproven => json!({ "kind": "unproven" }),
+                Standing::Proven(at) => json!({ "kind": "proven", "at": at.to_string() }),
+                Standing::Failed(at) => json!({ "kind": "failed", "at": at.to_string() }),
+            };
+            json!({
+                "revision": revision.id.0,
+                "version": revision.version.to_string(),
+                "instances": revision.target,
+                "standing": standing,
+            })
+        })
+        .collect();
+    let rollout = state.rollout.as_ref().map(|rollout| {
+        json!({
+            "to": rollout.to.0,
+            "phase": phase(app),
+            "since": rollout.since.to_string(),
+            "progressAt": rollout.progress.to_string(),
+        })
+    });
+    let backoff = json!({
+        "failures": state.backoff.failures,
+        "delaySeconds": state.backoff.delay.as_secs_f64(),
+        "until": state.backoff.until.map(|until| until.to_string()),
+    });
+    let service_ports: Vec<Option<u16>> =
+        state.service_ports.iter().map(|port| port.map(ekiden_model::Port::get)).collect();
+    json!({
+        "instances": app.desired,
+        "revisions": revisions,
+        "rollout": rollout,
+        "servicePorts": service_ports,
+        "backoff": backoff,
+    })
+}
+
+fn source(source: &Source) -> Value {
+    match source {
+        Source::File { path, line } => json!({ "kind": "file", "path": path, "line": line }),
+        Source::Api => json!({ "kind": "api" }),
+    }
+}

@@ -1,0 +1,84 @@
+//! `ekiden dev [DIR]`
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::validate::counted;
+use super::{Ended, Global};
+use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
+use crate::runtime::dev::{self, DevOptions, Started};
+use crate::runtime::tasks::Cause;
+use crate::telemetry::{self, LogFormat};
+
+/// What `ekiden dev` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ekiden dev manifests/examples\n  \
+    ekiden dev . --agents 3 --attributes 'rack:r%d'     three agents, to try constraints\n  \
+    ekiden dev . --resources 'cpus:4;mem:8192;ports:[31000-31099]'\n  \
+    ekiden dev . --state .ekiden                        remembers apps across restarts")]
+pub(super) struct DevArgs {
+    /// The directory with the manifests: .json, .yaml, .yml
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// Where the HTTP API is offered; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// As how many agents this machine appears
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_AGENTS)))]
+    agents: u32,
+    /// What each agent has, as Mesos writes it: `cpus:4;mem:4096;ports:[31000-31999]`; found out when not given
+    #[arg(long, value_name = "RESOURCES")]
+    resources: Option<AgentResources>,
+    /// What distinguishes the agents: `rack:r%d;zone:z1`, where %d is an agent's number
+    #[arg(long, value_name = "ATTRIBUTES")]
+    attributes: Option<AgentAttributes>,
+    /// Where to remember apps, and keep sandboxes, across restarts; nothing is kept when not given
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Runs until it is told to end.
+pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
+    let DevArgs { directory, http, agents, resources, attributes, state } = args;
+    telemetry::init(global.verbose, global.log_format)?;
+    let options = DevOptions {
+        directory: directory.clone(),
+        http: *http,
+        agents: *agents,
+        resources: resources.clone().unwrap_or_default(),
+        attributes: attributes.clone().unwrap_or_default(),
+        state: state.clone(),
+    };
+    let quiet = global.log_format == LogFormat::Json;
+    dev::run(options, |started| {
+        if !quiet {
+            terminal.note(&summary(started));
+        }
+    })
+    .await?;
+    Ok(Ended::Well)
+}
+
+fn summary(started: &Started) -> String {
+    let Started { address, directory, files, apps, findings, agents } = started;
+    let (apps, files, agents) =
+        (counted(*apps, "app"), counted(*files, "file"), counted(*agents as usize, "agent"));
+    let mut text = format!(
+        "ekiden {} at http://{address}\n  {apps} in {files} of {}, on {agents} of this machine\n",
+        env!("CARGO_PKG_VERSION"),
+        directory.display(),
+    );
+    if *findings > 0 {
+        let findings = counted(*findings, "error");
+        let _ = writeln!(text, "  {findings} in the manifests: `ekiden validate {}`", directory.display());
+    }
+    text.push_str(
+        "  `ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all",
+    );
+    text
+}

@@ -1,0 +1,181 @@
+//! What readers see: immutable snapshots of the world, published after each step.
+//!
+//! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
+//! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use ekiden_model::report::Report;
+use ekiden_model::view::Settled;
+use ekiden_model::{Agents, AppId, AppState, Timestamp};
+use tokio::sync::watch;
+
+/// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
+/// the 128 pointers to the maps.
+const SHARDS: usize = 128;
+
+type Shard = Arc<BTreeMap<AppId, Arc<AppSnapshot>>>;
+
+/// One app, as it was after some step.
+#[derive(Debug, Clone)]
+pub struct AppSnapshot {
+    /// Everything about it.
+    pub state: AppState,
+    /// What it waits for.
+    pub report: Report,
+    /// How many instances it shall have.
+    pub desired: u32,
+}
+
+/// The world, as it was after some step.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    shards: Vec<Shard>,
+    /// The agents we know.
+    pub agents: Arc<Agents>,
+    /// When that step was.
+    pub at: Timestamp,
+    /// Whether absence was evidence by then.
+    pub settled: Settled,
+}
+
+/// The latest snapshot, for readers.
+#[derive(Debug, Clone)]
+pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
+
+/// The one hand that publishes.
+#[derive(Debug)]
+pub struct Publisher {
+    current: Snapshot,
+    apps: usize,
+    readers: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Snapshot {
+    fn empty() -> Self {
+        Self {
+            shards: vec![Shard::default(); SHARDS],
+            agents: Arc::default(),
+            at: Timestamp::EPOCH,
+            settled: Settled::No("nothing was read yet"),
+        }
+    }
+
+    /// One app.
+    pub fn app(&self, id: &AppId) -> Option<&Arc<AppSnapshot>> {
+        self.shards[shard_of(id)].get(id)
+    }
+
+    /// All apps, by id.
+    pub fn apps(&self) -> Vec<&Arc<AppSnapshot>> {
+        let mut apps: Vec<&Arc<AppSnapshot>> = self.shards.iter().flat_map(|shard| shard.values()).collect();
+        apps.sort_unstable_by(|a, b| a.state.id.cmp(&b.state.id));
+        apps
+    }
+
+    /// Says whether the app was there before.
+    fn put(&mut self, id: &AppId, app: Option<Arc<AppSnapshot>>) -> bool {
+        let shard = Arc::make_mut(&mut self.shards[shard_of(id)]);
+        match app {
+            Some(app) => shard.insert(id.clone(), app).is_some(),
+            None => shard.remove(id).is_some(),
+        }
+    }
+}
+
+fn shard_of(id: &AppId) -> usize {
+    let mut hasher = DefaultHasher::new();
+    id.as_str().hash(&mut hasher);
+    (hasher.finish() % SHARDS as u64) as usize
+}
+
+impl Snapshots {
+    /// The latest snapshot.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Waits until nothing is unknown any more: the store, the directory and the cluster have all been heard.
+    pub async fn settled(&self) {
+        let mut snapshots = self.0.clone();
+        let settled = snapshots.wait_for(|snapshot| matches!(snapshot.settled, Settled::Yes)).await;
+        if settled.is_err() {
+            // Whoever publishes is gone, and what is not known by now never will be.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Publisher {
+    /// A publisher of an empty world, and its readers' end.
+    pub fn new() -> (Self, Snapshots) {
+        let current = Snapshot::empty();
+        let (readers, snapshots) = watch::channel(Arc::new(current.clone()));
+        (Self { current, apps: 0, readers }, Snapshots(snapshots))
+    }
+
+    /// What was published of an app last.
+    pub fn last(&self, id: &AppId) -> Option<&Arc<AppSnapshot>> {
+        self.current.app(id)
+    }
+
+    /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
+    pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
+        let is = usize::from(app.is_some());
+        let was = usize::from(self.current.put(id, app.map(Arc::new)));
+        self.apps = self.apps + is - was;
+    }
+
+    /// How many apps there are.
+    pub fn apps(&self) -> usize {
+        self.apps
+    }
+
+    /// Notes the agents.
+    pub fn put_agents(&mut self, agents: &Agents) {
+        if *self.current.agents != *agents {
+            self.current.agents = Arc::new(agents.clone());
+        }
+    }
+
+    /// Shows readers all that was noted.
+    pub fn publish(&mut self, at: Timestamp, settled: Settled) {
+        self.current.at = at;
+        self.current.settled = settled;
+        self.readers.send_replace(Arc::new(self.current.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::fixtures::app_state;
+
+    fn snapshot_of(id: &str, desired: u32) -> AppSnapshot {
+        AppSnapshot { state: app_state(id), report: Report::empty(), desired }
+    }
+
+    #[test]
+    fn a_snapshot_in_hand_does_not_change_and_untouched_apps_are_shared() {
+        let (mut publisher, readers) = Publisher::new();
+        let (web, db) = (app_state("/web").id, app_state("/db").id);
+        publisher.put(&web, Some(snapshot_of("/web", 1)));
+        publisher.put(&db, Some(snapshot_of("/db", 1)));
+        publisher.publish(Timestamp::EPOCH, Settled::Yes);
+        let before = readers.latest();
+
+        publisher.put(&web, Some(snapshot_of("/web", 2)));
+        publisher.publish(Timestamp::EPOCH, Settled::Yes);
+        let after = readers.latest();
+        assert_eq!(before.app(&web).map(|app| app.desired), Some(1));
+        assert_eq!(after.app(&web).map(|app| app.desired), Some(2));
+        assert!(Arc::ptr_eq(before.app(&db).expect("there"), after.app(&db).expect("there")));
+
+        publisher.put(&web, None);
+        publisher.publish(Timestamp::EPOCH, Settled::Yes);
+        let ids: Vec<String> = readers.latest().apps().iter().map(|app| app.state.id.to_string()).collect();
+        assert_eq!(ids, ["/db"]);
+    }
+}

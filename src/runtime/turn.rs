@@ -1,0 +1,394 @@
+//! The loop itself: take in everything that waits, step once, carry out the effects, publish.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ekiden_model::effect::{Effect, Probe};
+use ekiden_model::event::Event;
+use ekiden_model::health::ProbeKind;
+use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
+use ekiden_model::record::Write;
+use ekiden_model::{AppId, InstanceKey};
+use ekiden_reconciler::Reconciler;
+use futures_util::stream::{BoxStream, StreamExt, once, select_all};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use super::event_log::EventLog;
+use super::snapshot::{AppSnapshot, Publisher};
+use super::tasks::Cause;
+use super::{Clock, narrator};
+use crate::cluster::Call;
+use crate::telemetry::Metrics;
+
+/// Most arrivals taken into one step. A git checkout of 10,000 apps is one arrival; so many are reached only by
+/// status updates after a large outage, and then the effects of one step should not wait for all of them.
+const BATCH: usize = 4096;
+
+/// Never sleeps longer than this, so that a machine that was suspended, or whose clock was set forward, notices soon.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Requests that may wait for the loop. Whoever asks waits when there are more; HTTP has its own limit before this.
+const REQUESTS_WAITING: usize = 64;
+
+/// One thing that reaches the loop.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Something happened.
+    Input(Input),
+    /// Somebody wants something, and wants to know when it is durable.
+    Request(Request),
+    /// A source that must not end has ended.
+    Ended(&'static str),
+}
+
+/// A command and who waits for it.
+#[derive(Debug)]
+pub struct Request {
+    command: Command,
+    durable: oneshot::Sender<()>,
+}
+
+/// The way to ask the loop for something.
+#[derive(Debug, Clone)]
+pub struct Requests(mpsc::Sender<Request>);
+
+/// The loop is ending and takes no more requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ekiden is shutting down: ask again once it is back")]
+pub struct Closing;
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    /// A source of inputs is gone, so decisions would rest on what is no longer so.
+    #[error("the {0} has stopped talking to us")]
+    SourceEnded(&'static str),
+    /// An effect could not be carried out.
+    #[error("a decision could not be carried out")]
+    Hands(#[source] Cause),
+}
+
+/// What carries out effects. Each method returns as soon as the work is under way; what comes of it is an input.
+pub trait Hands: Send {
+    /// Makes the writes durable and then says [`Input::Stored`].
+    fn persist(&mut self, seq: WriteSeq, writes: Vec<Write>) -> impl Future<Output = Result<(), Cause>> + Send;
+
+    /// Tells the cluster. It takes calls in even while its own events wait for us, or both would wait for ever.
+    fn call(&mut self, call: Call) -> impl Future<Output = Result<(), Cause>> + Send;
+
+    /// Starts probing.
+    fn start_probe(&mut self, app: AppId, probe: Probe) -> impl Future<Output = ()> + Send;
+
+    /// Stops probing.
+    fn stop_probe(
+        &mut self,
+        app: AppId,
+        instance: InstanceKey,
+        kind: ProbeKind,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// The loop and all it owns.
+#[derive(Debug)]
+pub struct Turn<H> {
+    reconciler: Reconciler,
+    hands: H,
+    clock: Clock,
+    events: EventLog,
+    publisher: Publisher,
+    metrics: Metrics,
+    /// The last batch of writes handed out.
+    written: WriteSeq,
+    /// The last batch known to be durable.
+    stored: WriteSeq,
+    /// Who waits for which batch.
+    waiting: BTreeMap<WriteSeq, Vec<oneshot::Sender<()>>>,
+}
+
+/// Turns a source of inputs into arrivals, the last of which says that the source has ended.
+pub fn essential(
+    name: &'static str,
+    source: impl futures_util::Stream<Item = Input> + Send + 'static,
+) -> BoxStream<'static, Arrival> {
+    source.map(Arrival::Input).chain(once(async move { Arrival::Ended(name) })).boxed()
+}
+
+impl Requests {
+    /// A way to ask, and the arrivals that come of it.
+    pub fn new() -> (Self, BoxStream<'static, Arrival>) {
+        let (sender, receiver) = mpsc::channel(REQUESTS_WAITING);
+        (Self(sender), ReceiverStream::new(receiver).map(Arrival::Request).boxed())
+    }
+
+    /// Hands in a command and waits until what it changed is durable.
+    pub async fn carry_out(&self, command: Command) -> Result<(), Closing> {
+        let (durable, done) = oneshot::channel();
+        self.0.send(Request { command, durable }).await.map_err(|_| Closing)?;
+        done.await.map_err(|_| Closing)
+    }
+}
+
+impl<H: Hands> Turn<H> {
+    /// A loop around `reconciler`.
+    pub fn new(
+        reconciler: Reconciler,
+        hands: H,
+        clock: Clock,
+        events: EventLog,
+        publisher: Publisher,
+        metrics: Metrics,
+    ) -> Self {
+        let (written, stored) = (WriteSeq::default(), WriteSeq::default());
+        Self { reconciler, hands, clock, events, publisher, metrics, written, stored, waiting: BTreeMap::new() }
+    }
+
+    /// Runs until `stop`, or until something is wrong that only a new process can mend.
+    pub async fn run(
+        mut self,
+        sources: Vec<BoxStream<'static, Arrival>>,
+        stop: CancellationToken,
+    ) -> Result<(), TurnError> {
+        let mut arrivals = select_all(sources).ready_chunks(BATCH);
+        // What was restored is worked on at once, and shown to readers before anything happens to it.
+        self.step(vec![Input::Tick], Vec::new()).await?;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                batch = arrivals.next() => batch.ok_or(TurnError::SourceEnded("list of sources"))?,
+                () = until(self.pause()) => Vec::new(),
+            };
+            self.take_in(batch).await?;
+        }
+    }
+
+    /// How long there is nothing to do, unless something happens.
+    fn pause(&mut self) -> Duration {
+        let wake = self.reconciler.next_wake().map(|wake| wake.since(self.clock.now()));
+        wake.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+    }
+
+    async fn take_in(&mut self, batch: Vec<Arrival>) -> Result<(), TurnError> {
+        let mut inputs = Vec::with_capacity(batch.len().max(1));
+        let mut waiting = Vec::new();
+        for arrival in batch {
+            match arrival {
+                Arrival::Input(input) => inputs.push(input),
+                Arrival::Request(request) => {
+                    inputs.push(Input::Command(request.command));
+                    waiting.push(request.durable);
+                }
+                Arrival::Ended(source) => return Err(TurnError::SourceEnded(source)),
+            }
+        }
+        if inputs.is_empty() {
+            inputs.push(Input::Tick);
+        }
+        self.step(inputs, waiting).await
+    }
+
+    async fn step(&mut self, inputs: Vec<Input>, waiting: Vec<oneshot::Sender<()>>) -> Result<(), TurnError> {
+        let now = self.clock.now();
+        let agents_may_differ = inputs.iter().any(concerns_agents);
+        for input in &inputs {
+            self.metrics.input(input);
+            match input {
+                Input::Stored(seq) => self.stored = self.stored.max(*seq),
+                Input::Desired(_) => _ = self.metrics.desired_changes.inc(),
+                _ => {}
+            }
+        }
+        let (began, visited) = (Instant::now(), self.reconciler.work().apps_visited);
+        let effects = self.reconciler.step(now, inputs);
+        self.metrics.steps.inc();
+        self.metrics.step_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.app_visits.inc_by(self.reconciler.work().apps_visited - visited);
+        let mut facts = Vec::new();
+        for effect in effects {
+            self.metrics.effect(&effect);
+            self.carry_out(effect, &mut facts).await.map_err(TurnError::Hands)?;
+        }
+        // Whoever waits, waits for every write up to now: its own are among them.
+        if !waiting.is_empty() {
+            self.waiting.entry(self.written).or_default().extend(waiting);
+        }
+        self.answer_waiting();
+
+        let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
+        for event in facts {
+            let app = self.reconciler.app(narrator::subject(&event));
+            let declared = app.and_then(|app| app.declared.as_ref());
+            narrator::tell(&event, declared.is_some_and(|declared| !declared.app.health_checks.is_empty()));
+            self.events.push(now, event, app.map(|app| app.key));
+        }
+        if touched.is_empty() && !agents_may_differ {
+            return Ok(());
+        }
+        for id in &touched {
+            let app = self.reconciler.app(id).map(|state| AppSnapshot {
+                state: state.clone(),
+                report: self.reconciler.report(id),
+                desired: self.reconciler.desired(id),
+            });
+            narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());
+            self.publisher.put(id, app);
+        }
+        if agents_may_differ {
+            self.publisher.put_agents(self.reconciler.agents());
+        }
+        self.publisher.publish(now, self.reconciler.settled());
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.apps.set(count(self.publisher.apps()));
+        self.metrics.agents.set(count(self.reconciler.agents().len()));
+        self.metrics.offers.set(count(self.reconciler.book().len()));
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, effect: Effect, facts: &mut Vec<Event>) -> Result<(), Cause> {
+        let call = match effect {
+            Effect::Persist { seq, writes } => {
+                self.written = seq;
+                return self.hands.persist(seq, writes).await;
+            }
+            Effect::StartProbe(app, probe) => {
+                self.hands.start_probe(app, *probe).await;
+                return Ok(());
+            }
+            Effect::StopProbe(app, instance, kind) => {
+                self.hands.stop_probe(app, instance, kind).await;
+                return Ok(());
+            }
+            Effect::Notify(event) => {
+                facts.push(event);
+                return Ok(());
+            }
+            Effect::Accept { offers, agent, tasks } => Call::Accept { offers, agent, tasks },
+            Effect::Decline { offers, refuse_for } => Call::Decline { offers, refuse_for },
+            Effect::Revive(role) => Call::Revive(role),
+            Effect::Suppress(role) => Call::Suppress(role),
+            Effect::Kill { task, agent, grace } => Call::Kill { task, agent, grace },
+            Effect::Acknowledge(ack) => Call::Acknowledge(ack),
+            Effect::Reconcile(tasks) => Call::Reconcile(tasks),
+        };
+        self.hands.call(call).await
+    }
+
+    fn answer_waiting(&mut self) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if *entry.key() > self.stored {
+                return;
+            }
+            for waiter in entry.remove() {
+                // A client that has gone away no longer waits.
+                let _ = waiter.send(());
+            }
+        }
+    }
+}
+
+/// Whether the agents may be others after this.
+fn concerns_agents(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Cluster(
+            ClusterEvent::Offers(_)
+                | ClusterEvent::AgentUnreachable(_)
+                | ClusterEvent::AgentGone(_)
+                | ClusterEvent::Status(_)
+        )
+    )
+}
+
+/// Waits; with nothing to wait for, at least lets other tasks run.
+async fn until(pause: Duration) {
+    if pause.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ekiden_model::Source;
+    use ekiden_model::input::{Abilities, Desired};
+    use ekiden_model::limits::Settings;
+    use ekiden_model::record::Installation;
+
+    use super::*;
+    use crate::runtime::{Snapshots, fixtures};
+
+    /// Hands that note what they are told to write; what is durable is up to the test.
+    struct Notes {
+        written: mpsc::UnboundedSender<WriteSeq>,
+    }
+
+    impl Hands for Notes {
+        async fn persist(&mut self, seq: WriteSeq, _writes: Vec<Write>) -> Result<(), Cause> {
+            self.written.send(seq).map_err(Into::into)
+        }
+
+        async fn call(&mut self, _call: Call) -> Result<(), Cause> {
+            Ok(())
+        }
+
+        async fn start_probe(&mut self, _app: AppId, _probe: Probe) {}
+
+        async fn stop_probe(&mut self, _app: AppId, _instance: InstanceKey, _kind: ProbeKind) {}
+    }
+
+    fn turn() -> (Turn<Notes>, mpsc::UnboundedReceiver<WriteSeq>, Snapshots) {
+        let abilities =
+            Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
+        let fresh = Installation { realm: 1, births: 0 };
+        let reconciler =
+            Reconciler::restore(Settings::default(), abilities, fresh, Vec::new()).expect("an empty store");
+        let (written, writes) = mpsc::unbounded_channel();
+        let (publisher, snapshots) = Publisher::new();
+        let mut clock = Clock::start();
+        let events = EventLog::new(clock.now());
+        (Turn::new(reconciler, Notes { written }, clock, events, publisher, Metrics::default()), writes, snapshots)
+    }
+
+    #[tokio::test]
+    async fn a_source_that_ends_ends_the_loop_and_is_named() {
+        let (turn, _writes, _snapshots) = turn();
+        let sources = vec![essential("cluster", futures_util::stream::empty())];
+        let ended = turn.run(sources, CancellationToken::new()).await;
+        assert_eq!(ended.expect_err("it must not run on").to_string(), "the cluster has stopped talking to us");
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_when_all_before_it_is_durable_and_the_loop_ends_when_told_to() {
+        let (turn, mut writes, snapshots) = turn();
+        let (requests, arrivals) = Requests::new();
+        let (happens, inputs) = mpsc::channel(16);
+        let stop = CancellationToken::new();
+        let sources = vec![essential("test", ReceiverStream::new(inputs)), arrivals];
+        let running = tokio::spawn(turn.run(sources, stop.clone()));
+
+        let declared = Arc::new(fixtures::app("/web"));
+        let app = declared.id.clone();
+        let desired = Desired { declare: vec![(declared, Source::Api)], withdraw: Vec::new(), complete: true };
+        happens.send(Input::Desired(desired)).await.expect("it listens");
+        let mut last = writes.recv().await.expect("the declaration is written");
+        assert!(snapshots.latest().app(&app).is_some(), "readers see it");
+
+        let asked = requests.carry_out(Command::ResetBackoff(app.clone()));
+        tokio::pin!(asked);
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut asked).await;
+        assert!(early.is_err(), "answered before anything was durable");
+        while let Ok(seq) = writes.try_recv() {
+            last = seq;
+        }
+        happens.send(Input::Stored(last)).await.expect("it listens");
+        assert_eq!(asked.await, Ok(()));
+        stop.cancel();
+        assert!(running.await.expect("no panic").is_ok());
+        assert_eq!(requests.carry_out(Command::ResetBackoff(app)).await, Err(Closing));
+    }
+}
