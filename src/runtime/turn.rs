@@ -8,7 +8,7 @@ use ekiden_model::event::Event;
 use ekiden_model::health::ProbeKind;
 use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
 use ekiden_model::record::Write;
-use ekiden_model::{AppId, InstanceKey};
+use ekiden_model::{AppId, Condition, InstanceKey};
 use ekiden_reconciler::Reconciler;
 use futures_util::stream::{BoxStream, StreamExt, once, select_all};
 use tokio::sync::{mpsc, oneshot};
@@ -239,6 +239,14 @@ impl<H: Hands> Turn<H> {
             self.publisher.put_agents(self.reconciler.agents());
         }
         self.publisher.publish(now, self.reconciler.settled());
+        let mut by_state: BTreeMap<&str, (Condition, usize)> = BTreeMap::new();
+        for (condition, count) in self.publisher.instances() {
+            // Two conditions may have one name: a launch that nobody has confirmed counts as staging.
+            by_state.entry(condition.task_state()).or_insert((condition, 0)).1 += count;
+        }
+        for (condition, count) in by_state.into_values() {
+            self.metrics.instances(condition, count);
+        }
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.apps.set(count(self.publisher.apps()));
         self.metrics.agents.set(count(self.reconciler.agents().len()));
