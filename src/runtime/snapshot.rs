@@ -140,6 +140,11 @@ impl Publisher {
         self.instances.iter().map(|(condition, count)| (*condition, *count))
     }
 
+    /// Whether absence was evidence when this was last published.
+    pub fn settled(&self) -> Settled {
+        self.current.settled
+    }
+
     /// How many apps there are.
     pub fn apps(&self) -> usize {
         self.apps
