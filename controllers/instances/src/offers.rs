@@ -19,6 +19,9 @@ pub struct Demand<'a> {
     /// Roles for which demand arose, or changed, since offers were last asked for: what was returned before may be
     /// wanted now.
     pub unasked: &'a [Role],
+    /// Roles of global apps: they follow the agents, and agents show themselves by their offers alone, so these roles
+    /// are never without.
+    pub watched: &'a [Role],
 }
 
 /// How long an offer is kept while some app of its role waits for another one.
@@ -47,9 +50,10 @@ pub fn tend_offers(now: Timestamp, book: &OfferBook, demand: &Demand<'_>, settin
     }
     for role in demand.roles {
         let (wanting, suppressed) = (demand.wanting.contains(role), demand.suppressed.contains(role));
-        if wanting && (suppressed || demand.unasked.contains(role)) {
+        let watched = demand.watched.contains(role);
+        if (wanting || watched) && suppressed || wanting && demand.unasked.contains(role) {
             decision.actions.push(Action::Revive { role: role.clone() });
-        } else if !wanting && !suppressed {
+        } else if !wanting && !watched && !suppressed {
             decision.actions.push(Action::Suppress { role: role.clone() });
         }
     }
@@ -74,7 +78,7 @@ mod tests {
         used: &[&'static str],
     ) -> Decision {
         let (wanting, suppressed, roles) = (roles(wanting), roles(suppressed), roles(used));
-        let demand = Demand { wanting: &wanting, suppressed: &suppressed, roles: &roles, unasked: &[] };
+        let demand = Demand { wanting: &wanting, suppressed: &suppressed, roles: &roles, unasked: &[], watched: &[] };
         tend_offers(world.now, &world.book, &demand, &world.settings)
     }
 
@@ -94,6 +98,18 @@ mod tests {
         assert_eq!(decision.actions.last(), Some(&Action::Suppress { role: Role::any() }));
         let empty = World::of(0);
         assert_eq!(tend(&empty, &[], &["*"], &["*"]), Decision::idle());
+    }
+
+    #[test]
+    fn a_global_app_goes_on_looking_for_agents() {
+        let world = World::of(0);
+        let every = roles(&["*"]);
+        let demand =
+            Demand { wanting: &[], suppressed: &every, roles: &every, unasked: &[], watched: &every };
+        let decision = tend_offers(world.now, &world.book, &demand, &world.settings);
+        assert_eq!(decision.actions, [Action::Revive { role: Role::any() }]);
+        let awake = Demand { suppressed: &[], ..demand };
+        assert_eq!(tend_offers(world.now, &world.book, &awake, &world.settings), Decision::idle());
     }
 
     #[test]

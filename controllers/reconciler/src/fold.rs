@@ -85,6 +85,7 @@ impl Reconciler {
         self.dependents.redeclared(id, old, new);
         if new.is_some_and(App::is_global) {
             self.global.insert(id.clone());
+            self.tend = true;
         } else {
             self.global.remove(id);
         }

@@ -43,11 +43,14 @@ impl Reconciler {
         let list = |roles: &BTreeSet<Role>| roles.iter().cloned().collect::<Vec<Role>>();
         let (wanting, roles) = (list(&wanting), list(&roles));
         let (suppressed, unasked) = (list(&self.suppressed), list(&self.unasked));
+        let global = self.global.iter().filter_map(|app| self.apps.get(app));
+        let watched: Vec<Role> = list(&global.map(|entry| self.role_of(&entry.state)).collect());
         let demand = ekiden_instances::Demand {
             wanting: &wanting,
             suppressed: &suppressed,
             roles: &roles,
             unasked: &unasked,
+            watched: &watched,
         };
         let decision = ekiden_instances::tend_offers(self.now, &self.book, &demand, &self.settings);
         for action in decision.actions {

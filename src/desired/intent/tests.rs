@@ -198,6 +198,16 @@ fn files_that_come_back_take_the_question_back() {
 }
 
 #[test]
+fn what_is_declared_again_is_not_pruned_even_when_all_else_is_unclear() {
+    let mut intent = intent();
+    intent.observe(&eight(0, 0));
+    intent.observe(&eight(8, 0));
+    let halfway = Scan { settled: false, ..eight(2, 0) };
+    assert_eq!(told(intent.observe(&halfway)), "nothing");
+    assert_eq!(told(intent.confirm_prune()), "-/a0 -/a1");
+}
+
+#[test]
 fn a_loss_below_the_share_or_of_few_needs_no_confirmation() {
     let mut intent = intent();
     intent.observe(&eight(0, 1));

@@ -30,8 +30,8 @@ pub struct Check<'a> {
     pub store: &'a Store,
     /// The settings that Ekiden was given.
     pub settings: &'a Settings,
-    /// The time that Ekiden was told.
-    pub told_now: Timestamp,
+    /// The time that waits are reckoned by.
+    pub now: Timestamp,
 }
 
 /// What a check found to be wrong.

@@ -22,6 +22,9 @@ use crate::store::Records;
 /// The books.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// The time that waits are reckoned by: Ekiden's clock, ahead of it by as much as it ever went back.
+    pub now: Timestamp,
+    ahead: Duration,
     /// What the process has asked to be written, durable or not.
     pub announced: Records,
     /// What it was told to keep.
@@ -112,6 +115,9 @@ pub fn delay(policy: &BackoffPolicy, failures: u32) -> Duration {
 impl Ledger {
     /// Takes in what is delivered.
     pub fn take_in(&mut self, told_now: Timestamp, inputs: &[Input]) {
+        self.ahead += self.now.since(told_now + self.ahead);
+        self.now = told_now + self.ahead;
+        let told_now = self.now;
         for input in inputs {
             match input {
                 Input::Desired(desired) => {
@@ -124,7 +130,7 @@ impl Ledger {
                     self.desired_complete |= desired.complete;
                 }
                 Input::Cluster(event) => self.cluster(told_now, event),
-                Input::Probe(app, sample) => self.probe(app, sample),
+                Input::Probe(app, sample) => self.probe(told_now, app, sample),
                 Input::Command(Command::ResetBackoff(app) | Command::Restart(app)) => {
                     self.backoff.remove(app);
                 }
@@ -140,6 +146,7 @@ impl Ledger {
         let before = self.declared.insert(app.id.clone(), app.clone());
         let Some(before) = before else {
             self.backoff.remove(&app.id);
+            self.health_kills.remove(&app.id);
             return;
         };
         // Scaling keeps the wait, any other change starts afresh (§4.8).
@@ -230,14 +237,14 @@ impl Ledger {
         }
     }
 
-    fn probe(&mut self, app: &AppId, sample: &Sample) {
+    fn probe(&mut self, now: Timestamp, app: &AppId, sample: &Sample) {
         let ProbeKind::Health(index) = sample.kind else { return };
         let Some(task) = self.task_id(app, sample.instance) else { return };
         let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
         let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let most = check.map_or(0, |check| check.max_failures);
         let told = self.told.entry(task).or_default();
-        let graced = told.running.is_none_or(|running| sample.at < running + grace);
+        let graced = told.running.is_none_or(|running| now < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
             Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
@@ -331,8 +338,11 @@ impl Ledger {
     }
 
     /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
-    pub fn told_condemned(&self, task: &TaskId) -> bool {
-        self.told.get(task).is_some_and(|told| told.condemned)
+    pub fn told_condemned(&self, app: &App, task: &TaskId) -> bool {
+        let Some(told) = self.told.get(task) else { return false };
+        let most = |index: u32| app.health_checks.get(index as usize).map_or(0, |check| check.max_failures);
+        // An edit may make of failures that were survived ones too many.
+        told.condemned || told.checks.iter().any(|(index, check)| most(*index) > 0 && check.in_row > most(*index))
     }
 
     /// The checks of instances of a revision, as probes number them: today's by Ekiden, and those of the executor that

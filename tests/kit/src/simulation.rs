@@ -63,8 +63,6 @@ pub struct Simulation {
     connections: u64,
     /// How far Ekiden's clock is ahead of the world's, in milliseconds.
     skew: i64,
-    /// How far it was ever set back, all together: by so much, waits may be longer.
-    set_back: Duration,
     overload: bool,
     flapping: bool,
     store_stalled: bool,
@@ -76,6 +74,8 @@ pub struct Simulation {
     machines: u64,
     /// A launch to be sent twice, for [`Mutant::LaunchTwice`].
     again: Option<ekiden_model::Effect>,
+    /// The process takes itself for settled in its next step, for [`Mutant::IgnoreSettled`].
+    premature: bool,
     /// What a scenario tells, if somebody listens.
     story: Option<Vec<(Timestamp, String)>>,
     /// After how many effects the next step that has any is cut short.
@@ -177,7 +177,6 @@ impl Simulation {
             lives: 0,
             connections: 0,
             skew: 0,
-            set_back: Duration::ZERO,
             overload: false,
             flapping: false,
             store_stalled: false,
@@ -187,6 +186,7 @@ impl Simulation {
             edits: 0,
             machines: 0,
             again: None,
+            premature: false,
             story: None,
             cut_after: None,
         }
@@ -273,6 +273,10 @@ impl Simulation {
         self.process.as_ref().map(|process| &process.reconciler)
     }
 
+    fn reconciler_mut(&mut self) -> Option<&mut Reconciler> {
+        self.process.as_mut().map(|process| &mut process.reconciler)
+    }
+
     /// Whether everything that is to be known is.
     pub fn is_up(&self) -> bool {
         self.process.is_some() && self.cluster.connection.is_some()
@@ -280,14 +284,9 @@ impl Simulation {
 
     /// What the checks look at.
     pub fn check(&mut self) -> Check<'_> {
-        let told_now = self.told_now();
-        Check {
-            cluster: &self.cluster,
-            ledger: &mut self.ledger,
-            store: &self.store,
-            settings: &self.settings,
-            told_now,
-        }
+        let (cluster, store, settings) = (&self.cluster, &self.store, &self.settings);
+        let now = self.ledger.now;
+        Check { cluster, ledger: &mut self.ledger, store, settings, now }
     }
 
     /// The live task in a slot of an app, the latest first.

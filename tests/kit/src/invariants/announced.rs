@@ -98,7 +98,8 @@ impl Check<'_> {
     /// shall run and, in truth, live or are on their way; not those that were ever called unreachable, whose
     /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
     ///
-    /// S4: every constraint holds between what is launched and what else of its revision shall run.
+    /// S4: every constraint holds between what is launched and what else of its revision shall run, on agents that
+    /// answer.
     ///
     /// S8: no launch before the app's wait after failures is over.
     fn launches(&self, app: &AppId, decided: &Decided, desired: Desired<'_>, found: &mut Found) {
@@ -129,6 +130,7 @@ impl Check<'_> {
                 .iter()
                 .filter(|other| other.key != launch.key && other.is_wanted() && other.revision == launch.revision)
                 .filter(|other| other.condition != Condition::Unreachable)
+                .filter(|other| !self.ledger.unreachable.contains(&other.agent.id))
                 .collect();
             for constraint in &declared.constraints {
                 if !holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count) {
@@ -144,7 +146,7 @@ impl Check<'_> {
             }
         }
         if let Some(waiting) = self.ledger.backoff.get(app)
-            && self.told_now < waiting.until
+            && self.now < waiting.until
         {
             let (failures, until) = (waiting.failures, waiting.until);
             found.push(("S8", format!("{app} {} is launched before {until} ({failures} failures)", first.key)));
@@ -209,7 +211,7 @@ impl Check<'_> {
         };
         let condemned = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
-            self.ledger.told_condemned(&id)
+            self.ledger.told_condemned(&declared, &id)
         };
         let truly = |instance: &Instance| {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
@@ -261,7 +263,7 @@ impl Check<'_> {
                 (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
                     record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
                 }),
-                (KillCause::Unhealthy, Some(_)) => self.ledger.told_condemned(&id),
+                (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
                 (KillCause::Misplaced, Some(declared)) => declared.is_global(),
                 (_, None) => true,
             };
@@ -274,7 +276,7 @@ impl Check<'_> {
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
-        let now = self.told_now;
+        let now = self.now;
         let kills = decided.kills.iter().filter(unhealthy).count();
         if kills == 0 {
             return;
@@ -296,10 +298,12 @@ impl Check<'_> {
     fn forgotten(&self, app: &AppId, instance: &Instance, id: Option<&TaskId>, found: &mut Found) {
         let Some(id) = id else { return };
         let told = self.ledger.told.get(id);
-        let over = told.is_some_and(|told| {
-            let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
-            told.condition.is_terminal() || for_good
-        });
+        // A launch that was never sent is nothing to be forgotten.
+        let over = !self.ledger.launched.contains(id)
+            || told.is_some_and(|told| {
+                let for_good = told.unreachable_since.is_some_and(|since| self.is_for_good(app, instance, since));
+                told.condition.is_terminal() || for_good
+            });
         if !over {
             let condition = told.map_or("nothing told", |told| told.condition.task_state());
             found.push(("S7", format!("{app} {} is forgotten: {condition}", instance.key)));
@@ -312,7 +316,7 @@ impl Check<'_> {
         let strategy = self.ledger.declared.get(app).map(|declared| declared.unreachable);
         match strategy {
             Some(UnreachableStrategy::Replace { expunge_after, .. }) if instance.goal == Goal::Running => {
-                self.told_now >= since + expunge_after
+                self.now >= since + expunge_after
             }
             Some(UnreachableStrategy::Disabled) => instance.goal != Goal::Running,
             Some(UnreachableStrategy::Replace { .. }) | None => true,

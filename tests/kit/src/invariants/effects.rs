@@ -64,7 +64,7 @@ impl Check<'_> {
     /// S9: a kill is repeated no more often than its retry says; some more, because an answer of the cluster may be a
     /// reason of its own.
     fn repeated(&mut self, task: &TaskId) -> Found {
-        let (now, window) = (self.told_now, self.settings.kill_retry);
+        let (now, window) = (self.now, self.settings.kill_retry);
         let times = self.ledger.kills.entry(task.clone()).or_default();
         times.push_back(now);
         times.retain(|at| *at <= now && now.since(*at) < window);

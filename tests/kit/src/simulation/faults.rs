@@ -169,7 +169,6 @@ impl Simulation {
     pub fn jump_clock(&mut self, millis: i64) {
         self.line.log(format_args!("the clock jumps by {millis} ms"));
         self.skew += millis;
-        self.set_back += Duration::from_millis(millis.min(0).unsigned_abs());
         // A sleeping process does not notice a jump of the wall clock; the next thing that happens wakes it.
         self.receive(ekiden_model::Input::Tick);
     }

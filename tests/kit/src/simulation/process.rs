@@ -78,13 +78,7 @@ impl Simulation {
         });
         let desired = self.whole_directory();
         if self.has(Mutant::IgnoreSettled) && self.lives > 1 {
-            let withdraw = self.store.durable.apps.keys().cloned().collect();
-            let early = Desired { declare: Vec::new(), withdraw, complete: true };
-            if let Some(process) = &mut self.process {
-                process.inbox.push(Input::Desired(early));
-                process.inbox.push(Input::Cluster(ClusterEvent::Connected));
-                process.inbox.push(Input::Cluster(ClusterEvent::Reconciled));
-            }
+            self.premature = true;
         } else {
             // Read while we connect: sometimes all at once, sometimes in parts, and the last part says that it is.
             let parts = if self.line.knobs.jitter && self.line.rng.chance(0.3) { 2 } else { 1 };
@@ -115,6 +109,9 @@ impl Simulation {
         self.line.log(format_args!("connected ({})", self.connections));
         self.cluster.connect(self.connections, &mut self.line);
         self.receive(Input::Cluster(ClusterEvent::Connected));
+        if self.has(Mutant::IgnoreSettled) {
+            self.receive(Input::Desired(self.whole_directory()));
+        }
     }
 
     /// The master breaks the connection.
@@ -215,7 +212,8 @@ impl Simulation {
         };
         let cut = by_chance || (!effects.is_empty() && self.cut_after.take().is_some());
         for effect in effects.into_iter().take(carried_out) {
-            self.effects += 1;
+            // To ask now and then how all tasks are is no restlessness.
+            self.effects += u64::from(!matches!(effect, Effect::Reconcile(_)));
             self.carry_out(effect);
         }
         if cut {
@@ -279,7 +277,7 @@ impl Simulation {
     }
 
     fn announce(&mut self, seq: WriteSeq, writes: &[Write]) -> crate::invariants::Found {
-        let told_now = self.told_now();
+        let now = self.ledger.now;
         let Some(process) = &mut self.process else { return Vec::new() };
         let in_order = seq > process.last_seq;
         process.last_seq = seq;
@@ -289,7 +287,7 @@ impl Simulation {
             ledger: &mut self.ledger,
             store: &self.store,
             settings: &self.settings,
-            told_now,
+            now,
         };
         let mut found = check.announced(writes, &|app| reconciler.desired(app));
         if !in_order {
@@ -389,6 +387,12 @@ impl Simulation {
     fn mutated_inputs(&mut self, inputs: Vec<Input>) -> Vec<Input> {
         let Some(mutant) = self.mutant else { return inputs };
         let mut mutated = Vec::new();
+        if std::mem::take(&mut self.premature) {
+            let withdraw = self.store.durable.apps.keys().cloned().collect();
+            mutated.push(Input::Desired(Desired { declare: Vec::new(), withdraw, complete: true }));
+            mutated.push(Input::Cluster(ClusterEvent::Connected));
+            mutated.push(Input::Cluster(ClusterEvent::Reconciled));
+        }
         for input in inputs {
             match input {
                 Input::Desired(desired) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ekiden_model::effect::Effect;
 use ekiden_model::record::{Record, Write};
-use ekiden_model::{AppId, Timestamp};
+use ekiden_model::{AppId, Input, Timestamp};
 
 use super::{BEGINNING, Simulation};
 use crate::script::{changes, effect_told};
@@ -38,6 +38,16 @@ impl Simulation {
     pub fn stall_store(&mut self, stalled: bool) {
         self.store_stalled = stalled;
         self.store_next();
+    }
+
+    /// What the reconciler wants when it is asked a second time at the same moment, with nothing that happened in
+    /// between: nothing, if its first answer was complete.
+    pub fn second_decision(&mut self) -> Vec<Effect> {
+        self.run_for(Duration::from_secs(1));
+        let told_now = self.told_now();
+        let Some(brain) = self.reconciler_mut() else { return Vec::new() };
+        let _ = brain.step(told_now, vec![Input::Tick]);
+        brain.step(told_now, vec![Input::Tick])
     }
 
     pub(super) fn tell_effect(&mut self, effect: &Effect) {

@@ -1,0 +1,122 @@
+//! The simulator's tests: every seed that ever failed, a fresh batch, planted mistakes, and written scenarios.
+//!
+//! * `EKIDEN_SIM_SEED=123 cargo test --test simulation replay -- --nocapture` shows one run, line by line.
+//! * `EKIDEN_SIM_SEEDS=5000 EKIDEN_SIM_FROM=1 cargo test --test simulation fresh` runs another batch.
+//! * `cargo run --release -p ekiden-kit --bin simulate -- --seeds 10000 --jobs 2` is the long one: 10,000 seeds in less
+//!   than five minutes on two cores.
+//! * `EXPECTORATE=overwrite cargo test --test simulation scenario` takes the transcripts as they are now.
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ekiden_kit::mutant::{MUTANTS, Mutant};
+use ekiden_kit::script::play;
+use ekiden_kit::simulation::{Outcome, run_mutant, run_seed};
+
+/// Seeds of a fresh batch when nobody says otherwise: some 20 s of the debug profile on one core.
+const FRESH: u64 = 300;
+/// Seeds within which a planted mistake must be seen.
+const SEEDS_PER_MUTANT: u64 = 150;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}: no number")))
+}
+
+fn must_hold(outcome: &Outcome) {
+    assert!(outcome.violation.is_none(), "\n{}", outcome.explain());
+}
+
+#[test]
+fn replay() {
+    let seed = number("EKIDEN_SIM_SEED").unwrap_or(1);
+    let outcome = run_mutant(seed, None, usize::MAX);
+    println!("{}", outcome.explain());
+    must_hold(&outcome);
+}
+
+#[test]
+fn every_seed_that_ever_failed() {
+    let list = include_str!("scenarios/seeds.txt");
+    let seeds =
+        list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next());
+    for seed in seeds {
+        must_hold(&run_seed(seed.parse().expect("each line begins with a seed")));
+    }
+}
+
+#[test]
+fn a_fresh_batch_of_seeds() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let from = number("EKIDEN_SIM_FROM").unwrap_or_else(|| now.wrapping_mul(1_000_000));
+    let count = number("EKIDEN_SIM_SEEDS").unwrap_or(FRESH);
+    let began = Instant::now();
+    println!("{count} seeds from {from}");
+    for number in 0..count {
+        must_hold(&run_seed(from.wrapping_add(number)));
+    }
+    println!("in {:?}", began.elapsed());
+}
+
+#[test]
+fn a_seed_gives_the_same_run_every_time() {
+    for seed in [3, 5, 8] {
+        let (once, again) = (run_seed(seed), run_seed(seed));
+        assert_eq!((once.hash, once.steps), (again.hash, again.steps), "seed {seed}");
+        assert!(once.steps > 0);
+    }
+    assert_ne!(run_seed(3).hash, run_seed(5).hash);
+}
+
+/// What a run without the mistake survives must break with it, and as the invariant says that was meant for it.
+fn is_caught(mutant: Mutant, expected: &[&str]) {
+    let mut seen = Vec::new();
+    for seed in 1..=SEEDS_PER_MUTANT {
+        let Some(violation) = run_mutant(seed, Some(mutant), 0).violation else { continue };
+        if expected.contains(&violation.invariant) {
+            must_hold(&run_seed(seed));
+            return;
+        }
+        seen.push(violation.to_string());
+    }
+    panic!("{mutant:?} was not seen as {expected:?} within {SEEDS_PER_MUTANT} seeds, but as {seen:#?}");
+}
+
+#[test]
+fn every_planted_mistake_is_seen() {
+    for (mutant, expected) in MUTANTS {
+        is_caught(mutant, expected);
+    }
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let entries = std::fs::read_dir(folder).expect("the scenarios are there");
+    let mut scripts: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a readable entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != "seeds"))
+        .collect();
+    scripts.sort();
+    scripts
+}
+
+#[test]
+fn every_scenario_goes_as_written() {
+    let scripts = scenarios();
+    assert!(scripts.len() >= 15, "{scripts:?}");
+    let mut failures = Vec::new();
+    for script in scripts {
+        let text = std::fs::read_to_string(&script).expect("a readable scenario");
+        let mut played = play(&text).unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+        expectorate::assert_contents(script.with_extension("out"), &played.transcript);
+        let name = script.file_name().expect("a file").display().to_string();
+        failures.extend(played.failures.iter().map(|failure| format!("{name}: {failure}")));
+        let second = played.run.second_decision();
+        if !second.is_empty() {
+            failures.push(format!("{name}: a second decision has {second:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
