@@ -134,21 +134,23 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_starts_the_new_beside_the_old_where_surge_allows() {
+    fn a_rollout_takes_the_agents_one_after_the_other() {
         let mut world = global(2);
         world.go();
         world.settle();
         world.revision(2, 1);
-        assert_eq!(launches(&world.step()).len(), 1);
-        world.settle();
+        assert!(launches(&world.step()).is_empty(), "both agents have their instance");
         world.revision(1, 1);
         let decision = world.step();
         assert_eq!(kills(&decision).len(), 1);
+        world.settle();
+        world.go();
         let agent_of = |revision: u32, world: &World| -> Vec<String> {
             let wanted = world.app.instances.wanted().filter(|i| i.revision == RevisionId(revision));
             wanted.map(|instance| instance.agent.id.to_string()).collect()
         };
-        assert_ne!(agent_of(1, &world), agent_of(2, &world), "the one with a successor beside it went");
+        assert_eq!(agent_of(2, &world).len(), 1, "the freed agent gets the new one");
+        assert_ne!(agent_of(1, &world), agent_of(2, &world));
     }
 
     /// What happens to the agents of a global app.

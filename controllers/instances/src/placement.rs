@@ -21,7 +21,7 @@ use ekiden_model::app::App;
 use ekiden_model::instance::{Nowhere, Question};
 use ekiden_model::offer::{Claim, Lot, LotIx};
 use ekiden_model::report::{Refusal, Refusals};
-use ekiden_model::{AgentId, Instances, Port, Resources, Revision, RevisionId, Timestamp, View};
+use ekiden_model::{AgentId, Instances, Port, Resources, Revision, Timestamp, View};
 
 use self::constraint::Rules;
 use self::fit::{Misfit, Needs};
@@ -81,13 +81,11 @@ pub(crate) struct Search<'a> {
     question: Question,
 }
 
-/// Which agents a global app has an instance on.
+/// Which agents a global app has an instance on, of any revision: its rollout takes the agents one after the other
+/// (`App::bounds` gives it no surge).
 struct Taken {
-    revision: RevisionId,
-    /// A rollout may start a new instance beside an old one.
-    surges: bool,
-    /// Placed instances that do not count, per agent and revision.
-    not_counted: BTreeMap<(AgentId, RevisionId), u32>,
+    /// Placed instances that do not count, per agent.
+    not_counted: BTreeMap<AgentId, u32>,
 }
 
 /// Why a lot does not do though its role and the constraints will, in the order of the funnel.
@@ -115,7 +113,7 @@ impl<'a> Search<'a> {
             rules,
             question,
             preference: Preference::of(view, declared, needs.role()),
-            taken: Taken::of(draft, declared, revision.id),
+            taken: Taken::of(draft, declared),
             needs,
         }
     }
@@ -245,27 +243,16 @@ impl<'a> Search<'a> {
 }
 
 impl Taken {
-    fn of(draft: &Draft<'_>, declared: &App, revision: RevisionId) -> Option<Self> {
-        let desired = draft.view.desired;
-        let surges = declared.bounds(desired).ceiling > desired;
+    fn of(draft: &Draft<'_>, declared: &App) -> Option<Self> {
         let mut not_counted = BTreeMap::new();
         for instance in draft.not_placed() {
-            *not_counted.entry((instance.agent.id.clone(), instance.revision)).or_insert(0) += 1;
+            *not_counted.entry(instance.agent.id.clone()).or_insert(0) += 1;
         }
-        declared.is_global().then_some(Self { revision, surges, not_counted })
+        declared.is_global().then_some(Self { not_counted })
     }
 
-    /// Whether `agent` has its instance: one of the revision, or, where there is no room for a new one beside an old
-    /// one, any.
     fn includes(&self, agent: &AgentId, instances: &Instances) -> bool {
-        if instances.on_agent(agent) == 0 {
-            return false;
-        }
-        instances.by_revision().any(|(revision, _)| {
-            let placed = instances.on_agent_of(revision, agent);
-            let elsewhere = self.not_counted.get(&(agent.clone(), revision)).copied().unwrap_or(0);
-            placed > elsewhere && (revision == self.revision || !self.surges)
-        })
+        instances.on_agent(agent) > self.not_counted.get(agent).copied().unwrap_or(0)
     }
 }
 

@@ -1,3 +1,5 @@
+//! What becomes of scans: every rule of the intent, and random histories of a directory.
+
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The store on a real disk: order, group commit, damage and ends without a close.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -280,12 +280,6 @@ impl Instances {
         self.groups.iter().filter_map(|group| group.on_agent.get(&tag)).sum()
     }
 
-    /// How many instances of one revision take up a place on an agent; see [`Instances::on_agent`].
-    pub fn on_agent_of(&self, revision: RevisionId, agent: &AgentId) -> u32 {
-        let on_agent = self.group(revision).map(|group| &group.on_agent);
-        on_agent.and_then(|counts| counts.get(&fixed_hash::tag(agent.as_str())).copied()).unwrap_or(0)
-    }
-
     /// The wanted instances on agents that are not `among` these.
     ///
     /// Looked up at the first question and kept up to date from then on, while the same set is asked about.
