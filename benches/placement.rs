@@ -7,6 +7,7 @@
 //!   too (the claim taken from its lot, the instance added to its app);
 //! * `p50`, `p99`, `p99.9`: how long one decision of up to 16 launches takes.
 //!
+//! Then comes what it costs an app to find nothing at all and to say why, and to be asked again with nothing changed.
 //! The last line is the growth of the process's resident memory by 1,000,000 running instances with one host port and
 //! one health check each, divided by their number: everything included, indices and the allocator's own losses.
 
@@ -47,6 +48,7 @@ struct Class {
     instances: u32,
     constraint: Option<Constraint>,
     strategy: Strategy,
+    mode: PlacementMode,
     ports: bool,
     /// Every how manieth agent has room at all.
     room_on_every: usize,
@@ -55,7 +57,8 @@ struct Class {
 impl Class {
     fn of(name: &'static str, apps: u32, instances: u32, constraint: Option<(&str, Operator)>) -> Self {
         let constraint = constraint.map(|(field, operator)| Constraint { field: Field::parse(field), operator });
-        Self { name, apps, instances, constraint, strategy: Strategy::Spread, ports: false, room_on_every: 1 }
+        let (strategy, mode) = (Strategy::Spread, PlacementMode::Replicated);
+        Self { name, apps, instances, constraint, strategy, mode, ports: false, room_on_every: 1 }
     }
 }
 
@@ -110,6 +113,13 @@ fn main() -> Result<(), Failure> {
             )?;
         }
     }
+    let (first, again) = waiting()?;
+    if json {
+        let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+        writeln!(out, "{{\"found_nothing_us\":{:.2},\"again_us\":{:.2}}}", micros(first), micros(again))?;
+    } else {
+        writeln!(out, "an app that finds no place: {first:.1?} to say why, {again:.1?} when asked again")?;
+    }
     let (instances, bytes) = memory()?;
     if json {
         writeln!(out, "{{\"instances\":{instances},\"bytes_per_instance\":{bytes:.0}}}")?;
@@ -129,6 +139,7 @@ fn classes() -> Result<Vec<Class>, Failure> {
         Class { ports: true, ..Class::of("one dynamic port", 10, 20_000, None) },
         Class { room_on_every: 100, ..Class::of("room on 1 % of agents", 5, 10_000, None) },
         Class::of("UNIQUE hostname", 20, AGENTS as u32, Some(("hostname", Operator::Unique))),
+        Class { mode: PlacementMode::Global, ..Class::of("one on every agent", 20, AGENTS as u32, None) },
         Class::of("GROUP_BY rack 100", 10, 20_000, Some(("rack", Operator::GroupBy(Some(RACKS as u32))))),
         Class::of("GROUP_BY rack", 10, 20_000, Some(("rack", Operator::GroupBy(None)))),
         Class::of("MAX_PER rack 200", 10, 20_000, Some(("rack", Operator::MaxPer(200)))),
@@ -170,6 +181,21 @@ fn run(class: &Class) -> Result<Row, Failure> {
         p99: percentile(0.99),
         p999: percentile(0.999),
     })
+}
+
+/// What a decision costs that finds no place, with the reasons of all lots; and one that finds the same again.
+fn waiting() -> Result<(Duration, Duration), Failure> {
+    const AGAIN: u32 = 1000;
+    let wide = Operator::Like(Pattern::new("rack-.*")?);
+    let class = Class { room_on_every: AGENTS, ..Class::of("waiting", 1, 2000, Some(("rack", wide))) };
+    let mut cluster = Cluster::new(class.room_on_every);
+    let mut app = an_app(0, &class)?;
+    // What the only agent with room holds is placed first.
+    while cluster.turn(&mut app, class.instances).0 == LAUNCHES_PER_TURN {}
+    let (_, first, _) = cluster.turn(&mut app.clone(), class.instances);
+    cluster.turn(&mut app, class.instances);
+    let again: Duration = (0..AGAIN).map(|_| cluster.turn(&mut app, class.instances).1).sum();
+    Ok((first, again / AGAIN))
 }
 
 /// Bytes of resident memory per instance, by a million of them in a hundred apps.
@@ -342,7 +368,7 @@ fn an_app(number: u32, class: &Class) -> Result<AppState, Failure> {
         labels: BTreeMap::new(),
         constraints: class.constraint.iter().cloned().collect(),
         accepted_roles: None,
-        placement: Placement { strategy: class.strategy, mode: PlacementMode::Replicated },
+        placement: Placement { strategy: class.strategy, mode: class.mode },
         dependencies: std::collections::BTreeSet::new(),
         health_checks: Vec::new(),
         readiness: None,

@@ -58,6 +58,7 @@ struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Where ekiden runs, for commands that ask it; at port 8080 of this machine when not given
     #[arg(long, global = true, env = "EKIDEN_SERVER", value_name = "URL")]
@@ -85,6 +86,9 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the apps of a directory on this machine
+    ///
+    /// They run as real processes, and every edit of a file is followed. Nothing outlives the command: Ctrl-C stops
+    /// everything that it started, and so does killing it. A second Ctrl-C does not wait for tasks that take their time.
     Dev(dev::DevArgs),
     /// Check the manifests of a directory
     Validate(validate::ValidateArgs),

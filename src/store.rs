@@ -19,7 +19,7 @@
 //!
 //! # Who reads what
 //!
-//! Each record names its version (see [`envelope`]), and the structs of a version never change once released: a new
+//! Each record names its version in front of its JSON, and the structs of a version never change once released: a new
 //! field is a new version. So an old writer cannot silently drop what a newer one wrote, which is how most stores lose
 //! data on a downgrade.
 //!
@@ -28,6 +28,7 @@
 //! | written by this (v1) | as it is                             | converted on load; v2 at its next `Put`    |
 //! | written by newer (v2)| refused: [`StoreError::Newer`]; nothing is written | as it is                     |
 //! | v1 beside v2 records | refused as above: one newer record is enough | each by its own version            |
+//! | v1, with a field in an app's definition that came later | refused: [`StoreError::Record`] names the field; nothing is written | as it is |
 
 mod checksum;
 mod disk;

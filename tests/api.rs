@@ -93,6 +93,9 @@ async fn apps_are_found_filtered_and_counted_as_in_marathon() {
     );
     assert_eq!(app["tasks"].as_array().map(Vec::len), Some(2));
     assert_eq!(app["deployments"], json!([]));
+    let service_port = &app["portDefinitions"][0]["port"];
+    assert!(service_port.as_u64() >= Some(10_000), "the leased service port is shown: {service_port}");
+    assert_eq!(&app["tasks"][1]["servicePorts"][0], service_port);
     assert_eq!(app["labels"], json!({ "tier": "web" }));
     let group = ekiden.json("/v2/apps/prod/*").await;
     assert_eq!(ids(&group["*"]), ["/prod/db/main", "/prod/web"]);
@@ -155,6 +158,7 @@ async fn events_are_marathons_and_resume_where_the_client_stopped() {
 async fn numbers_and_pings_come_in_the_form_asked_for() {
     let ekiden = start("41280-41299").await;
     let text = ekiden.get("/metrics", "text/plain").await;
+    assert!(text.body.contains("ekiden_instances{state=\"TASK_RUNNING\"} 3"), "{}", text.body);
     assert!(text.body.contains("# HELP") && text.body.trim_end().ends_with("# EOF"), "{}", text.body);
     assert_eq!(ekiden.get("/metrics/prometheus", "*/*").await.status, 200);
     let json = ekiden.json("/metrics").await;

@@ -523,6 +523,7 @@ async fn definitions_come_back_with_all_that_they_say() {
             id: RevisionId(1),
             version: time,
             app: app.clone(),
+            restarts: 0,
             target: 1,
             standing: Standing::Unproven,
         };

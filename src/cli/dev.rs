@@ -9,15 +9,12 @@ use clap::Args;
 use super::terminal::Terminal;
 use super::validate::counted;
 use super::{Ended, Global};
-use crate::cluster::local::{AgentAttributes, AgentResources};
+use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
 use crate::runtime::dev::{self, DevOptions, Started};
 use crate::runtime::tasks::Cause;
 use crate::telemetry::{self, LogFormat};
 
-/// Run the apps of a directory on this machine, as real processes, and follow every edit of a file.
-///
-/// Nothing outlives it: Ctrl-C stops everything that it started, and so does killing it. A second Ctrl-C does not wait
-/// for tasks that take their time.
+/// What `ekiden dev` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ekiden dev manifests/examples\n  \
@@ -32,7 +29,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
     /// As how many agents this machine appears
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_AGENTS)))]
     agents: u32,
     /// What each agent has, as Mesos writes it: `cpus:4;mem:4096;ports:[31000-31999]`; found out when not given
     #[arg(long, value_name = "RESOURCES")]
@@ -57,9 +54,13 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         attributes: attributes.clone().unwrap_or_default(),
         state: state.clone(),
     };
-    let quiet = global.log_format == LogFormat::Json;
+    // Who reads JSON learns the same from a line of it.
+    let for_programs = global.log_format == LogFormat::Json;
     dev::run(options, |started| {
-        if !quiet {
+        if for_programs {
+            let Started { address, directory, files, apps, findings, agents } = started;
+            tracing::info!(%address, directory = %directory.display(), files, apps, findings, agents, "started");
+        } else {
             terminal.note(&summary(started));
         }
     })

@@ -123,7 +123,7 @@ fn plain(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The page of a code, whichever module it belongs to.
+/// The page of a code.
 fn page_of(code: &str) -> Option<&'static str> {
     crate::manifest::explain_code(&code.to_uppercase())
 }

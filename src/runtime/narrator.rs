@@ -4,7 +4,7 @@ use ekiden_model::event::Event;
 use ekiden_model::health::Verdict;
 use ekiden_model::instance::Condition;
 use ekiden_model::report::{Reason, Report};
-use ekiden_model::{AppId, Port};
+use ekiden_model::{AppId, Port, RevisionId};
 
 use super::snapshot::AppSnapshot;
 
@@ -29,6 +29,10 @@ pub(super) fn tell(event: &Event, checked: bool) {
             tracing::info!(app = %app, version = %version, "declared");
         }
         Event::DesiredChanged { app, version: None } => tracing::info!(app = %app, "no longer declared"),
+        // The first one comes with the declaration, which was just told.
+        Event::RolloutStarted { app, to, .. } if *to == RevisionId(1) => {
+            tracing::debug!(app = %app, revision = %to, "rollout started");
+        }
         Event::RolloutStarted { app, to, .. } => tracing::info!(app = %app, revision = %to, "rollout started"),
         Event::RolloutComplete { app, to, .. } => tracing::info!(app = %app, revision = %to, "rollout complete"),
         Event::RolloutFailed { app, to, reason, .. } => {

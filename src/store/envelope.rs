@@ -1,7 +1,8 @@
 //! The envelope of a record's value: its version, its checksum, then JSON.
 //!
 //! `1 3f2a9c01 {"realm":…}`: text throughout, so that a value can be read, and if need be repaired, by a person. The
-//! checksum covers key and JSON, so that a value under the wrong key is found as well.
+//! checksum covers version, key and JSON: a value under the wrong key is found as well, and a flipped bit in the version is
+//! not taken for a newer Ekiden's. This frame is the same in every version, so that any Ekiden can tell the two apart.
 
 use super::checksum::crc32;
 
@@ -19,24 +20,30 @@ pub(super) enum Broken {
 
 /// Puts `json` into an envelope for `key`.
 pub(super) fn seal(key: &str, json: &str) -> String {
-    format!("{VERSION} {:08x} {json}", crc32(&[key.as_bytes(), json.as_bytes()]))
+    frame(VERSION, key, json)
+}
+
+fn frame(version: u32, key: &str, json: &str) -> String {
+    format!("{version} {:08x} {json}", checksum(&version.to_string(), key, json))
+}
+
+fn checksum(version: &str, key: &str, json: &str) -> u32 {
+    crc32(&[version.as_bytes(), b" ", key.as_bytes(), b" ", json.as_bytes()])
 }
 
 /// Takes the JSON out of the envelope for `key`.
 pub(super) fn open<'a>(key: &str, value: &'a [u8]) -> Result<&'a str, Broken> {
     let text = std::str::from_utf8(value).map_err(|_| Broken::Damaged("it is not UTF-8"))?;
     let mut parts = text.splitn(3, ' ');
-    let (Some(version), Some(checksum), Some(json)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(version), Some(checksum_text), Some(json)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Broken::Damaged("it has no header"));
     };
-    let version: u32 = version.parse().map_err(|_| Broken::Damaged("its version is no number"))?;
-    let checksum = u32::from_str_radix(checksum, 16).map_err(|_| Broken::Damaged("its checksum is no number"))?;
-    // The checksum is the same in every version, and is looked at first: a flipped bit in the version must not read
-    // as a newer Ekiden's. That bit is not covered itself, so an intact newer value and a damaged version number look
-    // alike; both are refused.
-    if checksum != crc32(&[key.as_bytes(), json.as_bytes()]) {
+    let written =
+        u32::from_str_radix(checksum_text, 16).map_err(|_| Broken::Damaged("its checksum is no number"))?;
+    if written != checksum(version, key, json) {
         return Err(Broken::Damaged("its checksum does not match"));
     }
+    let version: u32 = version.parse().map_err(|_| Broken::Damaged("its version is no number"))?;
     match version {
         VERSION => Ok(json),
         0 => Err(Broken::Damaged("there is no version 0")),
@@ -51,7 +58,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_under_its_own_key_only() {
         let value = seal("/web", r#"{"a":"b c"}"#);
-        assert_eq!(value, r#"1 f34961c7 {"a":"b c"}"#);
+        assert_eq!(value, r#"1 0fa72e5a {"a":"b c"}"#);
         assert_eq!(open("/web", value.as_bytes()), Ok(r#"{"a":"b c"}"#));
         assert_eq!(open("/wef", value.as_bytes()), Err(Broken::Damaged("its checksum does not match")));
     }
@@ -66,14 +73,15 @@ mod tests {
             if flipped.eq_ignore_ascii_case(&value) && flipped[11..] == value[11..] {
                 continue;
             }
-            assert!(open("/web", &flipped).is_err(), "bit {bit}: {}", String::from_utf8_lossy(&flipped));
+            let opened = open("/web", &flipped);
+            assert!(matches!(opened, Err(Broken::Damaged(_))), "bit {bit}: {opened:?}");
         }
     }
 
     #[test]
     fn a_newer_version_is_told_from_damage() {
-        let newer = format!("2 {:08x} {{}}", crc32(&[b"/web", b"{}"]));
-        assert_eq!(open("/web", newer.as_bytes()), Err(Broken::Newer(2)));
+        assert_eq!(open("/web", frame(2, "/web", "{}").as_bytes()), Err(Broken::Newer(2)));
+        assert_eq!(open("/web", frame(0, "/web", "{}").as_bytes()), Err(Broken::Damaged("there is no version 0")));
         assert_eq!(open("/web", b""), Err(Broken::Damaged("it has no header")));
         assert_eq!(open("/web", b"1 zz {}"), Err(Broken::Damaged("its checksum is no number")));
     }

@@ -2,7 +2,9 @@
 //!
 //! The structs here are frozen once released: a change of form is a `v2` beside this, and a conversion. They refuse
 //! unknown fields, so that a form which grew without a new version is noticed at once. Times are milliseconds since
-//! 1970, durations nanoseconds. A declaration is kept as the canonical Marathon JSON that the API shows.
+//! 1970, durations nanoseconds. A declaration is kept as the canonical Marathon JSON that the API shows, and read by
+//! the rules for manifests: a rule that becomes stricter needs a new version here, too, with a conversion for what was
+//! good before.
 
 mod app;
 mod health;

@@ -1,6 +1,7 @@
 //! Fewer instances of a revision than its target: launched, as far as there is room, leave and a place.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ekiden_model::action::{Action, Launch};
 use ekiden_model::app::App;
@@ -13,7 +14,8 @@ use crate::placement::{Ground, Search};
 
 /// Launches what is missing of each revision, the newest first.
 pub(crate) fn launch(draft: &mut Draft<'_>, backoff: &Backoff) {
-    let (view, Some(declared)) = (draft.view, draft.declared) else { return };
+    let (view, Some(declared)) = (draft.view, draft.view.app.declared.as_ref()) else { return };
+    let declared = &declared.app;
     let short: Vec<(&Revision, u32)> = view
         .app
         .revisions
@@ -55,7 +57,7 @@ struct Places {
     refusals: Refusals,
 }
 
-fn place(draft: &mut Draft<'_>, declared: &App, short: &[(&Revision, u32)], room: u32) -> Places {
+fn place(draft: &mut Draft<'_>, declared: &Arc<App>, short: &[(&Revision, u32)], room: u32) -> Places {
     let view = draft.view;
     let mut places = Places { launched: 0, refusals: Refusals::default() };
     let most = room.min(view.launches);
@@ -66,6 +68,12 @@ fn place(draft: &mut Draft<'_>, declared: &App, short: &[(&Revision, u32)], room
     let mut slots = Slots::new(draft);
     for (revision, missing) in short {
         let mut search = Search::new(draft, declared, revision);
+        if ground.is_untouched()
+            && let Some(refusals) = search.refusals_as_before()
+        {
+            places.refusals = refusals;
+            return places;
+        }
         for _ in 0..(*missing).min(most - places.launched) {
             let Some(place) = search.find(&mut ground) else {
                 places.refusals = search.refusals(&ground);

@@ -4,10 +4,13 @@
 //! which nothing is known yet after a restart, is neither missing nor too many: it is left alone, and so is its
 //! agent's place.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use ekiden_model::agent::Presence;
 use ekiden_model::app::App;
 use ekiden_model::report::KillCause;
-use ekiden_model::{AgentState, Agents, Instance};
+use ekiden_model::{AgentId, Agents, Instance};
 
 use crate::draft::Draft;
 use crate::placement::constraint;
@@ -15,19 +18,19 @@ use crate::placement::constraint;
 /// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
 /// CLUSTER with a value): the number of instances that a global app shall have.
 pub fn matching_agents(app: &App, agents: &Agents) -> u32 {
-    agents.survey(&app.constraints, None, |all| all.values().filter(|state| is_match(app, state)).count() as u32)
+    matching(app, agents).len() as u32
 }
 
-fn is_match(app: &App, state: &AgentState) -> bool {
-    state.presence == Presence::Present && constraint::admits(&app.constraints, &state.agent)
+fn matching(app: &App, agents: &Agents) -> Arc<BTreeSet<AgentId>> {
+    agents.matching(&app.constraints, |agent| constraint::admits(&app.constraints, agent))
 }
 
 /// Leaves out of the counts what is not on a present agent that matches.
 pub(crate) fn leave_out_the_absent(draft: &mut Draft<'_>) {
     let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
-    let view = draft.view;
-    for instance in view.app.instances.wanted() {
-        if view.agents.get(&instance.agent.id).is_none_or(|state| !is_match(app, state)) {
+    let instances = &draft.view.app.instances;
+    for key in instances.wanted_outside(&matching(app, draft.view.agents)) {
+        if let Some(instance) = instances.get(key) {
             draft.leave_out(instance);
         }
     }
@@ -38,7 +41,9 @@ pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
     let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
     let is_misplaced = |instance: &Instance| {
         let state = draft.view.agents.get(&instance.agent.id);
-        state.is_some_and(|state| state.presence == Presence::Present && !is_match(app, state))
+        state.is_some_and(|state| {
+            state.presence == Presence::Present && !constraint::admits(&app.constraints, &state.agent)
+        })
     };
     let misplaced: Vec<&Instance> = draft
         .uncounted
@@ -53,9 +58,13 @@ pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use ekiden_model::RevisionId;
+    use std::collections::BTreeSet;
+
+    use ekiden_model::agent::Presence;
     use ekiden_model::app::{Operator, Pattern, PlacementMode};
     use ekiden_model::report::KillCause;
+    use ekiden_model::{AgentId, Condition, InstanceKey, RevisionId, Role};
+    use proptest::prelude::*;
 
     use crate::testing::{World, kills, launches, surge, told};
 
@@ -125,20 +134,122 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_starts_the_new_beside_the_old_where_surge_allows() {
+    fn a_rollout_takes_the_agents_one_after_the_other() {
         let mut world = global(2);
         world.go();
         world.settle();
         world.revision(2, 1);
-        assert_eq!(launches(&world.step()).len(), 1);
-        world.settle();
+        assert!(launches(&world.step()).is_empty(), "both agents have their instance");
         world.revision(1, 1);
         let decision = world.step();
         assert_eq!(kills(&decision).len(), 1);
+        world.settle();
+        world.go();
         let agent_of = |revision: u32, world: &World| -> Vec<String> {
             let wanted = world.app.instances.wanted().filter(|i| i.revision == RevisionId(revision));
             wanted.map(|instance| instance.agent.id.to_string()).collect()
         };
-        assert_ne!(agent_of(1, &world), agent_of(2, &world), "the one with a successor beside it went");
+        assert_eq!(agent_of(2, &world).len(), 1, "the freed agent gets the new one");
+        assert_ne!(agent_of(1, &world), agent_of(2, &world));
+    }
+
+    /// What happens to the agents of a global app.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Lose(usize),
+        Return(usize),
+        Fail(usize),
+        Pass(u64),
+        Settle,
+        Roll,
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            (0_usize..5).prop_map(Event::Lose),
+            (0_usize..5).prop_map(Event::Return),
+            (0_usize..5).prop_map(Event::Fail),
+            (0_u64..200).prop_map(Event::Pass),
+            Just(Event::Settle),
+            Just(Event::Roll),
+        ];
+        prop::collection::vec(event, 0..40)
+    }
+
+    fn on(world: &World, agent: &str) -> Vec<InstanceKey> {
+        let here = world.app.instances.iter().filter(|instance| instance.agent.id.as_str() == agent);
+        here.filter(|instance| instance.condition.is_live()).map(|instance| instance.key).collect()
+    }
+
+    fn change(world: &mut World, agent: &str, condition: Condition) {
+        let now = world.now;
+        for key in on(world, agent) {
+            world.app.instances.update(key, |instance| {
+                instance.condition = condition;
+                instance.since = now;
+            });
+        }
+    }
+
+    fn happen(world: &mut World, event: &Event) {
+        let name = |index: &usize| format!("a{index}");
+        match event {
+            Event::Lose(index) => {
+                world.lose(&name(index));
+                change(world, &name(index), Condition::Unreachable);
+                if let Some(lot) = world.book.of_agent(&AgentId::new(name(index)), &Role::any()) {
+                    world.book.use_up(lot);
+                }
+            }
+            Event::Return(index) => {
+                let state = world.agents.get_mut(&AgentId::new(name(index))).expect("a known agent");
+                if state.presence != Presence::Present {
+                    state.presence = Presence::Present;
+                    change(world, &name(index), Condition::Running);
+                    world.offer(&name(index), |_| {});
+                }
+            }
+            Event::Fail(index) => {
+                let state = &world.agents[&AgentId::new(name(index))];
+                if state.presence == Presence::Present {
+                    change(world, &name(index), Condition::Failed);
+                }
+            }
+            Event::Pass(seconds) => world.pass(*seconds),
+            Event::Settle => world.settle(),
+            Event::Roll => world.revision(2, 0),
+        }
+        let app = world.app.declared.as_ref().expect("declared").app.clone();
+        world.desired = crate::matching_agents(&app, &world.agents);
+        let newest = world.app.revisions.last().expect("a revision").id.0;
+        world.revision(1, 0);
+        world.revision(newest, world.desired);
+    }
+
+    proptest! {
+        #[test]
+        fn agents_have_one_each_whatever_happens(events in events()) {
+            let mut world = global(5);
+            for event in &events {
+                happen(&mut world, event);
+                world.go();
+                prop_assert_eq!(world.decide().actions, Vec::new());
+                for index in 0..5 {
+                    let here = on(&world, &format!("a{index}"));
+                    let revisions: BTreeSet<RevisionId> =
+                        here.iter().filter_map(|key| world.app.instances.get(*key)).map(|i| i.revision).collect();
+                    prop_assert_eq!(revisions.len(), here.len(), "one of a revision on an agent");
+                }
+            }
+            (0..5).for_each(|index| happen(&mut world, &Event::Return(index)));
+            for _ in 0..40 {
+                world.pass(61);
+                world.go();
+                world.settle();
+            }
+            let mut places = world.places();
+            places.sort();
+            prop_assert_eq!(places, ["a0", "a1", "a2", "a3", "a4"]);
+        }
     }
 }

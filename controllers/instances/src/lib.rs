@@ -9,7 +9,7 @@
 //!          (what is)                     └──────────── kills, one budget ───────────┘    (placement)
 //! ```
 //!
-//! Each rule is a module that reads and changes one [`draft::Draft`]; the order above is the order in
+//! Each rule is a module that reads and changes one `Draft`; the order above is the order in
 //! [`decide`], and a later rule sees what the earlier ones have just decided.
 
 mod backoff;

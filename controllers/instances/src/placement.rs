@@ -15,11 +15,13 @@ mod fit;
 mod strategy;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ekiden_model::app::App;
+use ekiden_model::instance::{Nowhere, Question};
 use ekiden_model::offer::{Claim, Lot, LotIx};
 use ekiden_model::report::{Refusal, Refusals};
-use ekiden_model::{AgentId, Instance, Port, Resources, Revision, View};
+use ekiden_model::{AgentId, Instances, Port, Resources, Revision, Timestamp, View};
 
 use self::constraint::Rules;
 use self::fit::{Misfit, Needs};
@@ -54,6 +56,11 @@ impl Ground {
         if self.used.is_empty() { None } else { self.used.get(&lot) }
     }
 
+    /// Whether nothing was taken yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.used.is_empty()
+    }
+
     fn take(&mut self, place: &Place) {
         let used = self.used.entry(place.lot).or_default();
         used.reserved += &place.claim.reserved.resources;
@@ -69,17 +76,16 @@ pub(crate) struct Search<'a> {
     needs: Needs<'a>,
     rules: Rules<'a>,
     preference: Preference,
-    /// For a global app: agents that have their instance.
-    taken: Option<BTreeMap<&'a AgentId, Beside>>,
+    /// For a global app: which agents have their instance.
+    taken: Option<Taken>,
+    question: Question,
 }
 
-/// What a global app has on an agent already.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Beside {
-    /// Only instances of other revisions: a rollout with surge may start the new one beside the old.
-    Another,
-    /// One of the revision that is being launched, or one that leaves no room beside it.
-    Same,
+/// Which agents a global app has an instance on, of any revision: its rollout takes the agents one after the other
+/// (`App::bounds` gives it no surge).
+struct Taken {
+    /// Placed instances that do not count, per agent.
+    not_counted: BTreeMap<AgentId, u32>,
 }
 
 /// Why a lot does not do though its role and the constraints will, in the order of the funnel.
@@ -90,14 +96,24 @@ enum Objection {
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(draft: &Draft<'a>, declared: &'a App, revision: &'a Revision) -> Self {
+    pub(crate) fn new(draft: &Draft<'a>, declared: &'a Arc<App>, revision: &'a Revision) -> Self {
         let view = draft.view;
         let needs = Needs::of(view, declared, revision);
+        let rules = Rules::of(draft, declared, revision.id);
+        let question = Question {
+            declared: declared.clone(),
+            revision: revision.id,
+            desired: view.desired,
+            service_ports: view.app.service_ports.clone(),
+            uncounted: draft.not_placed().map(|instance| instance.key).collect(),
+            groups: rules.groups(),
+        };
         Self {
             view,
-            rules: Rules::of(draft, declared, revision.id),
+            rules,
+            question,
             preference: Preference::of(view, declared, needs.role()),
-            taken: declared.is_global().then(|| taken_agents(draft, declared, revision)),
+            taken: Taken::of(draft, declared),
             needs,
         }
     }
@@ -139,16 +155,53 @@ impl<'a> Search<'a> {
         Some(place)
     }
 
-    /// Why each lot of the book does not do.
+    /// Why each lot of the book does not do, where that is known from an earlier search: this one asks the same, and
+    /// of the lots that are new since none does either.
+    ///
+    /// An app that waits is asked again with every change around it; it looks at new lots only then.
+    pub(crate) fn refusals_as_before(&mut self) -> Option<Refusals> {
+        let (book, instances) = (self.view.book, &self.view.app.instances);
+        let mut nowhere = instances.found_nowhere(&self.question)?;
+        if nowhere.disturbances != book.disturbances() || nowhere.until <= self.view.now {
+            return None;
+        }
+        if nowhere.epoch < book.epoch() {
+            for (ix, lot) in book.lots_since(nowhere.epoch) {
+                nowhere.refusals.add(self.refusal(ix, lot, None)?);
+                nowhere.until = nowhere.until.min(self.maintenance_changes(lot));
+            }
+            nowhere.epoch = book.epoch();
+            instances.remember_nowhere(nowhere.clone());
+        }
+        Some(nowhere.refusals)
+    }
+
+    /// Why each lot of the book does not do, after a search that found nothing.
     pub(crate) fn refusals(&mut self, ground: &Ground) -> Refusals {
         let mut refusals = Refusals::default();
-        for (ix, lot) in self.view.book.lots() {
-            let used = ground.of(ix);
-            if let Some(refusal) = self.refusal(ix, lot, used) {
+        let mut until = Timestamp::NEVER;
+        let (book, instances) = (self.view.book, &self.view.app.instances);
+        for (ix, lot) in book.lots() {
+            if let Some(refusal) = self.refusal(ix, lot, ground.of(ix)) {
                 refusals.add(refusal);
             }
+            until = until.min(self.maintenance_changes(lot));
+        }
+        // With launches of its own just decided it will ask something else next time.
+        if ground.used.is_empty() {
+            let (disturbances, epoch) = (book.disturbances(), book.epoch());
+            let (question, refusals) = (self.question.clone(), refusals.clone());
+            instances.remember_nowhere(Nowhere { question, disturbances, epoch, until, refusals });
         }
         refusals
+    }
+
+    /// When the maintenance of an agent next begins or ends.
+    fn maintenance_changes(&self, lot: &Lot) -> Timestamp {
+        let Some((start, duration)) = lot.maintenance else { return Timestamp::NEVER };
+        let end = duration.map(|duration| start + duration);
+        let ahead = end.into_iter().chain([start]).filter(|at| *at > self.view.now);
+        ahead.min().unwrap_or(Timestamp::NEVER)
     }
 
     fn refusal(&mut self, ix: LotIx, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
@@ -185,23 +238,22 @@ impl<'a> Search<'a> {
 
     fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {
         let Some(taken) = &self.taken else { return false };
-        used.is_some_and(|used| used.launches > 0) || taken.get(&lot.agent.id) == Some(&Beside::Same)
+        used.is_some_and(|used| used.launches > 0) || taken.includes(&lot.agent.id, &self.view.app.instances)
     }
 }
 
-/// What is on each agent already; a rollout may start a new instance beside an old one if the app allows surge.
-fn taken_agents<'a>(draft: &Draft<'a>, declared: &App, revision: &Revision) -> BTreeMap<&'a AgentId, Beside> {
-    let view = draft.view;
-    let surges = declared.bounds(view.desired).ceiling > view.desired;
-    let is_there = |instance: &&Instance| instance.is_placed() && !draft.uncounted.contains(&instance.key);
-    let mut taken = BTreeMap::new();
-    for instance in view.app.instances.iter().filter(is_there) {
-        let other = surges && instance.revision != revision.id;
-        let beside = if other { Beside::Another } else { Beside::Same };
-        let entry = taken.entry(&instance.agent.id).or_insert(beside);
-        *entry = (*entry).max(beside);
+impl Taken {
+    fn of(draft: &Draft<'_>, declared: &App) -> Option<Self> {
+        let mut not_counted = BTreeMap::new();
+        for instance in draft.not_placed() {
+            *not_counted.entry(instance.agent.id.clone()).or_insert(0) += 1;
+        }
+        declared.is_global().then_some(Self { not_counted })
     }
-    taken
+
+    fn includes(&self, agent: &AgentId, instances: &Instances) -> bool {
+        instances.on_agent(agent) > self.not_counted.get(agent).copied().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

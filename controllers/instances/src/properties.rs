@@ -167,6 +167,7 @@ fn healthy(world: &World) -> u32 {
 fn decide_and_check(world: &mut World) -> Result<(), TestCaseError> {
     let decision = world.decide();
     prop_assert_eq!(&decision, &world.decide(), "the same view, the same decision");
+    prop_assert_eq!(&decision, &world.clone().decide(), "with nothing remembered, too");
     let bounds = world.app.declared.as_ref().expect("declared").app.bounds(world.desired);
     let before = world.clone();
     let launch = |action: &Action| match action {

@@ -1,6 +1,5 @@
 //! More instances of a revision than its target: the surplus is killed, as far as the budget permits.
 
-use ekiden_model::instance::Condition;
 use ekiden_model::report::KillCause;
 use ekiden_model::{Instance, RevisionId};
 
@@ -17,12 +16,21 @@ pub(crate) fn kill(draft: &mut Draft<'_>) {
             let all = of_revision(draft, revision, Draft::is_wanted);
             let surplus = all.len();
             kill_some(draft, revision, all, surplus);
-        } else if draft.counted(revision) > target {
+        } else if draft.counted(revision) > target && !is_held_at_floor(draft, revision) {
             let surplus = draft.counted(revision) - target;
             let all = of_revision(draft, revision, Draft::counts);
             kill_some(draft, revision, all, surplus as usize);
         }
     }
+}
+
+/// Whether every candidate is healthy and none may go: there is no need to look at each of them then. In a rollout
+/// of a large app this is so in most decisions.
+fn is_held_at_floor(draft: &mut Draft<'_>, revision: RevisionId) -> bool {
+    let census = draft.view.app.instances.census(revision);
+    let held = draft.budget.left() == 0 && census.healthy == census.wanted && draft.is_settled();
+    draft.waits().at_floor |= held;
+    held
 }
 
 fn of_revision<'a>(
@@ -73,17 +81,6 @@ pub(crate) fn is_replaced(draft: &Draft<'_>, revision: RevisionId) -> bool {
     let destination =
         app.rollout.as_ref().map(|rollout| rollout.to).or_else(|| app.newest().map(|newest| newest.id));
     destination != Some(revision)
-}
-
-/// Marathon's weight of a condition (§4.4): what is least useful goes first.
-pub(crate) fn weight(condition: Condition) -> u8 {
-    match condition {
-        Condition::Unreachable => 1,
-        Condition::Provisioned | Condition::Staging => 2,
-        Condition::Starting => 3,
-        Condition::Running => 4,
-        _ => 5,
-    }
 }
 
 #[cfg(test)]

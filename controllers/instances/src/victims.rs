@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::app::{App, Field, KillSelection, Operator};
-use ekiden_model::{AgentId, Instance, RevisionId, Slot};
+use ekiden_model::{AgentId, Condition, Instance, RevisionId, Slot};
 
 use crate::draft::Draft;
 use crate::surplus;
@@ -49,7 +49,7 @@ pub(crate) fn in_order<'a>(
             replaced && instance.is_healthy(),
             replaced && !succeeded.include(instance),
             !doubled.include(instance),
-            surplus::weight(instance.condition),
+            weight(instance.condition),
         )
     };
     let rest = |instance: &Instance| -> Rest {
@@ -68,6 +68,17 @@ pub(crate) fn in_order<'a>(
         beside_another: doubled.slots.contains(&instance.key.slot),
     };
     ordered.into_iter().map(victim).collect()
+}
+
+/// Marathon's weight of a condition (§4.4): what is least useful goes first.
+fn weight(condition: Condition) -> u8 {
+    match condition {
+        Condition::Unreachable => 1,
+        Condition::Provisioned | Condition::Staging => 2,
+        Condition::Starting => 3,
+        Condition::Running => 4,
+        _ => 5,
+    }
 }
 
 /// Slots and agents at which a healthy instance of another revision has taken over.

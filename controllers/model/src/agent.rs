@@ -1,6 +1,6 @@
 //! Agents: the machines that run tasks.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -63,12 +63,19 @@ pub enum Presence {
 pub struct Agents {
     all: BTreeMap<AgentId, AgentState>,
     surveys: Memo<Vec<Survey>>,
+    matching: Memo<Vec<Matching>>,
 }
 
-/// The answer to a question about all agents: how many there are, or how many values of a field they have.
+/// The agents that are present and on which these constraints hold.
+struct Matching {
+    constraints: Vec<Constraint>,
+    agents: Arc<BTreeSet<AgentId>>,
+}
+
+/// The answer to a question about all agents: how many values of a field they have.
 struct Survey {
     constraints: Vec<Constraint>,
-    field: Option<Field>,
+    field: Field,
     answer: u32,
 }
 
@@ -81,16 +88,33 @@ impl Agents {
         Self::default()
     }
 
+    /// The agents that are present and `admits` admits, which must depend on the constraints and the agent alone: they
+    /// are remembered until an agent changes.
+    pub fn matching(&self, constraints: &[Constraint], admits: impl Fn(&Agent) -> bool) -> Arc<BTreeSet<AgentId>> {
+        let mut matching = self.matching.lock();
+        if let Some(known) = matching.iter().find(|known| known.constraints == constraints) {
+            return known.agents.clone();
+        }
+        let present = self.all.values().filter(|state| state.presence == Presence::Present);
+        let admitted = present.filter(|state| admits(&state.agent)).map(|state| state.agent.id.clone());
+        let found: Arc<BTreeSet<AgentId>> = Arc::new(admitted.collect());
+        if matching.len() == SURVEYS_KEPT {
+            matching.remove(0);
+        }
+        matching.push(Matching { constraints: constraints.to_vec(), agents: found.clone() });
+        found
+    }
+
     /// The answer of `count`, which must depend on these agents, the constraints and the field alone: it is
     /// remembered until an agent changes.
     pub fn survey(
         &self,
         constraints: &[Constraint],
-        field: Option<&Field>,
+        field: &Field,
         count: impl FnOnce(&BTreeMap<AgentId, AgentState>) -> u32,
     ) -> u32 {
         let mut surveys = self.surveys.lock();
-        let same = |survey: &&Survey| survey.constraints == constraints && survey.field.as_ref() == field;
+        let same = |survey: &&Survey| survey.constraints == constraints && survey.field == *field;
         if let Some(known) = surveys.iter().find(same) {
             return known.answer;
         }
@@ -98,7 +122,7 @@ impl Agents {
         if surveys.len() == SURVEYS_KEPT {
             surveys.remove(0);
         }
-        surveys.push(Survey { constraints: constraints.to_vec(), field: field.cloned(), answer });
+        surveys.push(Survey { constraints: constraints.to_vec(), field: field.clone(), answer });
         answer
     }
 }
@@ -114,6 +138,7 @@ impl Deref for Agents {
 impl DerefMut for Agents {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.surveys.get_mut().clear();
+        self.matching.get_mut().clear();
         &mut self.all
     }
 }
@@ -129,6 +154,6 @@ impl<'a> IntoIterator for &'a Agents {
 
 impl FromIterator<(AgentId, AgentState)> for Agents {
     fn from_iter<T: IntoIterator<Item = (AgentId, AgentState)>>(agents: T) -> Self {
-        Self { all: agents.into_iter().collect(), surveys: Memo::default() }
+        Self { all: agents.into_iter().collect(), ..Self::default() }
     }
 }

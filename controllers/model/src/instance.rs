@@ -1,9 +1,11 @@
 //! Instances: placed copies of a revision, each a Mesos task.
 
+mod nowhere;
 mod roll;
 mod slots;
 mod tally;
 
+pub use nowhere::{Nowhere, Question};
 pub use roll::{Census, Instances};
 pub use tally::Tally;
 

@@ -133,10 +133,14 @@ impl Reconciler {
         self.apps.values().map(|entry| &entry.state)
     }
 
-    /// What an app waits for, by all controllers together; empty when all is as declared.
+    /// What an app waits for, by all controllers together, the most important first; empty when all is as declared.
     pub fn report(&self, id: &AppId) -> Report {
         let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports);
-        Report { reasons: reports.flat_map(|report| report.reasons.iter().cloned()).collect() }
+        let mut reasons: Vec<_> = reports.flat_map(|report| report.reasons.iter().cloned()).collect();
+        reasons.sort_by_key(ekiden_model::Reason::rank);
+        // Two controllers may know the same; it is told once.
+        reasons.dedup();
+        Report { reasons }
     }
 
     /// How many instances an app shall have.

@@ -1,3 +1,5 @@
+//! What becomes of scans: every rule of the intent, and random histories of a directory.
+
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
@@ -195,6 +197,16 @@ fn files_that_come_back_take_the_question_back() {
     assert_eq!(intent.pending_prune().map(|pending| pending.apps.len()), Some(8));
     assert_eq!(told(intent.observe(&eight(1, 0))), "-/a0", "few enough are left to do without a question");
     assert_eq!((intent.pending_prune(), intent.apps()), (None, 7));
+}
+
+#[test]
+fn what_is_declared_again_is_not_pruned_even_when_all_else_is_unclear() {
+    let mut intent = intent();
+    intent.observe(&eight(0, 0));
+    intent.observe(&eight(8, 0));
+    let halfway = Scan { settled: false, ..eight(2, 0) };
+    assert_eq!(told(intent.observe(&halfway)), "nothing");
+    assert_eq!(told(intent.confirm_prune()), "-/a0 -/a1");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The store on a real disk: order, group commit, damage and ends without a close.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -136,7 +138,7 @@ fn opened_with(key: &str, value: Option<&[u8]>) -> Result<Vec<Record>, StoreErro
 
 #[test]
 fn a_newer_record_is_refused_by_its_version() {
-    let newer = format!("2 {:08x} {{}}", crc32(&[b"/web", b"{}"]));
+    let newer = format!("2 {:08x} {{}}", crc32(&[b"2 /web {}"]));
     let error = opened_with("/web", Some(newer.as_bytes())).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error:?}");
     assert!(error.to_string().contains("was written by a newer ekiden"), "{error}");

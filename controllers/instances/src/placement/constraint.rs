@@ -108,6 +108,7 @@ enum Limit {
 
 /// An even distribution over groups.
 struct Even {
+    groups: u32,
     share: u32,
     extra: u64,
     /// Instances beyond the share, over all values.
@@ -138,6 +139,15 @@ impl<'a> Rules<'a> {
             Rule { constraint, column, test }
         };
         Self { rules: declared.constraints.iter().map(rule).collect() }
+    }
+
+    /// Over how many values each GROUP_BY spreads.
+    pub(super) fn groups(&self) -> Vec<u32> {
+        let groups = |rule: &Rule<'_>| match &rule.test {
+            Test::Placed(_, Limit::Even(even), _) => Some(even.groups),
+            _ => None,
+        };
+        self.rules.iter().filter_map(groups).collect()
     }
 
     /// The first constraint that does not hold for an instance on the agent of `lot`.
@@ -220,7 +230,7 @@ impl Even {
         // No group at all: no agent has a value, and none is accepted for want of one.
         let groups = groups.max(1);
         let share = instances / groups;
-        Self { share, extra: u64::from(instances % groups), beyond: counts.beyond(share), most_values }
+        Self { groups, share, extra: u64::from(instances % groups), beyond: counts.beyond(share), most_values }
     }
 
     fn has_room(&self, count: u32, in_use: u32) -> bool {
@@ -288,7 +298,7 @@ fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option
 
 /// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.
 fn values_present(constraints: &[Constraint], field: &Field, agents: &Agents) -> u32 {
-    agents.survey(constraints, Some(field), |all| {
+    agents.survey(constraints, field, |all| {
         let present = all.values().filter(|state| state.presence == Presence::Present);
         let admitted = present.filter(|state| admits(constraints, &state.agent));
         let values: BTreeSet<&Arc<str>> = admitted.filter_map(|state| state.agent.value(field)).collect();
@@ -309,16 +319,16 @@ mod tests {
     #[test]
     fn an_even_distribution_has_no_room_beyond_its_extra_ones() {
         // a: 3, b: 4, c: 2 of 10 over 3: share 3, one extra, which b has.
-        let even = Even { share: 3, extra: 1, beyond: 1, most_values: None };
+        let even = Even { groups: 3, share: 3, extra: 1, beyond: 1, most_values: None };
         assert!(!even.has_room(3, 3) && !even.has_room(4, 3) && even.has_room(2, 3));
         let with_room = Even { beyond: 0, ..even };
         assert!(with_room.has_room(3, 3) && !with_room.has_room(4, 3));
         // Fewer instances than values: one each, on as many values as there are instances.
-        let few = Even { share: 0, extra: 2, beyond: 1, most_values: None };
+        let few = Even { groups: 3, share: 0, extra: 2, beyond: 1, most_values: None };
         assert!(few.has_room(0, 1) && !few.has_room(1, 1));
         let full = Even { beyond: 2, ..few };
         assert!(!full.has_room(0, 2));
-        let named = Even { share: 2, extra: 0, beyond: 0, most_values: Some(2) };
+        let named = Even { groups: 2, share: 2, extra: 0, beyond: 0, most_values: Some(2) };
         assert!(named.has_room(0, 1) && !named.has_room(0, 2) && named.has_room(1, 2));
     }
 }

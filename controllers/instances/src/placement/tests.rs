@@ -265,3 +265,36 @@ fn entropy_chooses_among_equals_and_nothing_else_does() {
     let chosen: BTreeSet<_> = (0..20).map(first).collect();
     assert!(chosen.len() > 5, "{chosen:?}");
 }
+
+#[test]
+fn an_app_that_found_nothing_looks_at_new_lots_only_and_still_says_all() {
+    let mut world = World::of(1).agents(3, 1, 8).needing(|need| need.cpus = Scalar::whole(9));
+    let said = |world: &World| told(&world.decide())[0].clone();
+    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9)");
+    world = world.agent("b0", "z0", 5);
+    assert_eq!(said(&world), "1 of 1 wait for offers: 4 agents lack cpus (largest has 8, needs 9)");
+    let lots: Vec<_> = world.book.lots().map(|(ix, _)| ix).collect();
+    world.book.use_up(lots[0]);
+    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9)");
+    world = world.agent("b1", "z0", 9);
+    assert_eq!(launches(&world.decide()).len(), 1);
+}
+
+#[test]
+fn what_was_refused_for_maintenance_is_asked_again_when_that_is_over() {
+    let mut world = World::of(1);
+    let (now, duration) = (world.now, Duration::from_secs(5));
+    world.know("a0", "z0");
+    world.offer("a0", |offer| offer.maintenance = Some((now, Some(duration))));
+    assert!(launches(&world.decide()).is_empty());
+    world.pass(5);
+    assert_eq!(launches(&world.decide()).len(), 1);
+}
+
+#[test]
+fn another_declaration_is_another_question() {
+    let world = World::of(1).agents(1, 1, 8).constrained("zone", like("z9"));
+    assert!(launches(&world.decide()).is_empty());
+    let world = world.declare(|app| app.constraints.clear());
+    assert_eq!(launches(&world.decide()).len(), 1);
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::slots::Vacancies;
-use super::{Condition, Goal, Instance, Tally};
+use super::{Condition, Goal, Instance, Nowhere, Question, Tally};
 use crate::agent::Agent;
 use crate::app::Field;
 use crate::fixed_hash::{self, FixedState};
@@ -30,11 +30,11 @@ pub struct Instances {
     starting: BTreeSet<(Timestamp, InstanceKey)>,
     /// Terminal, ending, unreachable or condemned: those that may need something though nothing is missing.
     odd: BTreeSet<InstanceKey>,
-    /// Placed instances per agent, by the agent's tag. A collision makes an agent look fuller than it is.
-    on_agent: HashMap<u64, u32, FixedState>,
     latest: Option<InstanceKey>,
     last_activity: Option<Timestamp>,
     tallies: Memo<Vec<FieldTally>>,
+    nowhere: Memo<Option<Box<Nowhere>>>,
+    strays: Memo<Option<Box<Strays>>>,
 }
 
 /// How many instances of a revision there are, by what is known of them.
@@ -80,6 +80,15 @@ struct Group {
     members: u32,
     census: Census,
     vacant: Vacancies,
+    /// Placed instances per agent, by the agent's tag. A collision makes an agent look fuller than it is.
+    on_agent: HashMap<u64, u32, FixedState>,
+}
+
+/// Wanted instances on agents that are not among some.
+#[derive(Debug)]
+struct Strays {
+    among: Arc<BTreeSet<AgentId>>,
+    keys: BTreeSet<InstanceKey>,
 }
 
 #[derive(Debug, Clone)]
@@ -267,7 +276,23 @@ impl Instances {
     /// How many instances of any revision take up a place on an agent. For preferring one agent to another: in the
     /// once in an age when two names have one hash, an agent looks fuller than it is.
     pub fn on_agent(&self, agent: &AgentId) -> u32 {
-        self.on_agent.get(&fixed_hash::tag(agent.as_str())).copied().unwrap_or(0)
+        let tag = fixed_hash::tag(agent.as_str());
+        self.groups.iter().filter_map(|group| group.on_agent.get(&tag)).sum()
+    }
+
+    /// The wanted instances on agents that are not `among` these.
+    ///
+    /// Looked up at the first question and kept up to date from then on, while the same set is asked about.
+    pub fn wanted_outside(&self, among: &Arc<BTreeSet<AgentId>>) -> Vec<InstanceKey> {
+        let mut strays = self.strays.lock();
+        if let Some(known) = strays.as_deref().filter(|known| Arc::ptr_eq(&known.among, among)) {
+            return known.keys.iter().copied().collect();
+        }
+        let outside = self.wanted().filter(|instance| !among.contains(&instance.agent.id));
+        let keys: BTreeSet<InstanceKey> = outside.map(|instance| instance.key).collect();
+        let found = keys.iter().copied().collect();
+        *strays = Some(Box::new(Strays { among: among.clone(), keys }));
+        found
     }
 
     /// The latest launch, unless it is forgotten already.
@@ -302,6 +327,16 @@ impl Instances {
         tally
     }
 
+    /// The last search that found nothing, if it asked the same and no instance has changed since.
+    pub fn found_nowhere(&self, question: &Question) -> Option<Nowhere> {
+        self.nowhere.lock().as_deref().filter(|nowhere| nowhere.question == *question).cloned()
+    }
+
+    /// Remembers a search that found nothing.
+    pub fn remember_nowhere(&self, nowhere: Nowhere) {
+        *self.nowhere.lock() = Some(Box::new(nowhere));
+    }
+
     fn group(&self, revision: RevisionId) -> Option<&Group> {
         self.groups.iter().find(|group| group.revision == revision)
     }
@@ -313,10 +348,12 @@ impl Instances {
     }
 
     fn enlist(&mut self, facet: &Facet, agent: &Agent) {
+        *self.nowhere.get_mut() = None;
         let at = self.groups.partition_point(|group| group.revision < facet.revision);
         if self.groups.get(at).is_none_or(|group| group.revision != facet.revision) {
             let census = Census::default();
-            let group = Group { revision: facet.revision, members: 0, census, vacant: Vacancies::all() };
+            let (vacant, on_agent) = (Vacancies::all(), HashMap::default());
+            let group = Group { revision: facet.revision, members: 0, census, vacant, on_agent };
             self.groups.insert(at, group);
         }
         let group = &mut self.groups[at];
@@ -325,6 +362,9 @@ impl Instances {
         if facet.wanted() {
             group.vacant.take(facet.key.slot);
             self.vacant.get_or_insert_with(Vacancies::all).take(facet.key.slot);
+            if let Some(strays) = self.strays.get_mut().as_deref_mut().filter(|s| !s.among.contains(&agent.id)) {
+                strays.keys.insert(facet.key);
+            }
         }
         if facet.starting() {
             self.starting.insert((facet.staged, facet.key));
@@ -333,19 +373,32 @@ impl Instances {
             self.odd.insert(facet.key);
         }
         if facet.placed {
-            *self.on_agent.entry(fixed_hash::tag(agent.id.as_str())).or_insert(0) += 1;
+            *self.groups[at].on_agent.entry(fixed_hash::tag(agent.id.as_str())).or_insert(0) += 1;
             self.change_tallies(facet.revision, agent, Tally::add);
         }
     }
 
     fn delist(&mut self, facet: &Facet, agent: &Agent) {
+        *self.nowhere.get_mut() = None;
         if facet.wanted() {
             self.vacate(facet);
+            if let Some(strays) = self.strays.get_mut().as_deref_mut() {
+                strays.keys.remove(&facet.key);
+            }
         }
         if let Some(at) = self.groups.iter().position(|group| group.revision == facet.revision) {
             let group = &mut self.groups[at];
             group.members -= 1;
             group.census.change(facet, |count| *count -= 1);
+            if facet.placed {
+                let tag = fixed_hash::tag(agent.id.as_str());
+                if let Some(count) = group.on_agent.get_mut(&tag) {
+                    *count -= 1;
+                    if *count == 0 {
+                        group.on_agent.remove(&tag);
+                    }
+                }
+            }
             if group.members == 0 {
                 self.groups.remove(at);
             }
@@ -357,13 +410,6 @@ impl Instances {
             self.odd.remove(&facet.key);
         }
         if facet.placed {
-            let tag = fixed_hash::tag(agent.id.as_str());
-            if let Some(count) = self.on_agent.get_mut(&tag) {
-                *count -= 1;
-                if *count == 0 {
-                    self.on_agent.remove(&tag);
-                }
-            }
             self.change_tallies(facet.revision, agent, Tally::subtract);
         }
     }

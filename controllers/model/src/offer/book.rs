@@ -1,6 +1,6 @@
 //! All outstanding offers, merged per agent and role.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::column::{Column, Columns};
@@ -27,7 +27,10 @@ pub struct OfferBook {
     by_offer: HashMap<OfferId, Part, FixedState>,
     /// One per role that ever had an offer: as many as the framework has roles.
     shelves: Vec<(Role, Shelf)>,
+    /// The lots by the epoch of their latest offer.
+    by_epoch: BTreeMap<u64, LotIx>,
     epoch: u64,
+    disturbances: u64,
     columns: Memo<Columns>,
 }
 
@@ -76,6 +79,9 @@ impl OfferBook {
             lot.maintenance = offer.maintenance;
             let described_anew = lot.offers.len() == 1 || !Arc::ptr_eq(&lot.agent, &offer.agent);
             lot.agent = offer.agent;
+            self.disturbances += u64::from(lot.offers.len() > 1);
+            self.by_epoch.remove(&lot.epoch);
+            self.by_epoch.insert(epoch, ix);
             lot.epoch = epoch;
             if described_anew {
                 self.columns.get_mut().set(ix, lot, self.by_agent.len());
@@ -142,6 +148,7 @@ impl OfferBook {
         }
         lot.unreserved.subtract(&claim.unreserved);
         lot.reserved.subtract(&claim.reserved);
+        self.disturbances += 1;
         self.note_contents(ix);
         true
     }
@@ -152,6 +159,8 @@ impl OfferBook {
         let Seat { shelf, seat } = self.seats[ix.0 as usize];
         self.shelves[shelf as usize].1.vacate(seat);
         self.free.push(ix);
+        self.disturbances += 1;
+        self.by_epoch.remove(&lot.epoch);
         self.by_agent.remove(&(lot.agent.id.clone(), lot.role.clone()));
         for offer in &lot.offers {
             self.by_offer.remove(offer);
@@ -167,6 +176,7 @@ impl OfferBook {
         lot.offers.retain(|other| other != id);
         lot.unreserved.subtract(&unreserved);
         lot.reserved.subtract(&reserved);
+        self.disturbances += 1;
         if lot.offers.is_empty() {
             self.use_up(ix);
         } else {
@@ -176,7 +186,7 @@ impl OfferBook {
 
     /// Forgets everything: the connection to the cluster is lost, and with it every offer.
     pub fn clear(&mut self) {
-        *self = Self { epoch: self.epoch, ..Self::default() };
+        *self = Self { epoch: self.epoch, disturbances: self.disturbances + 1, ..Self::default() };
     }
 
     /// The lot at `ix`.
@@ -243,6 +253,18 @@ impl OfferBook {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_agent.is_empty()
+    }
+
+    /// The lots whose latest offer came after `epoch`, in that order.
+    pub fn lots_since(&self, epoch: u64) -> impl Iterator<Item = (LotIx, &Lot)> {
+        let later = self.by_epoch.range(epoch.saturating_add(1)..);
+        later.filter_map(|(_, ix)| Some((*ix, self.lot(*ix)?)))
+    }
+
+    /// Grows with every change of a lot that was there before: one that got another offer, lost something, or went.
+    /// While it stays the same, only [`OfferBook::lots_since`] an epoch can be new.
+    pub fn disturbances(&self) -> u64 {
+        self.disturbances
     }
 
     /// The latest epoch given to a lot.

@@ -161,6 +161,29 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// How much a person should know of it first, from 0: what nothing but a hand can mend, what holds things up, and
+    /// last what merely takes its time. Where room is for one reason, it is the first of these.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Unsupported { .. }
+            | Self::RolloutFailed { .. }
+            | Self::RolledBack { .. }
+            | Self::ServicePortsExhausted { .. }
+            | Self::ServicePortTaken { .. }
+            | Self::UnreachablePort { .. } => 0,
+            Self::NotSettled { .. } | Self::BreakerOpen { .. } | Self::Paused { .. } => 1,
+            Self::AwaitingOffers { .. } | Self::BackingOff { .. } | Self::AwaitingDependency { .. } => 2,
+            Self::FailingChecks { .. } | Self::Unreachable { .. } | Self::AtFloor { .. } => 3,
+            Self::AwaitingHealth { .. }
+            | Self::AwaitingReadiness { .. }
+            | Self::Starting { .. }
+            | Self::Ending { .. } => 4,
+            Self::RollingOut { .. } => 5,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -57,6 +57,22 @@ impl Refusal {
         }
     }
 
+    /// Its place in the funnel, and among those of the same place.
+    fn rank(&self) -> (u8, String) {
+        match self {
+            Self::Role(role) => (0, role.to_string()),
+            Self::Constraint(constraint) => (1, constraint.to_string()),
+            Self::AgentTaken => (2, String::new()),
+            Self::Maintenance => (3, String::new()),
+            Self::Cpus(_) => (4, String::new()),
+            Self::Mem(_) => (5, String::new()),
+            Self::Disk(_) => (6, String::new()),
+            Self::Gpus(_) => (7, String::new()),
+            Self::Ports(what) => (8, what.clone()),
+            Self::ScarceGpus => (9, String::new()),
+        }
+    }
+
     /// Whether two refusals are counted in one row.
     fn same_row(&self, other: &Self) -> bool {
         match (self, other) {
@@ -89,16 +105,17 @@ impl Refusals {
     /// Counts one refused lot.
     pub fn add(&mut self, refusal: Refusal) {
         self.lots += 1;
-        match self.rows.iter_mut().find(|(row, _)| row.same_row(&refusal)) {
-            Some((row, count)) => {
-                row.absorb(&refusal);
-                *count += 1;
-            }
-            None => self.rows.push((refusal, 1)),
+        if let Some((row, count)) = self.rows.iter_mut().find(|(row, _)| row.same_row(&refusal)) {
+            row.absorb(&refusal);
+            *count += 1;
+        } else {
+            let rank = refusal.rank();
+            let at = self.rows.partition_point(|(row, _)| row.rank() < rank);
+            self.rows.insert(at, (refusal, 1));
         }
     }
 
-    /// The reasons with how many lots each refused.
+    /// The reasons with how many lots each refused, in the order of the funnel.
     pub fn rows(&self) -> impl Iterator<Item = (&Refusal, u32)> {
         self.rows.iter().map(|(refusal, count)| (refusal, *count))
     }
@@ -151,6 +168,21 @@ impl fmt::Display for Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_come_in_the_order_of_the_funnel_whatever_was_seen_first() {
+        let ports = |what: &str| Refusal::Ports(what.to_owned());
+        let all = [ports("port 9"), Refusal::Maintenance, ports("port 8"), Refusal::Role(Role::any())];
+        let rows = |order: &[usize]| {
+            let mut refusals = Refusals::default();
+            for at in order {
+                refusals.add(all[*at].clone());
+            }
+            refusals.rows().map(|(row, _)| row.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&[0, 1, 2, 3]), [all[3].clone(), all[1].clone(), all[2].clone(), all[0].clone()]);
+        assert_eq!(rows(&[0, 1, 2, 3]), rows(&[3, 2, 1, 0]));
+    }
 
     #[test]
     fn refusals_read_as_a_sentence() {
