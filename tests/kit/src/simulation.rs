@@ -290,7 +290,7 @@ impl Simulation {
     pub fn check(&mut self) -> Check<'_> {
         let (cluster, store, settings) = (&self.cluster, &self.store, &self.settings);
         let now = self.ledger.now;
-        Check { cluster, ledger: &mut self.ledger, store, settings, now }
+        Check { cluster, ledger: &mut self.ledger, store, settings, now, world_now: self.line.now }
     }
 
     /// The live task in a slot of an app, the latest first.

@@ -288,6 +288,7 @@ impl Simulation {
             store: &self.store,
             settings: &self.settings,
             now,
+            world_now: self.line.now,
         };
         let mut found = check.announced(writes, &|app| reconciler.desired(app));
         if !in_order {
