@@ -28,7 +28,7 @@ pub(crate) fn after_failure(
     Backoff {
         failures: backoff.failures.saturating_add(1),
         delay,
-        // Several failures in one decision come in the order of their slots, not of time.
+        // An edit may have made the delays shorter: what was announced before is kept.
         until: backoff.until.max(Some(at + delay)),
         reference: backoff.reference.max(Some(at)),
         configured: Some(configured),

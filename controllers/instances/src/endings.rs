@@ -13,7 +13,11 @@ use crate::draft::Draft;
 pub(crate) fn account(draft: &mut Draft<'_>) -> Backoff {
     let app = draft.view.app;
     let mut wait = backoff::in_force(&app.backoff, app.declared.as_ref());
-    for instance in app.instances.odd().filter(|instance| instance.condition.is_terminal()) {
+    let mut ended: Vec<&Instance> =
+        app.instances.odd().filter(|instance| instance.condition.is_terminal()).collect();
+    // Each failure's delay is longer than that of the one before it in time, whatever slots they were in.
+    ended.sort_by_key(|instance| instance.since);
+    for instance in ended {
         if let Some(declared) = app.declared.as_ref().filter(|_| is_failure(instance)) {
             let at = instance.since.min(draft.view.now);
             wait = backoff::after_failure(&wait, &declared.app.backoff, declared.configured, at);

@@ -29,7 +29,12 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
         Input::Cluster(event) => match event {
             ClusterEvent::Status(status) => {
                 let again = if status.ack.is_some() { "" } else { " (no ack)" };
-                line.log(format_args!("-> {} {}{again}", status.task, status.condition.task_state()));
+                let word = match status.healthy {
+                    Some(true) => " healthy",
+                    Some(false) => " unhealthy",
+                    None => "",
+                };
+                line.log(format_args!("-> {} {}{word}{again}", status.task, status.condition.task_state()));
             }
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
