@@ -18,6 +18,7 @@
 //! | [`visit`] | asking the controllers about one app, and folding their actions |
 //! | [`offers`] | offers that were taken and offers that were not |
 //! | [`schedule`], [`journal`], [`dependency`] | whose turn it is, what must be durable first, who waits for whom |
+//! | [`strays`] | tasks that live and that nobody wants |
 //! | [`time`] | a time that never goes back |
 
 mod cluster;
@@ -28,6 +29,7 @@ mod offers;
 mod restore;
 mod schedule;
 mod step;
+mod strays;
 mod time;
 mod visit;
 
@@ -61,6 +63,8 @@ pub struct Reconciler {
     apps: BTreeMap<AppId, Entry>,
     keys: BTreeMap<AppKey, AppId>,
     agents: Agents,
+    /// Agents that we know by the tasks on record, and that have not offered since we started.
+    assumed: BTreeSet<AgentId>,
     /// Which instances are on which agent, terminal ones left out.
     placed: BTreeMap<AgentId, BTreeSet<(AppId, InstanceKey)>>,
     /// Apps whose number of instances follows the agents.

@@ -273,8 +273,6 @@ impl Ledger {
         self.reconciled = false;
         self.unreachable.clear();
         self.unacknowledged.clear();
-        // The breaker's memory is not among what is stored.
-        self.health_kills.clear();
         self.declared = durable
             .apps
             .values()

@@ -84,6 +84,8 @@ pub struct Simulation {
     story: Option<Vec<(Timestamp, String)>>,
     /// After how many effects the next step that has any is cut short.
     cut_after: Option<usize>,
+    /// How many more effects, over all steps, are carried out before Ekiden dies.
+    dies_after: Option<usize>,
 }
 
 /// How a run ended.
@@ -193,6 +195,7 @@ impl Simulation {
             premature: false,
             story: None,
             cut_after: None,
+            dies_after: None,
         }
     }
 
