@@ -80,7 +80,18 @@ fn any_condition() -> impl Strategy<Value = Condition> {
 
 fn any_kill() -> impl Strategy<Value = KillOrder> {
     use KillCause::*;
-    let causes = vec![Removed, ScaledIn, Replaced, Unhealthy, Overdue, Returned, Unreachable, Operator, Misplaced];
+    let causes = vec![
+        Removed,
+        ScaledIn,
+        Replaced,
+        Unhealthy,
+        Overdue,
+        Returned,
+        Redundant,
+        Unreachable,
+        Operator,
+        Misplaced,
+    ];
     (proptest::sample::select(causes), any_time(), any_time()).prop_map(|(cause, at, sent)| KillOrder {
         cause,
         at,

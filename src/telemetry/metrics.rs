@@ -312,6 +312,7 @@ fn kill_cause(cause: KillCause) -> &'static str {
         KillCause::Unhealthy => "unhealthy",
         KillCause::Overdue => "overdue",
         KillCause::Returned => "returned",
+        KillCause::Redundant => "redundant",
         KillCause::Unreachable => "unreachable",
         KillCause::Operator => "operator",
         KillCause::Misplaced => "misplaced",

@@ -52,18 +52,24 @@ pub(crate) fn judge<'a>(
             }
         }
     }
-    let verdict = verdict(checklist.checks.len(), &health.checks);
+    let verdict = verdict(health.verdict, checklist.checks.len(), &health.checks);
     if health.verdict != verdict {
         health.to_mut().verdict = verdict;
     }
     health
 }
 
-/// The verdict on a running instance that is not condemned, from the states of its `wanted` checks.
-pub(crate) fn verdict(wanted: usize, states: &[CheckState]) -> Verdict {
+/// The verdict on a running instance that is not condemned, from the states of its `wanted` checks and the verdict
+/// `before`.
+///
+/// Whoever was healthy stays so while an edited check has not answered and none fails: it serves as it did before the
+/// edit, and must be paid for like everybody who serves. Else an edit of a check's path together with the command would
+/// let the rollout take all old instances at once, as nobody's loss.
+pub(crate) fn verdict(before: Verdict, wanted: usize, states: &[CheckState]) -> Verdict {
     let answers = || states.iter().map(CheckState::alive);
     if states.len() < wanted || answers().any(|alive| alive.is_none()) {
-        Verdict::Unknown
+        let stays = before == Verdict::Healthy && answers().all(|alive| alive != Some(false));
+        if stays { Verdict::Healthy } else { Verdict::Unknown }
     } else if answers().all(|alive| alive == Some(true)) {
         Verdict::Healthy
     } else {

@@ -123,6 +123,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Counts again what was left out, shall go, and may not yet: until then it takes up a place.
+    pub(crate) fn count_in(&mut self, instance: &Instance) {
+        if self.is_wanted(instance) && self.uncounted.remove(&instance.key) {
+            let group = self.counted.iter_mut().find(|(id, _)| *id == instance.revision);
+            if let Some((_, count)) = group {
+                *count += 1;
+            }
+        }
+    }
+
     fn discount(&mut self, revision: RevisionId) {
         if let Some((_, count)) = self.counted.iter_mut().find(|(id, _)| *id == revision) {
             *count = count.saturating_sub(1);

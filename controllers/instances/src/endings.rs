@@ -62,6 +62,21 @@ mod tests {
     }
 
     #[test]
+    fn failures_found_together_count_in_the_order_in_which_they_happened() {
+        let mut world = World::of(3);
+        // Slot 0 failed last: the third delay, of four seconds, begins there.
+        for (slot, ended) in [(0, 20), (1, 0), (2, 10)] {
+            world.put(slot, "a0", |instance| {
+                instance.condition = Condition::Failed;
+                instance.since = second(BEGIN + ended);
+            });
+        }
+        world.pass(21);
+        world.go();
+        assert_eq!((world.app.backoff.failures, world.app.backoff.until), (3, Some(second(BEGIN + 24))));
+    }
+
+    #[test]
     fn only_the_apps_own_failures_count() {
         for (condition, goal, failures) in [
             (Condition::Failed, Goal::Running, 1),

@@ -38,22 +38,29 @@ pub(crate) fn leave_out_the_absent(draft: &mut Draft<'_>) {
 
 /// Kills what is on agents that are present and do not match (any more).
 pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
-    let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
-    let is_misplaced = |instance: &Instance| {
+    for instance in misplaced(draft) {
+        draft.kill(instance, KillCause::Misplaced);
+    }
+}
+
+/// Those that could not be killed take up places until they can: what is to come in their stead waits for them, or
+/// there would be more instances than agents that match. And while an old revision's last ones stay at the floor,
+/// nothing of that revision is launched to make up for them.
+pub(crate) fn count_in_the_misplaced(draft: &mut Draft<'_>) {
+    for instance in misplaced(draft) {
+        draft.count_in(instance);
+    }
+}
+
+fn misplaced<'a>(draft: &Draft<'a>) -> Vec<&'a Instance> {
+    let Some(app) = draft.declared.filter(|app| app.is_global()) else { return Vec::new() };
+    let is_misplaced = |instance: &&Instance| {
         let state = draft.view.agents.get(&instance.agent.id);
         state.is_some_and(|state| {
             state.presence == Presence::Present && !constraint::admits(&app.constraints, &state.agent)
         })
     };
-    let misplaced: Vec<&Instance> = draft
-        .uncounted
-        .iter()
-        .filter_map(|key| draft.view.app.instances.get(*key))
-        .filter(|instance| is_misplaced(instance))
-        .collect();
-    for instance in misplaced {
-        draft.kill(instance, KillCause::Misplaced);
-    }
+    draft.uncounted.iter().filter_map(|key| draft.view.app.instances.get(*key)).filter(is_misplaced).collect()
 }
 
 #[cfg(test)]
@@ -110,6 +117,34 @@ mod tests {
         assert_eq!(kills(&decision)[0].1, KillCause::Misplaced);
         assert_eq!(world.places(), ["a1"]);
         assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn what_is_misplaced_and_must_stay_for_now_takes_up_a_place() {
+        let zone = Operator::Like(Pattern::new("z1").expect("a pattern"));
+        let mut world = World::of(1).agents(5, 2, 8).running(0, "a0");
+        world = world.declare(|app| app.placement.mode = PlacementMode::Global);
+        world = world.declare(|app| app.capacity = surge(1, 1)).constrained("zone", zone).scaled_to(2);
+        // The one on a0, in z0, is the last of its revision and the only one that serves.
+        world.revision(1, 1);
+        world.revision(2, 1);
+        let decision = world.step();
+        assert!(kills(&decision).is_empty());
+        let launched = launches(&decision);
+        assert_eq!(launched.len(), 1, "two agents match, one place is taken: {launched:?}");
+        assert_eq!(launched[0].0, "1#1");
+        assert_eq!(
+            world
+                .app
+                .instances
+                .get(InstanceKey { slot: ekiden_model::Slot(1), incarnation: ekiden_model::Incarnation::FIRST })
+                .map(|one| one.revision),
+            Some(RevisionId(2))
+        );
+        assert!(world.step().actions.is_empty());
+        // Both serve: it may go.
+        world.settle();
+        assert_eq!(kills(&world.step()), [(0, KillCause::Misplaced)]);
     }
 
     #[test]

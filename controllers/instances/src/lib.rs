@@ -46,6 +46,7 @@ pub fn decide(view: &View<'_>) -> Decision {
     global::kill_misplaced(&mut draft);
     condemned::replace(&mut draft);
     surplus::kill(&mut draft);
+    global::count_in_the_misplaced(&mut draft);
     deficit::launch(&mut draft, &backoff);
     draft.into_decision()
 }

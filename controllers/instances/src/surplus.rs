@@ -52,8 +52,10 @@ fn kill_some(draft: &mut Draft<'_>, revision: RevisionId, candidates: Vec<&Insta
         if surplus == 0 {
             break;
         }
-        let cause =
-            if victim.beside_another && cause == KillCause::ScaledIn { KillCause::Returned } else { cause };
+        let cause = match victim.beside {
+            Some(beside) if cause == KillCause::ScaledIn => beside,
+            _ => cause,
+        };
         if draft.kill(victim.instance, cause) {
             surplus -= 1;
         }

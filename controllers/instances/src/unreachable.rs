@@ -83,7 +83,7 @@ mod tests {
         world.pass(5);
         world.becomes_returned(1);
         let decision = world.step();
-        assert_eq!(kills(&decision), [(1, KillCause::Returned)]);
+        assert_eq!(kills(&decision), [(1, KillCause::Redundant)]);
         // Youngest first: the replacement goes.
         assert_eq!(world.places(), ["a0", "a1"]);
         world.settle();

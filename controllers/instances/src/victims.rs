@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::app::{App, Field, KillSelection, Operator};
-use ekiden_model::{AgentId, Condition, Instance, RevisionId, Slot};
+use ekiden_model::report::KillCause;
+use ekiden_model::{AgentId, Condition, Incarnation, Instance, InstanceKey, RevisionId, Slot};
 
 use crate::draft::Draft;
 use crate::surplus;
@@ -23,8 +24,8 @@ use crate::surplus;
 /// A candidate in its place in the order.
 pub(crate) struct Victim<'a> {
     pub(crate) instance: &'a Instance,
-    /// Another wanted instance of its revision is in its slot.
-    pub(crate) beside_another: bool,
+    /// Why it goes, when that is because another wanted instance of its revision is in its slot.
+    pub(crate) beside: Option<KillCause>,
 }
 
 /// What decides before groups are evened.
@@ -63,9 +64,12 @@ pub(crate) fn in_order<'a>(
 
     let fields = grouped_fields(draft);
     let ordered = if fields.is_empty() { sorted } else { evened(&fields, sorted) };
-    let victim = |(_, _, instance): (Class, Rest, &'a Instance)| Victim {
-        instance,
-        beside_another: doubled.slots.contains(&instance.key.slot),
+    let victim = |(_, _, instance): (Class, Rest, &'a Instance)| {
+        let beside = doubled
+            .slots
+            .get(&instance.key.slot)
+            .map(|last| if instance.key.incarnation < *last { KillCause::Returned } else { KillCause::Redundant });
+        Victim { instance, beside }
     };
     ordered.into_iter().map(victim).collect()
 }
@@ -107,20 +111,22 @@ impl Successors {
     }
 }
 
-/// Slots and agents that more than one candidate is in.
+/// Slots, each with its last incarnation, and agents that more than one candidate is in.
 #[derive(Default)]
 struct Doubled {
-    slots: BTreeSet<Slot>,
+    slots: BTreeMap<Slot, Incarnation>,
     agents: BTreeSet<AgentId>,
 }
 
 impl Doubled {
     fn among(candidates: &[&Instance], global: bool) -> Self {
         let mut doubled = Self::default();
-        let (mut slots, mut agents) = (BTreeSet::new(), BTreeSet::new());
+        let (mut slots, mut agents) = (BTreeMap::new(), BTreeSet::new());
         for instance in candidates {
-            if !global && !slots.insert(instance.key.slot) {
-                doubled.slots.insert(instance.key.slot);
+            let InstanceKey { slot, incarnation } = instance.key;
+            if !global && let Some(other) = slots.insert(slot, incarnation) {
+                let last = doubled.slots.entry(slot).or_insert(other);
+                *last = incarnation.max(*last);
             }
             if global && !agents.insert(&instance.agent.id) {
                 doubled.agents.insert(instance.agent.id.clone());
@@ -130,7 +136,7 @@ impl Doubled {
     }
 
     fn include(&self, instance: &Instance) -> bool {
-        self.slots.contains(&instance.key.slot) || self.agents.contains(&instance.agent.id)
+        self.slots.contains_key(&instance.key.slot) || self.agents.contains(&instance.agent.id)
     }
 }
 

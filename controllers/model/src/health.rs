@@ -8,10 +8,12 @@ use crate::time::Timestamp;
 /// What is known of an instance's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Verdict {
-    /// At least one check has not answered yet. Without checks: the instance does not run yet.
+    /// At least one check has not answered yet, and it was not healthy before either. Without checks: the instance does
+    /// not run yet.
     #[default]
     Unknown,
-    /// Every check's latest result is a success. Without checks: it runs.
+    /// Every check's latest result is a success. Without checks: it runs. A check that was edited and has not answered
+    /// since takes it from nobody.
     Healthy,
     /// Some check's latest result is a failure that counts; the instance gets no traffic.
     Unhealthy,

@@ -83,7 +83,8 @@ fn gentle_floor(bounds: Bounds, desired: u32, most_old: u32, new: Tally) -> u32 
 /// a rollout has failed and nothing at all exists any more: then the last proven revision is, or else the failed one.
 ///
 /// Paused with 4 old and 4 new instances of 4 declared (a surge), all 8 stay. Scaled to 10, there come 2 more of the
-/// old revision; scaled to 3, there stay 3 in all, of the old revision as far as those serve.
+/// old revision; scaled to 3, there stay 3 in all, of the old revision as far as those serve. A global app of 5 agents
+/// that loses one has 4 as its target; when that agent is back, so is its instance, and the target is 5 at once.
 fn stand_still(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: u32, bounds: Bounds) {
     let sum: u32 = plan.revisions.iter().map(|revision| revision.target).sum();
     let most = if desired < course.set_for { desired } else { bounds.ceiling };
@@ -91,12 +92,21 @@ fn stand_still(plan: &mut Plan, tallies: &Tallies, course: &Course, desired: u32
         seat(plan, tallies, most);
         return;
     }
+    let mut missing = desired.saturating_sub(sum);
+    // Who exists beyond its target is kept: the count was lowered, and raised again before it had gone.
+    for id in departures(plan).into_iter().rev() {
+        let target = plan.revision(id).map_or(0, |revision| revision.target);
+        let tally = tallies.of(id);
+        let more = (tally.wanted - tally.unreachable).saturating_sub(target).min(missing);
+        set_target(plan, id, target + more);
+        missing -= more;
+    }
     let taken = |revision: &Revision| {
         let tally = tallies.of(revision.id);
         revision.target.max(tally.wanted - tally.unreachable) + tally.ending
     };
     let room = bounds.ceiling.saturating_sub(plan.revisions.iter().map(taken).sum());
-    let missing = desired.saturating_sub(sum).min(room);
+    missing = missing.min(room);
     let exists = |id: &RevisionId| {
         tallies.of(*id).wanted > 0 || plan.revision(*id).is_some_and(|revision| revision.target > 0)
     };

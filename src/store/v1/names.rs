@@ -38,6 +38,7 @@ names!(
         Unhealthy,
         Overdue,
         Returned,
+        Redundant,
         Unreachable,
         Operator,
         Misplaced,

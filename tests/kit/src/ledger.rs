@@ -71,6 +71,8 @@ pub struct Told {
     pub executor: Option<bool>,
     /// Whether some check failed so often in a row that it is to be replaced: that never gets better.
     pub condemned: bool,
+    /// Whether it was healthy when its checks were edited, and none has failed since.
+    pub presumed: bool,
 }
 
 /// What was told of one check.
@@ -92,6 +94,7 @@ impl Default for Told {
             checks: BTreeMap::new(),
             executor: None,
             condemned: false,
+            presumed: false,
         }
     }
 }
@@ -158,8 +161,20 @@ impl Ledger {
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
         if question(&before) != question(app) {
+            // Who was healthy serves on, whatever is to be asked from now on.
+            let presumed = self.healthy_ones(&before);
             self.forget_checks(&app.id);
+            for task in presumed {
+                self.told.entry(task).or_default().presumed = true;
+            }
         }
+    }
+
+    fn healthy_ones(&self, app: &App) -> Vec<TaskId> {
+        let slots = self.announced.slots_of(&app.id);
+        let instances = slots.flat_map(|slot| &slot.instances).filter(|instance| instance.is_wanted());
+        let tasks = instances.filter_map(|one| Some((one.revision, self.task_id(&app.id, one.key)?)));
+        tasks.filter(|(revision, task)| self.told_healthy(app, *revision, task)).map(|(_, task)| task).collect()
     }
 
     fn forget_checks(&mut self, app: &AppId) {
@@ -168,6 +183,7 @@ impl Ledger {
         for task in ours {
             let told = self.told.entry(task).or_default();
             told.executor = None;
+            told.presumed = false;
             // Failures are kept: where the question stays the same, Ekiden goes on counting.
             for check in told.checks.values_mut() {
                 check.alive = None;
@@ -214,7 +230,10 @@ impl Ledger {
             return;
         }
         told.condition = status.condition;
-        told.executor = status.healthy.or(told.executor);
+        if status.condition == Condition::Running {
+            // A word about a task that is not said to run yet comes from a report that is still to be delivered.
+            told.executor = status.healthy.or(told.executor);
+        }
         match status.condition {
             Condition::Unreachable => {
                 told.ever_unreachable = true;
@@ -227,6 +246,13 @@ impl Ledger {
             _ => told.unreachable_since = None,
         }
         let Some((app, key)) = self.whose(&status.task) else { return };
+        if status.condition.is_live()
+            && status.condition != Condition::Unreachable
+            && let Some(instance) = self.announced.instance(&app, key)
+        {
+            // Who reports of its tasks is there.
+            self.unreachable.remove(&instance.agent.id);
+        }
         let counts = status.condition.is_terminal() && FailureCause::of(status.condition) == FailureCause::App;
         let wanted = self
             .announced
@@ -289,6 +315,7 @@ impl Ledger {
         for told in self.told.values_mut() {
             told.checks.clear();
             told.executor = None;
+            told.presumed = false;
         }
         for (app, record) in durable.slots.iter().map(|((app, _), record)| (app, record)) {
             for instance in &record.instances {
@@ -304,6 +331,7 @@ impl Ledger {
                     Verdict::Unhealthy | Verdict::Condemned => Some(false),
                 };
                 told.executor = alive;
+                told.presumed = alive == Some(true);
                 told.condemned |= instance.health.verdict == Verdict::Condemned;
                 for (index, state) in instance.health.checks.iter().enumerate() {
                     let in_row = state.consecutive_failures;
@@ -340,7 +368,8 @@ impl Ledger {
             && self.checks(app, revision).iter().enumerate().all(|(index, check)| {
                 let by_executor = check.by_executor();
                 let ours = told.checks.get(&(index as u32)).and_then(|check| check.alive);
-                (if by_executor { told.executor } else { ours }) == Some(true)
+                let alive = if by_executor { told.executor } else { ours };
+                alive == Some(true) || (told.presumed && alive.is_none())
             })
     }
 

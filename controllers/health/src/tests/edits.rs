@@ -41,7 +41,7 @@ fn policy_alone_does_not_even_touch_the_probe() {
 }
 
 #[test]
-fn another_question_starts_unknown_and_leaves_the_others_alone() {
+fn another_question_takes_a_verdict_only_with_its_answer_and_leaves_the_others_alone() {
     let mut world = healthy(vec![http(), tcp()]);
     let kept = world.health(0).checks[1].clone();
     world.edit(|app| {
@@ -50,10 +50,35 @@ fn another_question_starts_unknown_and_leaves_the_others_alone() {
         }
     });
     let _ = world.turn();
-    assert_eq!(world.verdict(), Verdict::Unknown);
+    assert_eq!(world.verdict(), Verdict::Healthy, "it serves as before");
+    assert_eq!(world.health(0).checks[0].alive(), None);
     assert_eq!(world.health(0).checks[1], kept);
-    let _ = world.hear(0, 20, Outcome::Success);
+    let _ = world.hear(0, 20, failure("answered 404"));
+    assert_eq!(world.verdict(), Verdict::Unhealthy);
+    let _ = world.hear(0, 30, Outcome::Success);
     assert_eq!(world.verdict(), Verdict::Healthy);
+}
+
+#[test]
+fn nothing_known_of_the_only_check_is_no_loss_of_health_and_no_gain() {
+    for (answer, before, after) in [
+        (Some(Outcome::Success), Verdict::Healthy, Verdict::Healthy),
+        (Some(failure("answered 500")), Verdict::Unhealthy, Verdict::Unknown),
+        (None, Verdict::Unknown, Verdict::Unknown),
+    ] {
+        let mut world = World::new(1, vec![http()]);
+        let _ = world.turn();
+        if let Some(answer) = answer {
+            let _ = world.hear(0, 1000, answer);
+        }
+        assert_eq!(world.verdict(), before);
+        world.edit(|app| app.health_checks = vec![tcp()]);
+        let _ = world.turn();
+        assert_eq!(world.verdict(), after);
+        assert_eq!(world.turn().actions, []);
+        let _ = world.hear(0, 1010, failure("connection refused"));
+        assert_eq!(world.verdict(), Verdict::Unhealthy);
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ proptest! {
             if running && after.verdict != Verdict::Condemned {
                 let revision = world.app.instances.get(key(0)).expect("there").revision;
                 let wanted = world.app.health_checks(revision).len();
-                prop_assert_eq!(after.verdict, verdict(wanted, &after.checks));
+                prop_assert_eq!(after.verdict, verdict(before, wanted, &after.checks));
             }
         }
     }

@@ -271,6 +271,8 @@ pub enum KillCause {
     Overdue,
     /// It came back after it had been replaced.
     Returned,
+    /// The one that it had replaced came back, and that one stays.
+    Redundant,
     /// Its agent did not answer for too long.
     Unreachable,
     /// Somebody asked for it.
@@ -288,6 +290,7 @@ impl fmt::Display for KillCause {
             Self::Unhealthy => "its checks failed too often",
             Self::Overdue => "it did not start in time",
             Self::Returned => "it came back after it had been replaced",
+            Self::Redundant => "the one that it replaced came back",
             Self::Unreachable => "its agent did not answer for too long",
             Self::Operator => "somebody asked for it",
             Self::Misplaced => "its agent no longer matches",

@@ -57,6 +57,24 @@ fn without_progress_a_rollout_fails_and_stands_still() {
 }
 
 #[test]
+fn who_came_back_after_the_number_was_lowered_and_raised_again_stays() {
+    // No surge: what is lowered leaves no room for another.
+    let mut world = World::running(App { capacity: capacity(0.5, 0.0), ..watched(4) });
+    world.edit(|app| app.rollout.paused = true);
+    world.edit_command("v2");
+    world.step();
+    assert_eq!((world.phase(), world.targets()), (Phase::Paused, vec![(1, 4)]));
+    // As for a global app that loses an agent and has it back before anything was done about it.
+    world.edit(|app| app.instances = 3);
+    assert!(world.decide());
+    assert_eq!(world.targets(), [(1, 3)]);
+    world.edit(|app| app.instances = 4);
+    assert!(world.decide());
+    assert_eq!(world.targets(), [(1, 4)], "all four exist");
+    assert!(!world.decide());
+}
+
+#[test]
 fn pausing_and_resuming_a_failed_rollout_tries_it_again() {
     let mut world = stuck(false);
     world.wait(600);

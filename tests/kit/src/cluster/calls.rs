@@ -180,7 +180,9 @@ impl Cluster {
             },
             (None, None) => Condition::Unknown,
         };
-        let healthy = self.tasks.get(id).and_then(|task| task.said_healthy);
+        // What the master answers for a task that it cannot reach is its own word, and tells of no check.
+        let said = self.tasks.get(id).and_then(|task| task.said_healthy);
+        let healthy = said.filter(|_| condition != Condition::Unreachable);
         self.tell_status(id, condition, "reconciliation", healthy, None, line)
     }
 }

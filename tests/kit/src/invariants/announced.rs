@@ -252,10 +252,13 @@ impl Check<'_> {
                 (KillCause::Unreachable, _) => {
                     told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
                 }
-                // Either of those that share a slot since one came back may be the one that goes.
-                (KillCause::Returned, _) => old.iter().filter(|one| one.key.slot == kill.key.slot).any(|one| {
+                (KillCause::Returned, _) => {
+                    let later = |one: &&Instance| one.key.incarnation > kill.key.incarnation;
+                    told.ever_unreachable && beside(old, kill).any(|one| later(&one))
+                }
+                (KillCause::Redundant, _) => beside(old, kill).any(|one| {
                     let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
-                    told.is_some_and(|told| told.ever_unreachable)
+                    one.key.incarnation < kill.key.incarnation && told.is_some_and(|told| told.ever_unreachable)
                 }),
                 (KillCause::Overdue, _) => told.running.is_none(),
                 (KillCause::ScaledIn, Some(declared)) => {
@@ -338,6 +341,13 @@ impl Check<'_> {
             found.push(("S9", format!("{app} keeps {over} instances that are over")));
         }
     }
+}
+
+/// The wanted instances of its revision in the slot of one that ends.
+fn beside<'a>(old: &'a [Instance], kill: &Instance) -> impl Iterator<Item = &'a Instance> {
+    let (key, revision) = (kill.key, kill.revision);
+    let same = move |one: &&Instance| one.key.slot == key.slot && one.revision == revision;
+    old.iter().filter(same).filter(move |one| one.key != key && one.is_wanted())
 }
 
 /// An operator who ends an instance has said so: that needs no permit and waits for nothing.
