@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ekiden_model::app::UnreachableStrategy;
+use ekiden_model::app::{Operator, UnreachableStrategy};
 use ekiden_model::app_state::CONDEMNED_KEPT;
 use ekiden_model::record::{Record, Write};
 use ekiden_model::report::KillCause;
@@ -99,7 +99,7 @@ impl Check<'_> {
     /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
     ///
     /// S4: every constraint holds between what is launched and what else of its revision shall run, on agents that
-    /// answer.
+    /// answer. An even distribution may also be one over all that live, since they are where they are.
     ///
     /// S8: no launch before the app's wait after failures is over.
     fn launches(&self, app: &AppId, decided: &Decided, desired: Desired<'_>, found: &mut Found) {
@@ -132,8 +132,15 @@ impl Check<'_> {
                 .filter(|other| other.condition != Condition::Unreachable)
                 .filter(|other| !self.ledger.unreachable.contains(&other.agent.id))
                 .collect();
+            let all = placed.iter().filter(|other| other.key != launch.key && other.condition.is_live());
+            let all: Vec<&Instance> = all.filter(|other| other.revision == launch.revision).collect();
             for constraint in &declared.constraints {
-                if !holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count) {
+                let beside = |others: &[&Instance]| {
+                    holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count)
+                };
+                // A value that only ending or unreachable instances have is still in use.
+                let spreads = matches!(constraint.operator, Operator::GroupBy(_));
+                if !beside(&others) && !(spreads && beside(&all)) {
                     let hosts: Vec<&str> = others.iter().map(|other| &*other.agent.hostname).collect();
                     let text = format!(
                         "{app} {} goes to {} against {constraint}; others are on {}",
