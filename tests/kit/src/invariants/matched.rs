@@ -120,6 +120,11 @@ impl Check<'_> {
 
     /// As [`holds`], with the number of values there are where a constraint does not say.
     fn admits(&self, rule: &Constraint, agent: &Agent, others: &[&Agent], count: u32) -> bool {
+        if rule.operator == Operator::Cluster(None) {
+            // The first one's value decides, should one that came back be elsewhere than what had replaced it.
+            let first = others.iter().copied().find(|other| other.value(&rule.field).is_some());
+            return holds(rule, agent, first.into_iter(), count);
+        }
         if rule.operator != Operator::GroupBy(None) {
             return holds(rule, agent, others.iter().copied(), count);
         }
