@@ -39,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
-use ekiden_model::input::Abilities;
+use ekiden_model::input::{Abilities, WriteSeq};
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::LotIx;
 use ekiden_model::record::Installation;
@@ -171,6 +171,11 @@ impl Reconciler {
         } else {
             Settled::Yes
         }
+    }
+
+    /// The batch of writes with which everything taken in so far is durable: what an answer to a request waits for.
+    pub fn durable_with(&self) -> WriteSeq {
+        self.journal.durable_with()
     }
 
     /// The installation that this is.
