@@ -140,7 +140,7 @@ impl Check<'_> {
                 };
                 // A value that only ending or unreachable instances have is still in use.
                 let spreads = matches!(constraint.operator, Operator::GroupBy(_));
-                if !beside(&others) && !(spreads && beside(&all)) {
+                if !beside(&others) && (!spreads || !beside(&all)) {
                     let hosts: Vec<&str> = others.iter().map(|other| &*other.agent.hostname).collect();
                     let text = format!(
                         "{app} {} goes to {} against {constraint}; others are on {}",
