@@ -410,15 +410,15 @@ async fn a_large_loss_waits_for_a_confirmation() {
         dir.write(&format!("{number}.yaml"), app(&format!("a{number}")));
     }
     let mut followed = Followed::new(dir.root(), options()).await;
-    (0..4).for_each(|number| dir.remove(&format!("{number}.yaml")));
+    (0..5).for_each(|number| dir.remove(&format!("{number}.yaml")));
     let status = followed.status(|status| status.pending_prune.is_some()).await;
     let pending = status.pending_prune.unwrap();
-    assert_eq!((pending.apps.len(), pending.of, status.apps), (4, 8, 8));
+    assert_eq!((pending.apps.len(), pending.of, status.apps), (5, 8, 8));
     let handle = followed.handle.clone();
     let (confirmed, change) = tokio::join!(handle.confirm_prune(), followed.change());
-    assert_eq!((confirmed, withdrawn(&change)), (4, vec!["/a0", "/a1", "/a2", "/a3"]));
+    assert_eq!((confirmed, withdrawn(&change)), (5, vec!["/a0", "/a1", "/a2", "/a3", "/a4"]));
     let status = followed.status(|status| status.pending_prune.is_none()).await;
-    assert_eq!(status.apps, 4);
+    assert_eq!(status.apps, 3);
 }
 
 #[tokio::test]
