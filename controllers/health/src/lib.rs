@@ -10,7 +10,8 @@
 //!
 //! **What never counts against an instance.** An outcome that says nothing ([`Outcome::NoResult`]); a failure while
 //! it does not run, or shall not run any more, or has never succeeded and is still in its grace period; an executor's
-//! repetition of what it said before. An edit by itself condemns nobody either: it takes a failure after it. One
+//! repetition of what it said before. An edit by itself condemns nobody either: it takes a failure after it. Nor does
+//! it make a healthy instance unknown: it serves on, and a rollout has to pay for it, until a check says otherwise. One
 //! answer that was under way during an edit may be taken for an answer to the new question; a condemnation takes more.
 //!
 //! [`CheckState`]: ekiden_model::health::CheckState

@@ -42,7 +42,7 @@ pub(crate) fn wait(draft: &mut Draft<'_>) {
 #[cfg(test)]
 mod tests {
     use ekiden_model::Condition;
-    use ekiden_model::app::UnreachableStrategy;
+    use ekiden_model::app::{KillSelection, UnreachableStrategy};
     use ekiden_model::report::KillCause;
     use ekiden_model::view::{Again, Settled};
 
@@ -89,6 +89,19 @@ mod tests {
         world.settle();
         world.go();
         assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn the_cause_says_which_of_the_two_goes() {
+        let mut world = lost().declare(|app| app.kill_selection = KillSelection::OldestFirst);
+        world.pass(60);
+        world.go();
+        world.settle();
+        world.pass(5);
+        world.becomes_returned(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Returned)]);
+        let left = world.app.instances.wanted().map(|instance| instance.key.incarnation.0.get());
+        assert_eq!(left.collect::<Vec<_>>(), [1, 2], "the replacement stays");
     }
 
     #[test]
