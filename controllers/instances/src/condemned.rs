@@ -9,8 +9,9 @@
 //! While it is open one instance is replaced per window, beginning a window after the last condemnation; a window
 //! counts from the last condemnation, launch or such kill, whichever was last. So a burst of 8 in an app of 10 costs
 //! no instance in its first minute; if it lasts, one a minute; and with no more than half of them left condemned the
-//! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: but condemned
-//! instances do not recover, they are replaced in the end.
+//! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: an instance whose
+//! checks succeed again before its end was ordered is condemned no longer, and lives. Those that became condemned are
+//! remembered all the same, so that a cause that comes and goes keeps the breaker open.
 
 use ekiden_model::health::Verdict;
 use ekiden_model::instance::Condition;
@@ -121,6 +122,26 @@ mod tests {
         // Four of eight are not more than half: the breaker closes.
         assert_eq!(kills(&world.step()).len(), 4);
         assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn those_that_recover_while_the_breaker_is_open_live() {
+        let mut world = eight();
+        (0..8).for_each(|slot| world.condemn(slot));
+        assert!(world.step().actions.is_empty());
+        world.pass(30);
+        (0..5).for_each(|slot| world.recover(slot));
+        let decision = world.step();
+        assert!(decision.actions.is_empty(), "eight became condemned within the window");
+        assert_eq!(decision.again, Again::At(second(BEGIN + 60)));
+        world.pass(30);
+        // Three of eight are no burst: these are replaced, and nobody else ever is.
+        assert_eq!(kills(&world.step()), [5, 6, 7].map(|slot| (slot, KillCause::Unhealthy)));
+        for _ in 0..10 {
+            world.settle();
+            world.pass(60);
+            assert!(kills(&world.step()).is_empty());
+        }
     }
 
     #[test]

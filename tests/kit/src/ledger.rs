@@ -68,7 +68,7 @@ pub struct Told {
     pub checks: BTreeMap<u32, Checked>,
     /// What an executor's check said.
     pub executor: Option<bool>,
-    /// Whether some check failed so often in a row that it is to be replaced: that never gets better.
+    /// Whether some check failed so often in a row that it is to be replaced, and not all have succeeded since.
     pub condemned: bool,
 }
 
@@ -243,11 +243,17 @@ impl Ledger {
         let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
         let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let most = check.map_or(0, |check| check.max_failures);
+        let checks = self.declared.get(app).map_or(0, |app| app.health_checks.len() as u32);
         let told = self.told.entry(task).or_default();
         let graced = told.running.is_none_or(|running| now < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
-            Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
+            Outcome::Success => {
+                (check.alive, check.in_row) = (Some(true), 0);
+                told.condemned &= !(0..checks).all(|index| {
+                    told.checks.get(&index).is_some_and(|check| check.alive == Some(true))
+                });
+            }
             // It never succeeded and is still in its grace period: such failures do not count.
             Outcome::Failure(_) if graced && check.alive.is_none() => {}
             Outcome::Failure(_) => {
@@ -297,7 +303,7 @@ impl Ledger {
                     Verdict::Unhealthy | Verdict::Condemned => Some(false),
                 };
                 told.executor = alive;
-                told.condemned |= instance.health.verdict == Verdict::Condemned;
+                told.condemned = instance.health.verdict == Verdict::Condemned;
                 for (index, state) in instance.health.checks.iter().enumerate() {
                     let in_row = state.consecutive_failures;
                     told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
@@ -337,7 +343,7 @@ impl Ledger {
             })
     }
 
-    /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
+    /// Whether some check of the task has failed so often in a row that it is to be replaced, and not recovered since.
     pub fn told_condemned(&self, app: &App, task: &TaskId) -> bool {
         let Some(told) = self.told.get(task) else { return false };
         let most = |index: u32| app.health_checks.get(index as usize).map_or(0, |check| check.max_failures);
