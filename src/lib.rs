@@ -9,3 +9,4 @@ pub mod probe;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+mod tls;

@@ -158,6 +158,7 @@ async fn events_are_marathons_and_resume_where_the_client_stopped() {
 async fn numbers_and_pings_come_in_the_form_asked_for() {
     let ekiden = start("41280-41299").await;
     let text = ekiden.get("/metrics", "text/plain").await;
+    assert!(text.body.contains("ekiden_instances{state=\"TASK_RUNNING\"} 3"), "{}", text.body);
     assert!(text.body.contains("# HELP") && text.body.trim_end().ends_with("# EOF"), "{}", text.body);
     assert_eq!(ekiden.get("/metrics/prometheus", "*/*").await.status, 200);
     let json = ekiden.json("/metrics").await;

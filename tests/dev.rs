@@ -6,13 +6,14 @@
 mod ekiden;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use ekiden::{Ekiden, send};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -188,6 +189,40 @@ async fn a_second_signal_does_not_wait_for_tasks_that_take_their_time() {
     let ended = tokio::time::timeout(ekiden::PATIENCE, ekiden.process.wait()).await.expect("in time");
     assert_eq!(ended.expect("ended").code(), Some(1), "{}", ekiden.log());
     until_ended(&[process]).await;
+}
+
+#[tokio::test]
+async fn logs_for_programs_are_json_from_the_first_line_to_the_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut dev = Command::new(env!("CARGO_BIN_EXE_ekiden"))
+        .args(["dev", ".", "--http", "127.0.0.1:0", "--log-format", "json", "--resources", "ports:[41150-41159]"])
+        .current_dir(folder.path())
+        .env("TMPDIR", folder.path())
+        .env_remove("RUST_LOG")
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(dev.stderr.take().expect("piped")).lines();
+    let read = async {
+        let (mut all, mut last) = (Vec::new(), String::new());
+        while last != "started" {
+            let line = lines.next_line().await.expect("text").expect("it runs on");
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            last = line["message"].as_str().unwrap_or_default().to_owned();
+            all.push(line);
+        }
+        all
+    };
+    let said = tokio::time::timeout(ekiden::PATIENCE, read).await.expect("in time");
+    let started = said.last().expect("a line");
+    assert!(started["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{started}");
+    let own = dev.id().expect("it runs").to_string();
+    Command::new("kill").args(["-TERM", &own]).status().await.expect("signalled");
+    while let Some(line) = lines.next_line().await.expect("text") {
+        assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");
+    }
+    assert!(dev.wait().await.expect("ended").success());
 }
 
 #[tokio::test]

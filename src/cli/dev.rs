@@ -54,9 +54,13 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         attributes: attributes.clone().unwrap_or_default(),
         state: state.clone(),
     };
-    let quiet = global.log_format == LogFormat::Json;
+    // Who reads JSON learns the same from a line of it.
+    let for_programs = global.log_format == LogFormat::Json;
     dev::run(options, |started| {
-        if !quiet {
+        if for_programs {
+            let Started { address, directory, files, apps, findings, agents } = started;
+            tracing::info!(%address, directory = %directory.display(), files, apps, findings, agents, "started");
+        } else {
             terminal.note(&summary(started));
         }
     })

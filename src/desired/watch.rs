@@ -3,6 +3,8 @@
 //! The stream does the work while it is polled; there is no task to stop, and a slow reader slows the scans instead of
 //! filling a queue. Files are only touched on blocking threads.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -338,14 +340,43 @@ fn git_is_at_work(root: &Path) -> bool {
     let Some(git) = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists()) else {
         return false;
     };
-    // In a linked worktree `.git` is a file that says where its index is: `gitdir: /repo/.git/worktrees/name`.
-    let folder = match std::fs::read_to_string(&git) {
-        Ok(text) => text.strip_prefix("gitdir:").map(|path| root.join(path.trim())),
-        Err(_) => Some(git),
-    };
+    let folder = if git.is_file() { linked_git(&git) } else { Some(git) };
     folder.is_some_and(|folder| folder.join("index.lock").exists())
+}
+
+/// Where the index of a linked worktree is. Its `.git` is a file that says so: `gitdir: /repo/.git/worktrees/name`.
+fn linked_git(git: &Path) -> Option<PathBuf> {
+    let mut text = String::new();
+    // No path is longer, and the file may be anybody's.
+    File::open(git).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    let path = text.strip_prefix("gitdir:")?.trim();
+    Some(git.parent()?.join(path))
 }
 
 fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_of_a_checkout_is_found_from_any_folder_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repo, tree) = (dir.path().join("repo"), dir.path().join("tree"));
+        let gits = repo.join(".git/worktrees/tree");
+        std::fs::create_dir_all(repo.join("deep/folder")).unwrap();
+        std::fs::create_dir_all(tree.join("folder")).unwrap();
+        std::fs::create_dir_all(&gits).unwrap();
+        std::fs::write(tree.join(".git"), format!("gitdir: {}\n", gits.display())).unwrap();
+        assert!(!git_is_at_work(&repo) && !git_is_at_work(&tree));
+        std::fs::write(repo.join(".git/index.lock"), "").unwrap();
+        assert!(git_is_at_work(&repo.join("deep/folder")) && !git_is_at_work(&tree));
+        // Relative to where the file is, as git writes it when told to.
+        std::fs::write(gits.join("index.lock"), "").unwrap();
+        assert!(git_is_at_work(&tree.join("folder")));
+        std::fs::write(tree.join(".git"), "gitdir: ../repo/.git/worktrees/tree").unwrap();
+        assert!(git_is_at_work(&tree.join("folder")));
+    }
 }

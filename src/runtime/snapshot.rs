@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ekiden_model::report::Report;
 use ekiden_model::view::Settled;
-use ekiden_model::{Agents, AppId, AppState, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, Condition, Timestamp};
 use tokio::sync::watch;
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
@@ -50,6 +50,7 @@ pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
 pub struct Publisher {
     current: Snapshot,
     apps: usize,
+    instances: BTreeMap<Condition, usize>,
     readers: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -113,7 +114,7 @@ impl Publisher {
     pub fn new() -> (Self, Snapshots) {
         let current = Snapshot::empty();
         let (readers, snapshots) = watch::channel(Arc::new(current.clone()));
-        (Self { current, apps: 0, readers }, Snapshots(snapshots))
+        (Self { current, apps: 0, instances: BTreeMap::new(), readers }, Snapshots(snapshots))
     }
 
     /// What was published of an app last.
@@ -123,9 +124,25 @@ impl Publisher {
 
     /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
     pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
+        for old in self.current.app(id).into_iter().flat_map(|app| app.state.instances.iter()) {
+            self.instances.entry(old.condition).and_modify(|count| *count -= 1);
+        }
+        for new in app.iter().flat_map(|app| app.state.instances.iter()) {
+            *self.instances.entry(new.condition).or_default() += 1;
+        }
         let is = usize::from(app.is_some());
         let was = usize::from(self.current.put(id, app.map(Arc::new)));
         self.apps = self.apps + is - was;
+    }
+
+    /// How many instances are in each condition that one was ever in.
+    pub fn instances(&self) -> impl Iterator<Item = (Condition, usize)> {
+        self.instances.iter().map(|(condition, count)| (*condition, *count))
+    }
+
+    /// Whether absence was evidence when this was last published.
+    pub fn settled(&self) -> Settled {
+        self.current.settled
     }
 
     /// How many apps there are.

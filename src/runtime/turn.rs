@@ -8,7 +8,7 @@ use ekiden_model::event::Event;
 use ekiden_model::health::ProbeKind;
 use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
 use ekiden_model::record::Write;
-use ekiden_model::{AppId, InstanceKey};
+use ekiden_model::{AppId, Condition, InstanceKey, Timestamp};
 use ekiden_reconciler::Reconciler;
 use futures_util::stream::{BoxStream, StreamExt, once, select_all};
 use tokio::sync::{mpsc, oneshot};
@@ -210,21 +210,32 @@ impl<H: Hands> Turn<H> {
             self.metrics.effect(&effect);
             self.carry_out(effect, &mut facts).await.map_err(TurnError::Hands)?;
         }
+        self.tell(now, facts);
+        self.publish(now, agents_may_differ);
         // Whoever waits, waits for every write up to now: its own are among them.
         if !waiting.is_empty() {
             self.waiting.entry(self.written).or_default().extend(waiting);
         }
         self.answer_waiting();
+        Ok(())
+    }
 
-        let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
+    /// Tells listeners and the log what happened.
+    fn tell(&self, now: Timestamp, facts: Vec<Event>) {
         for event in facts {
             let app = self.reconciler.app(narrator::subject(&event));
             let declared = app.and_then(|app| app.declared.as_ref());
             narrator::tell(&event, declared.is_some_and(|declared| !declared.app.health_checks.is_empty()));
             self.events.push(now, event, app.map(|app| app.key));
         }
-        if touched.is_empty() && !agents_may_differ {
-            return Ok(());
+    }
+
+    /// Shows readers what the step has changed.
+    fn publish(&mut self, now: Timestamp, agents_may_differ: bool) {
+        let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
+        let settled = self.reconciler.settled();
+        if touched.is_empty() && !agents_may_differ && settled == self.publisher.settled() {
+            return;
         }
         for id in &touched {
             let app = self.reconciler.app(id).map(|state| AppSnapshot {
@@ -238,12 +249,23 @@ impl<H: Hands> Turn<H> {
         if agents_may_differ {
             self.publisher.put_agents(self.reconciler.agents());
         }
-        self.publisher.publish(now, self.reconciler.settled());
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.apps.set(count(self.publisher.apps()));
-        self.metrics.agents.set(count(self.reconciler.agents().len()));
-        self.metrics.offers.set(count(self.reconciler.book().len()));
-        Ok(())
+        self.publisher.publish(now, settled);
+        self.count();
+    }
+
+    fn count(&self) {
+        let mut by_state: BTreeMap<&str, (Condition, usize)> = BTreeMap::new();
+        for (condition, count) in self.publisher.instances() {
+            // Two conditions may have one name: a launch that nobody has confirmed counts as staging.
+            by_state.entry(condition.task_state()).or_insert((condition, 0)).1 += count;
+        }
+        for (condition, count) in by_state.into_values() {
+            self.metrics.instances(condition, count);
+        }
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.apps.set(gauge(self.publisher.apps()));
+        self.metrics.agents.set(gauge(self.reconciler.agents().len()));
+        self.metrics.offers.set(gauge(self.reconciler.book().len()));
     }
 
     async fn carry_out(&mut self, effect: Effect, facts: &mut Vec<Event>) -> Result<(), Cause> {

@@ -78,7 +78,8 @@ mod tests {
         used: &[&'static str],
     ) -> Decision {
         let (wanting, suppressed, roles) = (roles(wanting), roles(suppressed), roles(used));
-        let demand = Demand { wanting: &wanting, suppressed: &suppressed, roles: &roles, unasked: &[], watched: &[] };
+        let demand =
+            Demand { wanting: &wanting, suppressed: &suppressed, roles: &roles, unasked: &[], watched: &[] };
         tend_offers(world.now, &world.book, &demand, &world.settings)
     }
 
@@ -104,8 +105,7 @@ mod tests {
     fn a_global_app_goes_on_looking_for_agents() {
         let world = World::of(0);
         let every = roles(&["*"]);
-        let demand =
-            Demand { wanting: &[], suppressed: &every, roles: &every, unasked: &[], watched: &every };
+        let demand = Demand { wanting: &[], suppressed: &every, roles: &every, unasked: &[], watched: &every };
         let decision = tend_offers(world.now, &world.book, &demand, &world.settings);
         assert_eq!(decision.actions, [Action::Revive { role: Role::any() }]);
         let awake = Demand { suppressed: &[], ..demand };

@@ -1,6 +1,5 @@
 //! `GET /v1/apps`: all apps in a line each; `GET /v1/apps/{id}/status`: everything about one.
 
-use ekiden_model::report::Reason;
 use ekiden_model::revision::{Phase, Standing};
 use ekiden_model::view::Settled;
 use ekiden_model::{AppState, Source};
@@ -62,10 +61,7 @@ pub(in crate::api) fn status(api: &Api, id: &str) -> Response {
 fn brief(app: &AppSnapshot) -> Value {
     let state = &app.state;
     let declared = state.declared.as_ref();
-    // That a rollout is under way is said by the phase; what holds it up is what people want to see first.
-    let under_way = |reason: &&Reason| matches!(reason, Reason::RollingOut { .. });
-    let (last, first): (Vec<&Reason>, Vec<&Reason>) = app.report.reasons.iter().partition(under_way);
-    let waiting: Vec<String> = first.into_iter().chain(last).map(ToString::to_string).collect();
+    let waiting: Vec<String> = app.report.reasons.iter().map(ToString::to_string).collect();
     json!({
         "id": state.id.as_str(),
         "instances": app.desired,

@@ -186,22 +186,22 @@ impl Cluster {
         self.want_allocation(line);
     }
 
-    /// An agent's tasks all die; the agent is `link` afterwards.
-    pub fn kill_agent(&mut self, id: &AgentId, link: Link, line: &mut Timeline) {
+    /// An agent's tasks all die; `reach` says how it can be reached afterwards.
+    pub fn kill_agent(&mut self, id: &AgentId, reach: Link, line: &mut Timeline) {
         let Some(agent) = self.agents.get_mut(id) else { return };
-        line.log(format_args!("{id} dies and is {link:?}"));
-        agent.link = link;
+        line.log(format_args!("{id} dies and is {reach:?}"));
+        agent.link = reach;
         agent.cuts += 1;
         agent.foreign = Resources::NONE;
         let tasks: Vec<TaskId> = std::mem::take(&mut agent.tasks).into_iter().collect();
         self.rescind_agent(id, line);
-        match link {
+        match reach {
             Link::Gone => self.tell(ClusterEvent::AgentGone(id.clone()), line),
             Link::Unreachable | Link::Abandoned => self.tell(ClusterEvent::AgentUnreachable(id.clone()), line),
             Link::Up | Link::Cut => {}
         }
         for task in tasks {
-            self.lose(&task, link, line);
+            self.lose(&task, reach, line);
         }
         self.want_allocation(line);
     }
@@ -224,8 +224,7 @@ impl Cluster {
 
     /// The live task that holds a port of a host, if any.
     pub fn holder(&self, hostname: &str, port: Port, except: &TaskId) -> Option<&SimTask> {
-        self.living().find(|task| {
-            task.id != *except && &*task.hostname == hostname && task.host_ports.iter().any(|held| *held == port)
-        })
+        self.living()
+            .find(|task| task.id != *except && &*task.hostname == hostname && task.host_ports.contains(&port))
     }
 }

@@ -125,9 +125,9 @@ impl Knobs {
     /// Those of one run.
     pub fn draw(rng: &mut Rng) -> Self {
         // One run in sixteen has no fault but edits: what fails there has the simplest explanation.
-        let faulty = !rng.chance(1.0 / 16.0);
+        let ill = !rng.chance(1.0 / 16.0);
         let mut rate = |most: f64| {
-            let on = faulty && rng.chance(0.4);
+            let on = ill && rng.chance(0.4);
             if on { most * (rng.between(1, 10) as f64) / 10.0 } else { 0.0 }
         };
         let drawn = Self {
@@ -143,7 +143,7 @@ impl Knobs {
             step_cut: rate(0.03),
             ..Self::calm()
         };
-        let mut faults: Vec<Fault> = FAULTS.into_iter().filter(|_| faulty && rng.chance(0.35)).collect();
+        let mut faults: Vec<Fault> = FAULTS.into_iter().filter(|_| ill && rng.chance(0.35)).collect();
         if rng.chance(0.1) {
             faults.truncate(1);
         }

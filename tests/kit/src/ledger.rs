@@ -39,8 +39,9 @@ pub struct Ledger {
     pub keys: BTreeMap<AppKey, AppId>,
     /// The wait after failures, by the published formula.
     pub backoff: BTreeMap<AppId, Waiting>,
-    /// When instances were ordered to end for their health.
-    pub health_kills: BTreeMap<AppId, VecDeque<Timestamp>>,
+    /// When instances were ordered to end for their health; the last order counts, should an earlier one have been lost
+    /// with the process.
+    pub health_kills: BTreeMap<AppId, BTreeMap<InstanceKey, Timestamp>>,
     /// Whether the process was told all that is declared.
     pub desired_complete: bool,
     /// Whether the cluster has answered its reconciliation.
@@ -122,7 +123,7 @@ impl Ledger {
             match input {
                 Input::Desired(desired) => {
                     for (app, _) in &desired.declare {
-                        self.declare(app.clone());
+                        self.declare(app);
                     }
                     for app in &desired.withdraw {
                         self.declared.remove(app);
@@ -142,7 +143,7 @@ impl Ledger {
         }
     }
 
-    fn declare(&mut self, app: Arc<App>) {
+    fn declare(&mut self, app: &Arc<App>) {
         let before = self.declared.insert(app.id.clone(), app.clone());
         let Some(before) = before else {
             self.backoff.remove(&app.id);
@@ -150,12 +151,12 @@ impl Ledger {
             return;
         };
         // Scaling keeps the wait, any other change starts afresh (§4.8).
-        if before.changes_from(&app).iter().any(|change| change.passage != Passage::Scale) {
+        if before.changes_from(app).iter().any(|change| change.passage != Passage::Scale) {
             self.backoff.remove(&app.id);
         }
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
-        if question(&before) != question(&app) {
+        if question(&before) != question(app) {
             let ours: Vec<TaskId> = self
                 .told
                 .keys()

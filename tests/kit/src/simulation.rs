@@ -39,6 +39,10 @@ pub const BEGINNING: Timestamp = Timestamp::from_millis(1_795_168_800_000);
 
 /// A run.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault that is on or off, independently of the others"
+)]
 pub struct Simulation {
     /// What everything shares.
     pub line: Timeline,
@@ -228,7 +232,7 @@ impl Simulation {
             Happening::Step => self.step(),
             Happening::Wake(number) => self.wake(number),
             Happening::Start => self.start(),
-            Happening::Connect(life) => self.connect(life),
+            Happening::Connect(of) => self.connect(of),
             Happening::Arrive(connection, event) => {
                 if cluster.connection == Some(connection) {
                     self.receive(Input::Cluster(event));
@@ -239,8 +243,8 @@ impl Simulation {
                     cluster.call(*effect, line);
                 }
             }
-            Happening::Stored(life) => self.stored(life),
-            Happening::Probe(life, app, instance, kind, number) => self.probe(life, &app, instance, kind, number),
+            Happening::Stored(of) => self.stored(of),
+            Happening::Probe(of, app, instance, kind, number) => self.probe(of, &app, instance, kind, number),
             Happening::Task(task, stage) => cluster.advance(&task, stage, line),
             Happening::Resend(task, number) => cluster.resend(&task, number, line),
             Happening::Allocate => cluster.allocate(line),

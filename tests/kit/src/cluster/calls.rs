@@ -45,23 +45,20 @@ impl Cluster {
         let mut valid = true;
         let mut role = None;
         for id in offers {
-            match self.offers.remove(id) {
-                Some(offer) => {
-                    if offer.agent != *agent {
-                        line.violate("S3", format!("{id} of {} is accepted as one of {agent}", offer.agent));
-                    }
-                    whole.resources += &offer.bundle.resources;
-                    whole.ports.extend(&offer.bundle.ports);
-                    role = Some(offer.role);
-                    self.spent.insert(id.clone(), Spent::Accepted);
-                }
-                None => {
-                    valid = false;
-                    self.misused(id, "accepted", line);
-                }
+            let Some(offer) = self.offers.remove(id) else {
+                valid = false;
+                self.misused(id, "accepted", line);
+                continue;
+            };
+            if offer.agent != *agent {
+                line.violate("S3", format!("{id} of {} is accepted as one of {agent}", offer.agent));
             }
+            whole.resources += &offer.bundle.resources;
+            whole.ports.extend(&offer.bundle.ports);
+            role = Some(offer.role);
+            self.spent.insert(id.clone(), Spent::Accepted);
         }
-        let link = self.agents.get(agent).map_or(Link::Gone, |agent| agent.link);
+        let reach = self.agents.get(agent).map_or(Link::Gone, |agent| agent.link);
         for launch in tasks {
             if !valid {
                 let id = launch.task;
@@ -69,7 +66,7 @@ impl Cluster {
                 continue;
             }
             self.check_claim(&launch, &mut whole, line);
-            if link != Link::Up || line.rng.chance(line.knobs.launch_lost) {
+            if reach != Link::Up || line.rng.chance(line.knobs.launch_lost) {
                 line.log(format_args!("{}: launch is lost", launch.task));
                 continue;
             }
@@ -169,14 +166,14 @@ impl Cluster {
         agent: Option<&AgentId>,
         line: &mut Timeline,
     ) -> Option<ekiden_model::Timestamp> {
-        let link = |id: &AgentId| self.agents.get(id).map(|agent| agent.link);
+        let reach = |id: &AgentId| self.agents.get(id).map(|agent| agent.link);
         let condition = match (self.tasks.get(id), agent) {
-            (Some(task), _) => match link(&task.agent) {
+            (Some(task), _) => match reach(&task.agent) {
                 Some(Link::Up | Link::Cut) => task.reported(),
                 Some(Link::Unreachable | Link::Abandoned) => Condition::Unreachable,
                 Some(Link::Gone) | None => Condition::Gone,
             },
-            (None, Some(agent)) => match link(agent) {
+            (None, Some(agent)) => match reach(agent) {
                 Some(Link::Up | Link::Cut | Link::Gone) => Condition::Gone,
                 Some(Link::Unreachable | Link::Abandoned) => Condition::Unreachable,
                 None => Condition::Unknown,

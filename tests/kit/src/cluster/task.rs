@@ -161,20 +161,20 @@ impl Cluster {
     }
 
     /// A task dies with its agent; nobody is left to say so but the master.
-    pub(super) fn lose(&mut self, id: &TaskId, link: Link, line: &mut Timeline) {
+    pub(super) fn lose(&mut self, id: &TaskId, reach: Link, line: &mut Timeline) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let live = task.reported().is_live();
+        let untold = task.reported().is_live();
         task.updates.clear();
         task.state = Condition::Gone;
         line.log(format_args!("{id} dies with its agent"));
-        let told = match link {
+        let told = match reach {
             Link::Gone | Link::Up => Condition::Gone,
             Link::Cut | Link::Unreachable | Link::Abandoned => {
                 task.ever_unreachable = true;
                 Condition::Unreachable
             }
         };
-        if live {
+        if untold {
             self.tell_status(id, told, "the agent was lost", None, None, line);
         }
         self.tasks.remove(id);

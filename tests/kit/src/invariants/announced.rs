@@ -108,7 +108,7 @@ impl Check<'_> {
             found.push(("S1", format!("{app} {} is launched and not declared", first.key)));
             return;
         };
-        let count = self.desired(declared, desired);
+        let count = wanted_count(declared, desired);
         let wanted = self.living_wanted(app);
         let ceiling = declared.bounds(count).ceiling as usize;
         if wanted.len() > ceiling {
@@ -170,10 +170,6 @@ impl Check<'_> {
             .collect()
     }
 
-    fn desired(&self, app: &App, desired: Desired<'_>) -> u32 {
-        if app.is_global() { desired(&app.id) } else { app.instances }
-    }
-
     /// S2: if this batch orders healthy instances to end, no fewer healthy ones than the floor are left. *Healthy* is
     /// what was told: runs, and the last result of each check is a success. An instance lost without our doing lowers
     /// what is left, so that such losses are paid first; one that its checks condemned is no loss.
@@ -203,7 +199,7 @@ impl Check<'_> {
             }
         }
         let Some(declared) = self.ledger.declared.get(app).cloned() else { return };
-        let count = self.desired(&declared, desired);
+        let count = wanted_count(&declared, desired);
         self.breaker(app, count, decided, found);
         let healthy = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
@@ -258,7 +254,7 @@ impl Check<'_> {
                 (KillCause::Overdue, _) => told.running.is_none(),
                 (KillCause::ScaledIn, Some(declared)) => {
                     let wanted = old.iter().filter(|one| one.is_wanted()).count();
-                    wanted > self.desired(declared, desired) as usize
+                    wanted > wanted_count(declared, desired) as usize
                 }
                 (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
                     record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
@@ -277,15 +273,14 @@ impl Check<'_> {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
         let now = self.now;
-        let kills = decided.kills.iter().filter(unhealthy).count();
-        if kills == 0 {
+        let kills: Vec<InstanceKey> = decided.kills.iter().filter(unhealthy).map(|one| one.key).collect();
+        if kills.is_empty() {
             return;
         }
         let window = self.settings.breaker_window;
         let times = self.ledger.health_kills.entry(app.clone()).or_default();
-        times.extend(std::iter::repeat_n(now, kills));
-        // A clock set back leaves times in the future: they say nothing about this window any more.
-        times.retain(|at| *at <= now && now.since(*at) < window);
+        times.extend(kills.into_iter().map(|key| (key, now)));
+        times.retain(|_, at| now.since(*at) < window);
         let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
         let most = 2 * share.max(self.settings.breaker_minimum as usize);
         if times.len() > most {
@@ -329,7 +324,7 @@ impl Check<'_> {
         if record.revisions.len() > REVISIONS_KEPT {
             found.push(("S9", format!("{app} keeps {} revisions", record.revisions.len())));
         }
-        let count = self.ledger.declared.get(app).map_or(0, |declared| self.desired(declared, desired));
+        let count = self.ledger.declared.get(app).map_or(0, |declared| wanted_count(declared, desired));
         let over = self.instances(app).iter().filter(|one| one.condition.is_terminal()).count();
         // Terminal instances are forgotten as soon as their end is written: a batch's worth may be on its way.
         let most = CONDEMNED_KEPT.min(4 * count as usize + 32);
@@ -342,4 +337,9 @@ impl Check<'_> {
 /// An operator who ends an instance has said so: that needs no permit and waits for nothing.
 fn by_operator(instance: &Instance) -> bool {
     instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Operator)
+}
+
+/// How many instances an app shall have.
+fn wanted_count(app: &App, desired: Desired<'_>) -> u32 {
+    if app.is_global() { desired(&app.id) } else { app.instances }
 }

@@ -24,13 +24,12 @@ pub fn holds<'a>(
     let here = groups.get(&**value).copied().unwrap_or(0);
     match &constraint.operator {
         Operator::Unique => here == 0,
-        Operator::Cluster(Some(wanted)) => **value == **wanted,
         // After an edit, the others may be on several values: any of them will do.
         Operator::Cluster(None) => groups.is_empty() || here > 0,
         Operator::MaxPer(most) => here < *most,
         Operator::Like(pattern) => pattern.matches(value),
         Operator::Unlike(pattern) => !pattern.matches(value),
-        Operator::Is(wanted) => **value == **wanted,
+        Operator::Is(wanted) | Operator::Cluster(Some(wanted)) => **value == **wanted,
         // Of I instances each of G values gets I/G, and I mod G of the values get one more.
         Operator::GroupBy(Some(number)) => {
             let number = (*number).max(1);

@@ -52,11 +52,10 @@ impl Check<'_> {
                 // A kill without an order is without a permit, too: it may break the floor.
                 found.push(("S2", format!("{task} is killed without a recorded permit")));
             }
-            Some(_) => {}
             None if self.ledger.announced.instance(&app, key).is_some() => {
                 found.push(("S5", format!("{task} is killed and its record is not durable")));
             }
-            None => {}
+            Some(_) | None => {}
         }
         found
     }
@@ -67,7 +66,7 @@ impl Check<'_> {
         let (now, window) = (self.now, self.settings.kill_retry);
         let times = self.ledger.kills.entry(task.clone()).or_default();
         times.push_back(now);
-        times.retain(|at| *at <= now && now.since(*at) < window);
+        times.retain(|at| now.since(*at) < window);
         if times.len() <= KILLS_PER_RETRY {
             return Vec::new();
         }

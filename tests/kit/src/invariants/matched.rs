@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::app::{Constraint, Operator};
-use ekiden_model::{Agent, App, AppId, Condition, Goal, Port};
+use ekiden_model::{Agent, AgentId, App, AppId, Condition, Goal, Port};
 
 use super::Check;
 use super::constraints::holds;
@@ -87,7 +87,7 @@ impl Check<'_> {
         })
     }
 
-    fn room_on(&self, app: &App, count: u32, agent: &Agent, id: &ekiden_model::AgentId) -> bool {
+    fn room_on(&self, app: &App, count: u32, agent: &Agent, id: &AgentId) -> bool {
         let Some(mut free) = self.cluster.free(id) else { return false };
         for offer in self.cluster.offers.values().filter(|offer| offer.agent == *id) {
             free.resources += &offer.bundle.resources;
@@ -108,7 +108,13 @@ impl Check<'_> {
             && free.ports.len() >= wanted.len()
             && fixed
             && app.constraints.iter().all(|rule| self.admits(rule, agent, &others, count))
-            && !(app.is_global() && others.iter().any(|other| other.id == agent.id))
+            && !(app.is_global() && self.has_one(&app.id, id))
+    }
+
+    /// Whether an app has an instance that shall run on an agent, of any revision.
+    fn has_one(&self, app: &AppId, agent: &AgentId) -> bool {
+        let slots = self.ledger.announced.slots_of(app);
+        slots.flat_map(|slot| &slot.instances).any(|one| one.is_wanted() && one.agent.id == *agent)
     }
 
     /// As [`holds`], with the number of values there are where a constraint does not say.

@@ -1,0 +1,324 @@
+//! What the reconciler promises whatever the controllers decide: order of effects, identity of tasks, starting again.
+//!
+//! Single promises, one small story each. How they hold together under faults is the simulator's business.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ekiden_kit::build;
+use ekiden_model::effect::TaskLaunch;
+use ekiden_model::input::{Abilities, Ack, ClusterEvent, Command, Desired, TaskStatus, WriteSeq};
+use ekiden_model::limits::Settings;
+use ekiden_model::record::{Installation, Record, Write};
+use ekiden_model::{App, AppId, Condition, Effect, Input, Source, TaskId, Timestamp};
+use ekiden_reconciler::{Reconciler, RestoreError};
+
+const REALM: u64 = 42;
+
+/// A reconciler, its clock, and what its store has.
+struct Story {
+    reconciler: Reconciler,
+    now: Timestamp,
+    offers: u32,
+    records: Vec<Record>,
+}
+
+fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
+    let abilities =
+        Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
+    Reconciler::restore(Settings::default(), abilities, Installation { realm: REALM, births: 0 }, records)
+}
+
+impl Story {
+    fn new() -> Self {
+        let reconciler = start(Vec::new()).expect("nothing to be wrong");
+        Self { reconciler, now: Timestamp::from_millis(1_000_000), offers: 0, records: Vec::new() }
+    }
+
+    /// Everything not durable is forgotten, and time has passed.
+    fn restart(&mut self) {
+        self.reconciler = start(self.records.clone()).expect("what was stored is whole");
+        self.now = self.now + Duration::from_secs(1);
+    }
+
+    fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
+        self.now = self.now + Duration::from_millis(1);
+        self.reconciler.step(self.now, inputs.into_iter().collect())
+    }
+
+    /// Steps until nothing more happens by itself; the store is quick, the cluster says nothing.
+    fn settle(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
+        let mut all = Vec::new();
+        let mut inputs: Vec<Input> = inputs.into_iter().collect();
+        for _ in 0..100 {
+            let effects = self.step(inputs.drain(..));
+            inputs.extend(self.store(&effects).map(Input::Stored));
+            all.extend(effects);
+            let due = self.reconciler.next_wake().is_some_and(|wake| wake <= self.now);
+            if inputs.is_empty() && !due {
+                return all;
+            }
+        }
+        panic!("it never comes to rest: {all:#?}");
+    }
+
+    /// Keeps what is to be kept; the number of the batch, if there was one.
+    fn store(&mut self, effects: &[Effect]) -> Option<WriteSeq> {
+        let mut last = None;
+        for effect in effects {
+            let Effect::Persist { seq, writes } = effect else { continue };
+            last = Some(*seq);
+            for write in writes {
+                match write {
+                    Write::Put(record) => {
+                        self.records.retain(|other| key_of(other) != key_of(record));
+                        self.records.push(record.clone());
+                    }
+                    Write::DeleteApp(id) => self.records.retain(|record| key_of(record).0 != Some(id.clone())),
+                }
+            }
+        }
+        last
+    }
+
+    fn offer(&mut self) -> Input {
+        self.offers += 1;
+        let agent = build::agent("agent");
+        let offer = build::offer(&format!("offer-{}", self.offers), &agent, 8.0, 8192.0, 31000..=31099);
+        cluster(ClusterEvent::Offers(vec![offer]))
+    }
+
+    /// An app that runs with all its instances, on a cluster that has answered for every task.
+    fn running(app: Arc<App>) -> (Self, Vec<TaskLaunch>) {
+        let mut story = Self::new();
+        let offer = story.offer();
+        let effects = story.settle([connected(), reconciled(), declared(app), offer]);
+        let tasks = launches(&effects);
+        let running: Vec<Input> = tasks.iter().map(|task| told(&task.task, Condition::Running)).collect();
+        story.settle(running);
+        (story, tasks)
+    }
+}
+
+fn key_of(record: &Record) -> (Option<AppId>, Option<u32>) {
+    match record {
+        Record::Installation(_) => (None, None),
+        Record::App(app) => (Some(app.id.clone()), None),
+        Record::Slot(slot) => (Some(slot.app.clone()), Some(slot.slot.0)),
+    }
+}
+
+fn cluster(event: ClusterEvent) -> Input {
+    Input::Cluster(event)
+}
+
+fn connected() -> Input {
+    cluster(ClusterEvent::Connected)
+}
+
+fn reconciled() -> Input {
+    cluster(ClusterEvent::Reconciled)
+}
+
+fn declared(app: Arc<App>) -> Input {
+    Input::Desired(Desired { declare: vec![(app, Source::Api)], withdraw: Vec::new(), complete: true })
+}
+
+fn withdrawn(app: &str) -> Input {
+    Input::Desired(Desired { declare: Vec::new(), withdraw: vec![build::app_id(app)], complete: true })
+}
+
+fn told(task: &TaskId, condition: Condition) -> Input {
+    let ack = Ack { agent: build::agent("agent").id.clone(), task: task.clone(), uuid: [1, 2, 3].into() };
+    cluster(ClusterEvent::Status(TaskStatus {
+        task: task.clone(),
+        condition,
+        message: "".into(),
+        reason: None,
+        healthy: None,
+        ack: Some(ack),
+    }))
+}
+
+fn launches(effects: &[Effect]) -> Vec<TaskLaunch> {
+    let accepted = effects.iter().filter_map(|effect| match effect {
+        Effect::Accept { tasks, .. } => Some(tasks.clone()),
+        _ => None,
+    });
+    accepted.flatten().collect()
+}
+
+fn kills(effects: &[Effect]) -> Vec<TaskId> {
+    let killed = effects.iter().filter_map(|effect| match effect {
+        Effect::Kill { task, .. } => Some(task.clone()),
+        _ => None,
+    });
+    killed.collect()
+}
+
+fn acknowledges(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Acknowledge(_)))
+}
+
+fn web(instances: u32) -> Arc<App> {
+    build::app("/web").instances(instances).cpus(1.0).mem(32.0).arc()
+}
+
+#[test]
+fn a_launch_leaves_when_its_record_is_durable_and_not_before() {
+    let mut story = Story::new();
+    let offer = story.offer();
+    let mut effects = story.step([connected(), reconciled(), declared(web(1)), offer]);
+    for _ in 0..10 {
+        effects.extend(story.step([Input::Tick]));
+    }
+    assert!(launches(&effects).is_empty(), "the store has not answered");
+    let last = story.store(&effects).expect("there is something to store");
+    let effects = story.step([Input::Stored(last)]);
+    assert_eq!(launches(&effects).len(), 1);
+    let task = launches(&effects).remove(0);
+    let on_record = story.records.iter().any(|record| match record {
+        Record::Slot(slot) => slot.instances.iter().any(|instance| instance.key == task.instance),
+        _ => false,
+    });
+    assert!(on_record, "what is launched is on record");
+}
+
+#[test]
+fn an_update_is_acknowledged_when_what_it_changed_is_durable() {
+    let (mut story, tasks) = Story::running(web(1));
+    let effects = story.step([told(&tasks[0].task, Condition::Failed)]);
+    assert!(!acknowledges(&effects));
+    let last = story.store(&effects).expect("a failure is on record");
+    assert!(acknowledges(&story.step([Input::Stored(last)])));
+    // What changes nothing is acknowledged as well, or the cluster would repeat it for ever.
+    assert!(acknowledges(&story.settle([told(&tasks[0].task, Condition::Failed)])));
+}
+
+#[test]
+fn a_store_that_says_nothing_stops_the_deciding_and_not_the_listening() {
+    let mut story = Story::new();
+    story.step([connected(), reconciled()]);
+    let mut batches = 0;
+    for round in 0..50 {
+        let effects = story.step([declared(build::app(&format!("/app-{round}")).arc())]);
+        batches += effects.iter().filter(|effect| matches!(effect, Effect::Persist { .. })).count();
+    }
+    assert!(batches < 20, "{batches} batches are on their way to a store that does not answer");
+    assert_eq!(story.reconciler.apps().count(), 50);
+}
+
+#[test]
+fn a_task_of_somebody_else_is_never_killed() {
+    let (mut story, _) = Story::running(web(1));
+    let foreign = [
+        // Of another scheduler, of another installation of ours, and of an app that we never declared.
+        "cassandra-7",
+        "web.instance-9ac35a56-0e29-81ea-9d3b-70b300000000._app.1",
+        "web.instance-9ac35a56-0e29-11ea-9d3b-70b3d5800001._app.1",
+    ];
+    for task in foreign {
+        let effects = story.settle([told(&TaskId::new(task), Condition::Running)]);
+        assert_eq!(kills(&effects), [], "{task}");
+        assert!(acknowledges(&effects), "{task}");
+    }
+}
+
+#[test]
+fn a_task_that_was_ours_and_is_not_wanted_is_killed_once_all_is_known() {
+    let (mut story, tasks) = Story::running(web(1));
+    let old = tasks[0].task.clone();
+    story.settle([withdrawn("/web")]);
+    story.settle([told(&old, Condition::Killed)]);
+    assert!(story.reconciler.app(&build::app_id("/web")).is_none(), "the app is over");
+
+    story.restart();
+    assert_eq!(kills(&story.settle([connected(), told(&old, Condition::Running)])), [], "not everything is known");
+    let complete = Input::Desired(Desired { complete: true, ..Desired::default() });
+    assert_eq!(kills(&story.settle([complete])), [], "the cluster has not answered");
+    assert_eq!(kills(&story.settle([reconciled()])), [old]);
+}
+
+#[test]
+fn nothing_is_stopped_before_the_directory_has_been_read() {
+    let (mut story, tasks) = Story::running(web(3));
+    story.restart();
+    let mut inputs = vec![connected(), reconciled()];
+    inputs.extend(tasks.iter().map(|task| told(&task.task, Condition::Running)));
+    assert_eq!(kills(&story.settle(inputs)), []);
+    let fewer = Desired { declare: vec![(web(1), Source::Api)], withdraw: Vec::new(), complete: false };
+    assert_eq!(kills(&story.settle([Input::Desired(fewer)])), []);
+    let complete = Input::Desired(Desired { complete: true, ..Desired::default() });
+    assert_eq!(kills(&story.settle([complete])).len(), 2);
+}
+
+#[test]
+fn an_accept_whose_offer_is_void_is_not_sent_and_its_task_id_not_used_again() {
+    let mut story = Story::new();
+    let offer = story.offer();
+    let effects = story.step([connected(), reconciled(), declared(web(1)), offer]);
+    let last = story.store(&effects).expect("there is something to store");
+    let mut effects = story.step([cluster(ClusterEvent::Disconnected), Input::Stored(last)]);
+    let offer = story.offer();
+    effects.extend(story.settle([connected(), reconciled(), offer]));
+    let tasks = launches(&effects);
+    assert_eq!(tasks.len(), 1, "it is launched with the new offer");
+    assert!(tasks[0].task.as_str().ends_with("._app.2"), "{}", tasks[0].task);
+    let backoff = story.reconciler.app(&build::app_id("/web")).expect("declared").backoff;
+    assert_eq!(backoff.failures, 0, "and nobody is blamed");
+}
+
+#[test]
+fn an_app_declared_again_gets_other_task_ids() {
+    let (mut story, tasks) = Story::running(web(1));
+    story.settle([withdrawn("/web")]);
+    story.settle([told(&tasks[0].task, Condition::Killed)]);
+    let offer = story.offer();
+    let again = launches(&story.settle([declared(web(1)), offer]));
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].instance, tasks[0].instance, "the same slot and incarnation");
+    assert_ne!(again[0].task, tasks[0].task, "of another life");
+}
+
+#[test]
+fn a_declaration_that_moves_to_another_place_is_no_new_version() {
+    let (mut story, _) = Story::running(web(1));
+    let version = |story: &Story| {
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        app.declared.as_ref().expect("declared").version
+    };
+    let before = version(&story);
+    let file = Source::File { path: "web.yaml".into(), line: 3 };
+    let moved = Desired { declare: vec![(web(1), file.clone())], withdraw: Vec::new(), complete: true };
+    let effects = story.settle([Input::Desired(moved)]);
+    assert_eq!(version(&story), before);
+    assert!(launches(&effects).is_empty() && kills(&effects).is_empty());
+    let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    assert_eq!(app.declared.as_ref().expect("declared").source, file);
+}
+
+#[test]
+fn an_operators_kill_is_followed_by_another_launch() {
+    let (mut story, tasks) = Story::running(web(1));
+    let effects = story.settle([Input::Command(Command::Kill(tasks[0].task.clone()))]);
+    assert_eq!(kills(&effects), [tasks[0].task.clone()]);
+    let offer = story.offer();
+    let effects = story.settle([told(&tasks[0].task, Condition::Killed), offer]);
+    assert_eq!(launches(&effects).len(), 1);
+    let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    assert_eq!(app.backoff.failures, 0, "no failure of the app's");
+}
+
+#[test]
+fn a_damaged_store_is_refused() {
+    let (story, _) = Story::running(web(1));
+    let without = |left_out: fn(&Record) -> bool| {
+        start(story.records.iter().filter(|record| !left_out(record)).cloned().collect()).map(|_| ())
+    };
+    assert_eq!(without(|_| false), Ok(()));
+    assert_eq!(without(|record| matches!(record, Record::Installation(_))), Err(RestoreError::NoInstallation));
+    let orphan = Err(RestoreError::OrphanSlot(build::app_id("/web")));
+    assert_eq!(without(|record| matches!(record, Record::App(_))), orphan);
+}
