@@ -7,7 +7,8 @@
 //! * are condemned and still there, from whenever.
 //!
 //! While it is open one instance is replaced per window, beginning a window after the last condemnation; a window
-//! counts from the last condemnation, launch or such kill, whichever was last. So a burst of 8 in an app of 10 costs
+//! counts from the last condemnation, launch or such kill, whichever was last, and no other goes before the last one's
+//! replacement was launched: what nobody has room for would not come back. So a burst of 8 in an app of 10 costs
 //! no instance in its first minute; if it lasts, one a minute; and with no more than half of them left condemned the
 //! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: an instance whose
 //! checks succeed again before its end was ordered is condemned no longer, and lives. Those that became condemned are
@@ -38,14 +39,17 @@ pub(crate) fn replace(draft: &mut Draft<'_>) {
     }
     let mut left = condemned.len() as u32;
     let mut next = quiet_since(draft) + view.settings.breaker_window;
-    if next <= view.now && condemned.first().is_some_and(|first| draft.kill(first, KillCause::Unhealthy)) {
+    let missing = view.app.revisions.iter().any(|revision| revision.target > draft.counted(revision.id));
+    if next > view.now {
+        draft.wake(next);
+    } else if missing {
+        next = view.now + view.settings.breaker_window;
+    } else if condemned.first().is_some_and(|first| draft.kill(first, KillCause::Unhealthy)) {
         left -= 1;
         next = view.now + view.settings.breaker_window;
+        draft.wake(next);
     }
     if left > 0 {
-        if next > view.now {
-            draft.wake(next);
-        }
         draft.waits().breaker_open = Some(Reason::BreakerOpen { condemned: left, instances, until: next });
     }
 }
@@ -122,6 +126,27 @@ mod tests {
         // Four of eight are not more than half: the breaker closes.
         assert_eq!(kills(&world.step()).len(), 4);
         assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn the_next_one_goes_a_window_after_the_replacement_of_the_last_was_launched() {
+        let mut world = (0..8).fold(World::of(8), |world, slot| world.running(slot, &format!("a{slot}")));
+        (0..8).for_each(|slot| world.condemn(slot));
+        world.pass(60);
+        assert_eq!(kills(&world.step()), [(0, KillCause::Unhealthy)]);
+        // It ends and is forgotten, and nothing is offered for the one that is to come in its stead.
+        for _ in 0..5 {
+            world.settle();
+            assert!(kills(&world.step()).is_empty());
+            world.pass(60);
+        }
+        let mut world = world.agent("b0", "z0", 1);
+        let decision = world.step();
+        assert_eq!((kills(&decision).len(), launches(&decision).len()), (0, 1));
+        world.pass(59);
+        assert!(kills(&world.step()).is_empty());
+        world.pass(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
     }
 
     #[test]

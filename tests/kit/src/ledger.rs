@@ -251,9 +251,8 @@ impl Ledger {
         match sample.outcome {
             Outcome::Success => {
                 (check.alive, check.in_row) = (Some(true), 0);
-                told.condemned &= !(0..checks).all(|index| {
-                    told.checks.get(&index).is_some_and(|check| check.alive == Some(true))
-                });
+                told.condemned &= !(0..checks)
+                    .all(|index| told.checks.get(&index).is_some_and(|check| check.alive == Some(true)));
             }
             // It never succeeded and is still in its grace period: such failures do not count.
             Outcome::Failure(_) if graced && check.alive.is_none() => {}
