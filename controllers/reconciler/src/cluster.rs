@@ -72,12 +72,7 @@ impl Reconciler {
                 self.tend = true;
             }
             ClusterEvent::Status(status) => self.fold_status(status),
-            ClusterEvent::AgentUnreachable(agent) => {
-                if let Some(state) = self.agents.get_mut(&agent) {
-                    state.presence = Presence::Unreachable(self.now);
-                    self.agents_changed();
-                }
-            }
+            ClusterEvent::AgentUnreachable(agent) => self.agent_vanished(&agent),
             ClusterEvent::AgentGone(agent) => self.fold_agent_gone(&agent),
             ClusterEvent::Reconciled => {
                 if self.cluster.connected && !self.cluster.reconciled {
@@ -175,7 +170,10 @@ impl Reconciler {
         }
         if instance.condition.is_terminal() {
             self.unplace(app, &instance);
-        } else if instance.condition != Condition::Unreachable {
+        } else if instance.condition == Condition::Unreachable {
+            // Mesos tells it of the tasks before it tells it of their agent.
+            self.agent_vanished(&instance.agent.id);
+        } else {
             self.agent_answers(&instance.agent.id);
         }
         self.journal.note_slot(app, key.slot);
@@ -203,6 +201,15 @@ impl Reconciler {
         let was_away = self.agents.get(agent).is_some_and(|state| state.presence != Presence::Present);
         if was_away && let Some(state) = self.agents.get_mut(agent) {
             state.presence = Presence::Present;
+            self.agents_changed();
+        }
+    }
+
+    /// An agent does not answer. Hearing it again makes it no later.
+    fn agent_vanished(&mut self, agent: &AgentId) {
+        let was_there = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
+        if was_there && let Some(state) = self.agents.get_mut(agent) {
+            state.presence = Presence::Unreachable(self.now);
             self.agents_changed();
         }
     }
