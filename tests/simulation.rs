@@ -90,21 +90,64 @@ fn every_planted_mistake_is_seen() {
     }
 }
 
-fn scenarios() -> Vec<PathBuf> {
+/// A life with everything in it: a start in order of dependency, scaling, a rollout that is superseded, a crash, an
+/// edit in place and an end.
+const A_LIFE: &str = "
+agents 3
+declare /db instances=1 cmd=\"run v1\"
+declare /web http instances=3 surge=1,1 depends=/db cmd=\"run v1\"
+run 15s
+declare /web instances=4
+run 5s
+declare /web cmd=\"run v2\"
+run 2s
+declare /web cmd=\"run v3\" label=new
+run 10s
+crash /web 0
+declare /db label=new
+run 10s
+withdraw /db
+declare /web instances=2
+run 20s
+expect matched
+";
+
+#[test]
+fn a_death_after_any_effect_of_a_life_changes_nothing_in_the_end() {
+    // Until there are no more effects to die after.
+    for effects in 0.. {
+        assert!(effects < 10_000, "a life of so many effects is none that was meant");
+        let script = format!("restart-after {effects}\n{A_LIFE}");
+        let played = play(&script).expect("a scenario");
+        assert!(
+            played.failures.is_empty(),
+            "restart-after {effects}: {:#?}\n{}",
+            played.failures,
+            played.transcript
+        );
+        if played.run.is_to_die() {
+            assert!(effects > 100, "the life has only {effects} effects");
+            return;
+        }
+    }
+}
+
+fn scenarios() -> std::io::Result<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let entries = std::fs::read_dir(folder).expect("the scenarios are there");
+    let entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     let mut scripts: Vec<PathBuf> = entries
-        .map(|entry| entry.expect("a readable entry").path())
+        .iter()
+        .map(std::fs::DirEntry::path)
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .filter(|path| path.file_stem().is_some_and(|stem| stem != "seeds"))
         .collect();
     scripts.sort();
-    scripts
+    Ok(scripts)
 }
 
 #[test]
 fn every_scenario_goes_as_written() {
-    let scripts = scenarios();
+    let scripts = scenarios().expect("the scenarios are there");
     assert!(scripts.len() >= 15, "{scripts:?}");
     let mut failures = Vec::new();
     for script in scripts {

@@ -250,9 +250,10 @@ fn any_app_record() -> impl Strategy<Value = Record> {
             vec(any_port(), 0..3),
             any_backoff(),
             option::of(any_failure()),
+            vec(any_time(), 0..3),
         )
             .prop_map(
-                move |(birth, declared, revisions, rollout, service_ports, backoff, last_failure)| {
+                move |(birth, declared, revisions, rollout, service_ports, backoff, last_failure, condemned)| {
                     Record::App(Box::new(AppRecord {
                         id: id.clone(),
                         birth,
@@ -262,6 +263,7 @@ fn any_app_record() -> impl Strategy<Value = Record> {
                         service_ports,
                         backoff,
                         last_failure,
+                        condemned,
                     }))
                 },
             )
@@ -536,6 +538,7 @@ async fn definitions_come_back_with_all_that_they_say() {
             service_ports: Vec::new(),
             backoff: Backoff::default(),
             last_failure: None,
+            condemned: Vec::new(),
         }))
     };
     let mut expected: Vec<Record> = reading.apps.iter().map(|app| record(&app.app)).collect();

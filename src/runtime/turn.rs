@@ -99,8 +99,6 @@ pub struct Turn<H> {
     events: EventLog,
     publisher: Publisher,
     metrics: Metrics,
-    /// The last batch of writes handed out.
-    written: WriteSeq,
     /// The last batch known to be durable.
     stored: WriteSeq,
     /// Who waits for which batch.
@@ -140,8 +138,8 @@ impl<H: Hands> Turn<H> {
         publisher: Publisher,
         metrics: Metrics,
     ) -> Self {
-        let (written, stored) = (WriteSeq::default(), WriteSeq::default());
-        Self { reconciler, hands, clock, events, publisher, metrics, written, stored, waiting: BTreeMap::new() }
+        let (stored, waiting) = (WriteSeq::default(), BTreeMap::new());
+        Self { reconciler, hands, clock, events, publisher, metrics, stored, waiting }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -212,9 +210,9 @@ impl<H: Hands> Turn<H> {
         }
         self.tell(now, facts);
         self.publish(now, agents_may_differ);
-        // Whoever waits, waits for every write up to now: its own are among them.
+        // Whoever waits, waits for every change up to now: its own are among them.
         if !waiting.is_empty() {
-            self.waiting.entry(self.written).or_default().extend(waiting);
+            self.waiting.entry(self.reconciler.durable_with()).or_default().extend(waiting);
         }
         self.answer_waiting();
         Ok(())
@@ -270,10 +268,7 @@ impl<H: Hands> Turn<H> {
 
     async fn carry_out(&mut self, effect: Effect, facts: &mut Vec<Event>) -> Result<(), Cause> {
         let call = match effect {
-            Effect::Persist { seq, writes } => {
-                self.written = seq;
-                return self.hands.persist(seq, writes).await;
-            }
+            Effect::Persist { seq, writes } => return self.hands.persist(seq, writes).await,
             Effect::StartProbe(app, probe) => {
                 self.hands.start_probe(app, *probe).await;
                 return Ok(());

@@ -7,6 +7,7 @@ use crate::instance::Instance;
 use crate::port::Port;
 use crate::report::Failure;
 use crate::revision::{Revision, Rollout};
+use crate::time::Timestamp;
 
 /// One write.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +57,8 @@ pub struct AppRecord {
     pub backoff: Backoff,
     /// See [`AppState::last_failure`].
     pub last_failure: Option<Failure>,
+    /// See [`AppState::condemned`]: a restart is no reason to start killing.
+    pub condemned: Vec<Timestamp>,
 }
 
 /// A slot and what is in it. Kept when it is empty, so that no incarnation is used twice.
@@ -83,6 +86,7 @@ impl AppRecord {
             service_ports: app.service_ports.clone(),
             backoff: app.backoff,
             last_failure: app.last_failure.clone(),
+            condemned: app.condemned.clone(),
         }
     }
 }

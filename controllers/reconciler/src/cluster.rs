@@ -1,6 +1,5 @@
 //! What the cluster says, folded into the world; asking it about every task; tasks that are not, or no longer, ours.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
@@ -13,6 +12,7 @@ use ekiden_model::report::{Failure, FailureCause};
 use ekiden_model::view::{Sample, Settled};
 use ekiden_model::{AgentId, AppId, Condition, Effect, Goal, Instance, InstanceKey, Offer, TaskId, Timestamp};
 
+use crate::strays::Strays;
 use crate::{Entry, Reconciler};
 
 /// First wait for the answers to reconciliation; doubled at each repetition, as Mesos' reconciliation guide asks.
@@ -22,8 +22,6 @@ const ASK_AGAIN_MAX: Duration = Duration::from_secs(240);
 /// Once all tasks are answered for, they are asked about again after this (Marathon's `--reconciliation_interval`):
 /// whatever message was lost for good comes to light then.
 const ASK_EVERY: Duration = Duration::from_secs(600);
-/// Most tasks remembered that we do not know. More than that is a lost store, and nothing to be killed.
-const STRAYS_MAX: usize = 10_000;
 
 /// The connection to the cluster.
 #[derive(Debug, Default)]
@@ -35,8 +33,7 @@ pub(crate) struct Connection {
     /// When to ask about the tasks again.
     pub(crate) ask_again: Option<Timestamp>,
     asked: u32,
-    /// Tasks that live and that we do not know, until it is known whether they are ours.
-    strays: BTreeSet<TaskId>,
+    strays: Strays,
 }
 
 /// Whose task it is.
@@ -93,6 +90,7 @@ impl Reconciler {
                 presence: Presence::Present,
                 maintenance: offer.maintenance,
             };
+            self.assumed.remove(&offer.agent.id);
             // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
             if self.agents.get(&offer.agent.id) != Some(&state) {
                 self.agents.insert(offer.agent.id.clone(), state);
@@ -131,8 +129,9 @@ impl Reconciler {
                 self.fold_condition(&app, key, &status);
                 self.fold_executor_check(&app, key, &status);
             }
-            Identity::Forgotten if status.condition.is_live() && status.condition != Condition::Unreachable => {
-                self.fold_stray(&status.task);
+            Identity::Forgotten if status.condition.is_terminal() => self.cluster.strays.ended(&status.task),
+            Identity::Forgotten if status.condition != Condition::Unreachable => {
+                self.cluster.strays.seen(&status.task, self.now);
             }
             Identity::Forgotten | Identity::Foreign => {}
         }
@@ -252,6 +251,7 @@ impl Reconciler {
             self.journal.push(Effect::Reconcile(tasks));
         }
         self.journal.push(Effect::Reconcile(Vec::new()));
+        self.cluster.strays.clear();
         if self.cluster.reconciled {
             self.cluster.ask_again = Some(self.now + ASK_EVERY);
             return;
@@ -287,21 +287,23 @@ impl Reconciler {
         if ours { Identity::Forgotten } else { Identity::Foreign }
     }
 
-    /// A live task that was ours and is not wanted: ended once all is known, and not before.
-    fn fold_stray(&mut self, task: &TaskId) {
-        if self.settled() == Settled::Yes {
-            self.journal.push(Effect::Kill { task: task.clone(), agent: None, grace: None });
-        } else if self.cluster.strays.len() < STRAYS_MAX {
-            self.cluster.strays.insert(task.clone());
+    /// Ends what was ours and is not wanted, once it is known that it is not wanted.
+    pub(crate) fn kill_strays_when_due(&mut self) {
+        if self.settled() != Settled::Yes {
+            return;
+        }
+        for task in self.cluster.strays.take_due(self.now, self.settings.kill_retry) {
+            if matches!(self.identify(&task), Identity::Forgotten) {
+                self.journal.push(Effect::Kill { task, agent: None, grace: None });
+            } else {
+                self.cluster.strays.ended(&task);
+            }
         }
     }
 
-    pub(crate) fn kill_strays(&mut self) {
-        for task in std::mem::take(&mut self.cluster.strays) {
-            if matches!(self.identify(&task), Identity::Forgotten) {
-                self.journal.push(Effect::Kill { task, agent: None, grace: None });
-            }
-        }
+    /// When the next of them is due.
+    pub(crate) fn strays_wake(&self) -> Option<Timestamp> {
+        if self.settled() == Settled::Yes { self.cluster.strays.next_due() } else { None }
     }
 
     /// `instance` does not use its agent any more.
@@ -310,7 +312,17 @@ impl Reconciler {
             on_agent.remove(&(app.clone(), instance.key));
             if on_agent.is_empty() {
                 self.placed.remove(&instance.agent.id);
+                self.forget_assumed(&instance.agent.id);
             }
+        }
+    }
+
+    /// An agent that was known by its tasks alone, and is now by none, may have gone while nobody listened. One that
+    /// does not answer is kept: it counts for nothing but how many of them vanished.
+    fn forget_assumed(&mut self, agent: &AgentId) {
+        let is_present = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
+        if self.assumed.remove(agent) && is_present && self.agents.remove(agent).is_some() {
+            self.agents_changed();
         }
     }
 

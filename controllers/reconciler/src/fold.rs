@@ -181,7 +181,6 @@ impl Reconciler {
         for app in all {
             self.schedule.mark(&app);
         }
-        self.kill_strays();
     }
 }
 

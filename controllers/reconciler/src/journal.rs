@@ -120,6 +120,12 @@ impl Journal {
         self.last.0 - self.durable.0 >= BATCHES_MAX as u64
     }
 
+    /// The batch with which everything noted so far is durable: the last one cut, or the next where some notes still
+    /// wait to be cut.
+    pub(crate) fn durable_with(&self) -> WriteSeq {
+        if self.notes.is_empty() { self.last } else { WriteSeq(self.last.0 + 1) }
+    }
+
     /// Whether something waits to be cut although it could be.
     pub(crate) fn has_open(&self) -> bool {
         !self.is_congested() && (!self.open.is_empty() || !self.notes.is_empty())
@@ -163,9 +169,11 @@ mod tests {
             assert!(journal.cut().0.is_some());
         }
         assert!(journal.is_congested());
+        assert_eq!(journal.durable_with(), WriteSeq(BATCHES_MAX as u64));
         journal.note_app(&app());
         journal.push(effect("late"));
         assert!(journal.cut().0.is_none());
+        assert_eq!(journal.durable_with(), WriteSeq(BATCHES_MAX as u64 + 1), "it is not in any batch yet");
         assert_eq!(journal.stored(WriteSeq(BATCHES_MAX as u64)), []);
         assert!(journal.cut().0.is_some());
         assert_eq!(journal.stored(WriteSeq(BATCHES_MAX as u64 + 1)), [effect("late")]);

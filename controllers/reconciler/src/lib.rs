@@ -18,6 +18,7 @@
 //! | [`visit`] | asking the controllers about one app, and folding their actions |
 //! | [`offers`] | offers that were taken and offers that were not |
 //! | [`schedule`], [`journal`], [`dependency`] | whose turn it is, what must be durable first, who waits for whom |
+//! | [`strays`] | tasks that live and that nobody wants |
 //! | [`time`] | a time that never goes back |
 
 mod cluster;
@@ -28,6 +29,7 @@ mod offers;
 mod restore;
 mod schedule;
 mod step;
+mod strays;
 mod time;
 mod visit;
 
@@ -37,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
-use ekiden_model::input::Abilities;
+use ekiden_model::input::{Abilities, WriteSeq};
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::LotIx;
 use ekiden_model::record::Installation;
@@ -61,6 +63,8 @@ pub struct Reconciler {
     apps: BTreeMap<AppId, Entry>,
     keys: BTreeMap<AppKey, AppId>,
     agents: Agents,
+    /// Agents that we know by the tasks on record, and that have not offered since we started.
+    assumed: BTreeSet<AgentId>,
     /// Which instances are on which agent, terminal ones left out.
     placed: BTreeMap<AgentId, BTreeSet<(AppId, InstanceKey)>>,
     /// Apps whose number of instances follows the agents.
@@ -167,6 +171,11 @@ impl Reconciler {
         } else {
             Settled::Yes
         }
+    }
+
+    /// The batch of writes with which everything taken in so far is durable: what an answer to a request waits for.
+    pub fn durable_with(&self) -> WriteSeq {
+        self.journal.durable_with()
     }
 
     /// The installation that this is.

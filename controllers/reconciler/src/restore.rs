@@ -73,6 +73,7 @@ impl Reconciler {
             apps: BTreeMap::new(),
             keys: BTreeMap::new(),
             agents: Agents::new(),
+            assumed: BTreeSet::new(),
             placed: BTreeMap::new(),
             global: BTreeSet::new(),
             dependents: Dependents::default(),
@@ -107,12 +108,16 @@ impl Reconciler {
             service_ports: record.service_ports,
             backoff: record.backoff,
             last_failure: record.last_failure,
+            condemned: record.condemned,
             ..AppState::new(record.id, key, record.birth)
         };
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
         self.index_declaration(&state.id, None, app.as_deref());
-        let stamps = state.declared.as_ref().map(|declared| declared.version);
-        self.now = self.now.max(stamps.unwrap_or(Timestamp::EPOCH));
+        let declared = state.declared.as_ref().map(|declared| declared.version);
+        let failed = state.last_failure.as_ref().map(|failure| failure.at);
+        let condemned = state.condemned.last().copied();
+        let stamps = [declared, failed, condemned, state.backoff.reference];
+        self.now = stamps.into_iter().flatten().fold(self.now, Timestamp::max);
         for port in state.service_ports.iter().flatten() {
             self.leases.set(*port, &state.id);
         }
@@ -132,6 +137,7 @@ impl Reconciler {
             let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
             self.now = self.now.max(instance.since).max(instance.staged).max(sent);
             if instance.condition.is_live() {
+                self.assumed.insert(instance.agent.id.clone());
                 restore_agent(&mut self.agents, &instance);
                 let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
                 on_agent.insert((record.app.clone(), instance.key));

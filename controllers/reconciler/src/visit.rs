@@ -205,7 +205,7 @@ impl Reconciler {
             Action::Lease { index, port } => self.follow_lease(id, index, Some(port)),
             Action::Release { index } => self.follow_lease(id, index, None),
             Action::Judge { instance, health } => self.follow_judge(id, instance, health),
-            Action::Remember { condemned } => self.with_app(id, |app| app.condemned = condemned),
+            Action::Remember { condemned } => self.record_app(id, |app| app.condemned = condemned),
             Action::StartProbe(probe) => {
                 let started = self.with_app(id, |app| {
                     app.probing.insert((probe.instance, probe.kind), probe.mark());

@@ -23,6 +23,7 @@ pub(super) struct AppRecord {
     service_ports: Vec<Option<NonZeroU16>>,
     backoff: Backoff,
     last_failure: Option<Failure>,
+    condemned: Vec<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,8 +116,17 @@ struct Failure {
 
 impl AppRecord {
     pub(super) fn of(model: &record::AppRecord) -> Self {
-        let record::AppRecord { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure } =
-            model;
+        let record::AppRecord {
+            id,
+            birth,
+            declared,
+            revisions,
+            rollout,
+            service_ports,
+            backoff,
+            last_failure,
+            condemned,
+        } = model;
         Self {
             id: id.to_string(),
             birth: *birth,
@@ -126,11 +136,13 @@ impl AppRecord {
             service_ports: ports(service_ports),
             backoff: Backoff::of(backoff),
             last_failure: last_failure.as_ref().map(Failure::of),
+            condemned: condemned.iter().map(|at| at.as_millis()).collect(),
         }
     }
 
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
-        let Self { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure } = self;
+        let Self { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
+            self;
         Ok(record::AppRecord {
             id: app_id(&id)?,
             birth,
@@ -146,6 +158,7 @@ impl AppRecord {
             service_ports: read_ports(&service_ports),
             backoff: backoff.read(),
             last_failure: last_failure.map(Failure::read),
+            condemned: condemned.into_iter().map(Timestamp::from_millis).collect(),
         })
     }
 }

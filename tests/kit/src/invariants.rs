@@ -32,6 +32,8 @@ pub struct Check<'a> {
     pub settings: &'a Settings,
     /// The time that waits are reckoned by.
     pub now: Timestamp,
+    /// The time in the world.
+    pub world_now: Timestamp,
 }
 
 /// What a check found to be wrong.

@@ -127,6 +127,7 @@ impl Ledger {
                     }
                     for app in &desired.withdraw {
                         self.declared.remove(app);
+                        self.forget_checks(app);
                     }
                     self.desired_complete |= desired.complete;
                 }
@@ -157,14 +158,19 @@ impl Ledger {
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
         if question(&before) != question(app) {
-            let ours: Vec<TaskId> = self
-                .told
-                .keys()
-                .filter(|task| self.whose(task).is_some_and(|(of, _)| of == app.id))
-                .cloned()
-                .collect();
-            for task in ours {
-                self.told.entry(task).or_default().checks.clear();
+            self.forget_checks(&app.id);
+        }
+    }
+
+    fn forget_checks(&mut self, app: &AppId) {
+        let is_ours = |task: &&TaskId| self.whose(task).is_some_and(|(of, _)| of == *app);
+        let ours: Vec<TaskId> = self.told.keys().filter(is_ours).cloned().collect();
+        for task in ours {
+            let told = self.told.entry(task).or_default();
+            told.executor = None;
+            // Failures are kept: where the question stays the same, Ekiden goes on counting.
+            for check in told.checks.values_mut() {
+                check.alive = None;
             }
         }
     }
@@ -255,7 +261,7 @@ impl Ledger {
                     .all(|index| told.checks.get(&index).is_some_and(|check| check.alive == Some(true)));
             }
             // It never succeeded and is still in its grace period: such failures do not count.
-            Outcome::Failure(_) if graced && check.alive.is_none() => {}
+            Outcome::Failure(_) if graced && check.alive.is_none() && check.in_row == 0 => {}
             Outcome::Failure(_) => {
                 check.in_row += 1;
                 check.alive = Some(false);

@@ -14,6 +14,7 @@
 //! | `drop launches` · `drop kills` · `drop nothing` | these calls get lost from now on |
 //! | `restart` | Ekiden dies at once and starts again |
 //! | `restart-cut 1` | … in its next step, after so many effects |
+//! | `restart-after 7` | … after so many more effects, over all steps |
 //! | `command restart /web` · `command kill /web 0` · `command reset-backoff /web` | an operator's command |
 //! | `stall store` · `unstall store` | the store takes no writes; or does again |
 //! | `report /web` | what Ekiden says it waits for |

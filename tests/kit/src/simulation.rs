@@ -84,6 +84,8 @@ pub struct Simulation {
     story: Option<Vec<(Timestamp, String)>>,
     /// After how many effects the next step that has any is cut short.
     cut_after: Option<usize>,
+    /// How many more effects, over all steps, are carried out before Ekiden dies.
+    dies_after: Option<usize>,
 }
 
 /// How a run ended.
@@ -193,6 +195,7 @@ impl Simulation {
             premature: false,
             story: None,
             cut_after: None,
+            dies_after: None,
         }
     }
 
@@ -290,7 +293,7 @@ impl Simulation {
     pub fn check(&mut self) -> Check<'_> {
         let (cluster, store, settings) = (&self.cluster, &self.store, &self.settings);
         let now = self.ledger.now;
-        Check { cluster, ledger: &mut self.ledger, store, settings, now }
+        Check { cluster, ledger: &mut self.ledger, store, settings, now, world_now: self.line.now }
     }
 
     /// The live task in a slot of an app, the latest first.

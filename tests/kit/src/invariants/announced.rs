@@ -171,7 +171,8 @@ impl Check<'_> {
     }
 
     /// S2: if this batch orders healthy instances to end, no fewer healthy ones than the floor are left. *Healthy* is
-    /// what was told: runs, and the last result of each check is a success. An instance lost without our doing lowers
+    /// what was told: runs, and the last result of each check is a success; among what is left, also who is healthy in
+    /// truth, since an edit of the checks makes what was told of them worthless. An instance lost without our doing lowers
     /// what is left, so that such losses are paid first; one that its checks condemned is no loss.
     ///
     /// S7: each kill has a cause that holds.
@@ -213,6 +214,10 @@ impl Check<'_> {
             let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
             task.is_some_and(|task| task.state == Condition::Running)
         };
+        let well = |instance: &Instance| {
+            let task = self.ledger.task_id(app, instance.key).and_then(|id| self.cluster.tasks.get(&id));
+            task.is_some_and(|task| self.cluster.is_healthy(task, self.world_now))
+        };
         let victims: Vec<&Instance> = decided
             .kills
             .iter()
@@ -222,7 +227,8 @@ impl Check<'_> {
         let left = self
             .instances(app)
             .iter()
-            .filter(|one| one.goal == Goal::Running && one.condition.is_live() && healthy(one))
+            .filter(|one| one.goal == Goal::Running && one.condition.is_live())
+            .filter(|one| healthy(one) || well(one))
             .count();
         if !victims.is_empty() && left < floor {
             let keys: Vec<String> = victims.iter().map(|one| one.key.to_string()).collect();
@@ -282,7 +288,7 @@ impl Check<'_> {
         times.extend(kills.into_iter().map(|key| (key, now)));
         times.retain(|_, at| now.since(*at) < window);
         let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
-        let most = 2 * share.max(self.settings.breaker_minimum as usize);
+        let most = 2 * share.max(self.settings.breaker_minimum as usize) + 1;
         if times.len() > most {
             let text = format!("{app}: {} kills for health within {window:?}, at most {most}", times.len());
             found.push(("S10", text));

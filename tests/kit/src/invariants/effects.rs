@@ -37,7 +37,7 @@ impl Check<'_> {
         let Some((app, key)) = self.ledger.whose(task) else {
             return vec![("S7", format!("{task} is killed and not ours"))];
         };
-        let mut found = self.repeated(task);
+        let mut found = Vec::new();
         // An app that was deleted, and perhaps declared again since: the task is of its former life.
         let former = self.ledger.task_id(&app, key).as_ref() != Some(task);
         let durable = if former { None } else { self.store.durable.instance(&app, key) };
@@ -46,6 +46,9 @@ impl Check<'_> {
         }
         if former {
             return found;
+        }
+        if durable.is_some() {
+            found.extend(self.repeated(task));
         }
         match durable {
             Some(instance) if instance.goal == Goal::Running && instance.condition.is_live() => {
@@ -60,8 +63,8 @@ impl Check<'_> {
         found
     }
 
-    /// S9: a kill is repeated no more often than its retry says; some more, because an answer of the cluster may be a
-    /// reason of its own.
+    /// S9: the kill of an instance on record is repeated no more often than its retry says; some more, because an answer
+    /// of the cluster may be a reason of its own. (One that is on record no more is ended whenever it reports.)
     fn repeated(&mut self, task: &TaskId) -> Found {
         let (now, window) = (self.now, self.settings.kill_retry);
         let times = self.ledger.kills.entry(task.clone()).or_default();

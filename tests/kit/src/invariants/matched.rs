@@ -93,13 +93,14 @@ impl Check<'_> {
             free.resources += &offer.bundle.resources;
             free.ports.extend(&offer.bundle.ports);
         }
-        let newest = self.ledger.announced.apps.get(&app.id).and_then(|record| record.revisions.last());
+        let record = self.ledger.announced.apps.get(&app.id);
+        let goes_to = record.and_then(|record| record.rollout.as_ref()).map(|rollout| rollout.to);
         let others: Vec<&Agent> = self
             .ledger
             .announced
             .slots_of(&app.id)
             .flat_map(|slot| &slot.instances)
-            .filter(|one| one.is_wanted() && newest.is_none_or(|newest| newest.id == one.revision))
+            .filter(|one| one.is_wanted() && goes_to.is_none_or(|to| to == one.revision))
             .map(|one| &*one.agent)
             .collect();
         let wanted: Vec<Option<Port>> = self.fixed_ports(app);
@@ -122,8 +123,9 @@ impl Check<'_> {
         if rule.operator != Operator::GroupBy(None) {
             return holds(rule, agent, others.iter().copied(), count);
         }
-        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up);
-        let values: BTreeSet<_> = up.filter_map(|agent| agent.machine.agent.value(&rule.field)).collect();
+        // Agents that were lost while nobody was connected may still be counted: nobody told.
+        let all = self.cluster.agents.values();
+        let values: BTreeSet<_> = all.filter_map(|agent| agent.machine.agent.value(&rule.field)).collect();
         let even = Operator::GroupBy(Some(values.len() as u32));
         holds(&Constraint { operator: even, ..rule.clone() }, agent, others.iter().copied(), count)
     }

@@ -124,6 +124,7 @@ impl Stage {
             }
             "restart" => self.run.die(Duration::from_millis(500)),
             "restart-cut" => self.run.cut_next_step(command.number_at(1)?),
+            "restart-after" => self.run.die_after(command.number_at(1)?),
             "stall" => self.run.stall_store(true),
             "unstall" => self.run.stall_store(false),
             "command" => self.order(command)?,

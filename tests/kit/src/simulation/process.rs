@@ -210,7 +210,8 @@ impl Simulation {
         } else {
             self.cut_after.unwrap_or(effects.len())
         };
-        let cut = by_chance || (!effects.is_empty() && self.cut_after.take().is_some());
+        let (carried_out, doomed) = self.count_down(carried_out, effects.len());
+        let cut = doomed || by_chance || (!effects.is_empty() && self.cut_after.take().is_some());
         for effect in effects.into_iter().take(carried_out) {
             // To ask now and then how all tasks are is no restlessness.
             self.effects += u64::from(!matches!(effect, Effect::Reconcile(_)));
@@ -222,6 +223,21 @@ impl Simulation {
             return;
         }
         self.look_ahead(told_now);
+    }
+
+    /// How many of a step's effects are carried out where a death after so many was ordered, and whether it comes now.
+    fn count_down(&mut self, carried_out: usize, all: usize) -> (usize, bool) {
+        match self.dies_after {
+            Some(left) if left < all => {
+                self.dies_after = None;
+                (left.min(carried_out), true)
+            }
+            Some(left) => {
+                self.dies_after = Some(left - carried_out);
+                (carried_out, false)
+            }
+            None => (carried_out, false),
+        }
     }
 
     /// When the reconciler wants to be asked again.
@@ -288,6 +304,7 @@ impl Simulation {
             store: &self.store,
             settings: &self.settings,
             now,
+            world_now: self.line.now,
         };
         let mut found = check.announced(writes, &|app| reconciler.desired(app));
         if !in_order {

@@ -34,6 +34,16 @@ impl Simulation {
         self.cut_after = Some(effects);
     }
 
+    /// Ekiden dies once so many more effects have been carried out, wherever in a step that is.
+    pub fn die_after(&mut self, effects: usize) {
+        self.dies_after = Some(effects);
+    }
+
+    /// Whether the death that was ordered has not come yet.
+    pub fn is_to_die(&self) -> bool {
+        self.dies_after.is_some()
+    }
+
     /// The store takes no writes; or does again.
     pub fn stall_store(&mut self, stalled: bool) {
         self.store_stalled = stalled;
