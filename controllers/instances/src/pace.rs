@@ -42,8 +42,9 @@ pub(crate) enum Pace {
 impl Pace {
     /// For the instances that are due.
     pub(crate) fn of<'a>(draft: &Draft<'_>, due: impl Iterator<Item = &'a Instance>) -> Self {
-        let replaces = draft.declared.is_some_and(|app| !App::is_global(app));
-        let mut due: Vec<&Instance> = due.filter(|instance| replaces && draft.is_wanted(instance)).collect();
+        let is_replaced_elsewhere = draft.declared.is_some_and(|app| !App::is_global(app));
+        let mut due: Vec<&Instance> =
+            due.filter(|instance| is_replaced_elsewhere && draft.is_wanted(instance)).collect();
         // Asked last, since it may mean to look at all agents.
         let vanished = if due.is_empty() { None } else { draft.view.agents.vanished(draft.view.settings) };
         let Some(vanished) = vanished else { return Self::Free };

@@ -48,6 +48,10 @@ pub struct Ledger {
     pub reconciled: bool,
     /// Agents that it was told do not answer.
     pub unreachable: BTreeSet<AgentId>,
+    /// The agents that it knows, by what it was told, and since when those do not answer that do not.
+    pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// What is held against each app while many agents have just vanished.
+    pub bursts: BTreeMap<AppId, Burst>,
     /// When each task was told to end, lately.
     pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
     /// Updates that wait for their acknowledgement.
@@ -80,6 +84,15 @@ pub struct Checked {
     pub alive: Option<bool>,
     /// Failures in a row.
     pub in_row: u32,
+}
+
+/// Of one app, since many agents vanished at once.
+#[derive(Debug, Clone, Default)]
+pub struct Burst {
+    /// How many instances it had beyond those it shall have, when first looked at.
+    pub too_many: Option<usize>,
+    /// Instances that were forgotten, although their agents had just vanished.
+    pub given_up: BTreeSet<InstanceKey>,
 }
 
 impl Default for Told {
@@ -177,12 +190,17 @@ impl Ledger {
 
     fn cluster(&mut self, now: Timestamp, event: &ClusterEvent) {
         match event {
-            ClusterEvent::Status(status) => self.status(now, status),
+            ClusterEvent::Status(status) => {
+                self.agent_of_status(now, status);
+                self.status(now, status);
+            }
             ClusterEvent::Reconciled => self.reconciled = true,
             ClusterEvent::AgentUnreachable(agent) => {
                 self.unreachable.insert(agent.clone());
+                self.agent_vanished(now, agent);
             }
             ClusterEvent::AgentGone(agent) => {
+                self.agents.remove(agent);
                 self.unreachable.remove(agent);
                 let on_agent: Vec<TaskId> = self
                     .announced
@@ -199,9 +217,43 @@ impl Ledger {
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
                     self.unreachable.remove(&offer.agent.id);
+                    self.agent_answers(&offer.agent.id);
                 }
             }
             ClusterEvent::Connected | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
+        }
+    }
+
+    /// Whether an agent does not answer, as far as was told of it or of a task there.
+    pub fn is_away(&self, agent: &AgentId) -> bool {
+        self.unreachable.contains(agent) || self.agents.get(agent).is_some_and(Option::is_some)
+    }
+
+    fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
+        if let Some(since) = self.agents.get_mut(agent) {
+            since.get_or_insert(now);
+        }
+    }
+
+    fn agent_answers(&mut self, agent: &AgentId) {
+        if self.agents.insert(agent.clone(), None).flatten().is_some() {
+            // What was counted so far was counted with it away.
+            self.bursts.clear();
+        }
+    }
+
+    /// A task that is unreachable is on an agent that does not answer, and one that reports on one that does.
+    fn agent_of_status(&mut self, now: Timestamp, status: &TaskStatus) {
+        let before = self.told.get(&status.task).map_or(Condition::Provisioned, |told| told.condition);
+        let instance = self.whose(&status.task).and_then(|(app, key)| self.announced.instance(&app, key));
+        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        if before.is_terminal() || status.condition.is_terminal() {
+            return;
+        }
+        match status.condition {
+            Condition::Unreachable if before == Condition::Unreachable => {}
+            Condition::Unreachable => self.agent_vanished(now, &agent),
+            _ => self.agent_answers(&agent),
         }
     }
 
@@ -277,6 +329,14 @@ impl Ledger {
         self.desired_complete = false;
         self.reconciled = false;
         self.unreachable.clear();
+        self.agents.clear();
+        self.bursts.clear();
+        let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
+        for instance in live {
+            let away = (instance.condition == Condition::Unreachable).then_some(instance.since);
+            let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
+            *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
+        }
         self.unacknowledged.clear();
         self.declared = durable
             .apps
