@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 
 use ekiden_model::revision::Phase;
-use ekiden_model::{AgentId, AppId, Condition, Goal, Instance, InstanceKey, Timestamp};
+use ekiden_model::{AgentId, AppId, Condition, Instance, InstanceKey, Timestamp};
 
 use super::{Check, Found};
 
 impl Check<'_> {
     /// Until a window after the last agent of a burst vanished, no app launches more than it shall have, counting its
     /// instances on those agents, those of them that were given up meanwhile included; and beside what it had too many
-    /// of when the burst began, since the first of the agents vanished before it was one. In a rollout, as many more
-    /// as its surge. That replacements come slowly after that is shown by scenarios: agents are not away for so long here.
+    /// of when the burst began, since the first of the agents vanished before it was one. A rollout is not looked at:
+    /// somebody asked for other instances, and old ones that do not answer are in nobody's way. That replacements come
+    /// slowly after that is shown by scenarios: agents are not away for so long here.
     pub(super) fn vanished(&mut self, app: &AppId, old: &[Instance], launches: &[Instance], found: &mut Found) {
         let Some(held) = self.just_vanished() else {
             self.ledger.bursts.clear();
             return;
         };
+        let rollout = self.ledger.announced.apps.get(app).and_then(|record| record.rollout.as_ref());
+        if rollout.is_some_and(|rollout| rollout.phase != Phase::Complete) {
+            return;
+        }
         let Some(declared) = self.ledger.declared.get(app).filter(|app| !app.is_global()).cloned() else { return };
         let wanted = old.iter().filter(|one| one.is_wanted()).count();
         let count = declared.instances;
@@ -36,9 +41,7 @@ impl Check<'_> {
         let here = self.instances(app);
         let on_held = here.iter().filter(|one| one.is_wanted() && held.contains(&one.agent.id));
         all.extend(on_held.map(|one| one.key));
-        let rollout = self.ledger.announced.apps.get(app).and_then(|record| record.rollout.as_ref());
-        let rolls = rollout.is_some_and(|rollout| rollout.phase != Phase::Complete);
-        let most = if rolls { declared.bounds(count).ceiling } else { count } as usize + too_many;
+        let most = count as usize + too_many;
         if all.len() > most {
             let keys: Vec<String> = launches.iter().map(|one| one.key.to_string()).collect();
             let text = format!(
@@ -69,12 +72,12 @@ impl Check<'_> {
         bursts.max_by_key(BTreeSet::len)
     }
 
-    /// Whether an instance that was on record is no more, although it has not ended as far as was told.
+    /// Whether an instance that was on record is no more, although it has not ended as far as was told, and no operator
+    /// wanted it to.
     fn is_given_up(&self, app: &AppId, instance: &Instance) -> bool {
-        let told = self.ledger.task_id(app, instance.key).and_then(|id| self.ledger.told.get(&id));
-        let unreachable = told.is_some_and(|told| told.condition == Condition::Unreachable);
-        unreachable
-            && self.ledger.announced.instance(app, instance.key).is_none()
-            && instance.goal == Goal::Running
+        let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
+        let unreachable = self.ledger.told.get(&id).is_some_and(|told| told.condition == Condition::Unreachable);
+        let is_forgotten = self.ledger.announced.instance(app, instance.key).is_none();
+        unreachable && is_forgotten && !self.ledger.operator_kills.contains(&id)
     }
 }
