@@ -10,6 +10,7 @@ use super::terminal::Terminal;
 use super::validate::counted;
 use super::{Ended, Global};
 use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
+use crate::desired::PrunePolicy;
 use crate::runtime::dev::{self, DevOptions, Started};
 use crate::runtime::tasks::Cause;
 use crate::telemetry::{self, LogFormat};
@@ -37,6 +38,10 @@ pub(super) struct DevArgs {
     /// What distinguishes the agents: `rack:r%d;zone:z1`, where %d is an agent's number
     #[arg(long, value_name = "ATTRIBUTES")]
     attributes: Option<AgentAttributes>,
+    /// When more than this share of all apps would vanish with their files at once (and more than 3 of them), ekiden asks
+    /// before it stops any: see `ekiden confirm-prune`. 100 never asks
+    #[arg(long, value_name = "PERCENT", default_value_t = PrunePolicy::default().percent, value_parser = clap::value_parser!(u8).range(0..=100))]
+    prune_share: u8,
     /// Where to remember apps, and keep sandboxes, across restarts; nothing is kept when not given
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -44,7 +49,7 @@ pub(super) struct DevArgs {
 
 /// Runs until it is told to end.
 pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
-    let DevArgs { directory, http, agents, resources, attributes, state } = args;
+    let DevArgs { directory, http, agents, resources, attributes, prune_share, state } = args;
     telemetry::init(global.verbose, global.log_format)?;
     let options = DevOptions {
         directory: directory.clone(),
@@ -52,6 +57,7 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         agents: *agents,
         resources: resources.clone().unwrap_or_default(),
         attributes: attributes.clone().unwrap_or_default(),
+        prune: PrunePolicy { percent: *prune_share, ..PrunePolicy::default() },
         state: state.clone(),
     };
     // Who reads JSON learns the same from a line of it.

@@ -29,10 +29,10 @@ use super::PendingPrune;
 use super::scan::{Content, Scan, ScannedFile};
 use crate::manifest::{self, DeclaredApp, Diagnostic};
 
-/// When a loss is too large to be believed without asking: when it is more than [`Self::more_than`] apps, and at least
+/// When a loss is too large to be believed without asking: when it is more than [`Self::more_than`] apps, and more than
 /// [`Self::percent`] of all that files declare.
 ///
-/// Of 10 apps, 5 are asked about, 4 are not; of 6 apps, 4 are asked about, 3 are not.
+/// Of 10 apps, 6 are asked about, 5 are not; of 6 apps, 4 are asked about, 3 are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrunePolicy {
     /// Share of all apps declared by files, in percent.
@@ -49,7 +49,7 @@ impl Default for PrunePolicy {
 
 impl PrunePolicy {
     fn asks(&self, missing: usize, of: usize) -> bool {
-        missing > self.more_than && missing * 100 >= of * usize::from(self.percent)
+        missing > self.more_than && missing * 100 > of * usize::from(self.percent)
     }
 }
 

@@ -30,7 +30,7 @@ use super::{Clock, EventLog, Tasks};
 use crate::api::{self, Api, BindError};
 use crate::cluster::Call;
 use crate::cluster::local::{self, AgentAttributes, AgentResources, LocalCluster, LocalError, LocalOptions};
-use crate::desired::{self, DirectoryStatus, WatchOptions};
+use crate::desired::{self, DirectoryStatus, PrunePolicy, WatchOptions};
 use crate::probe::{ProbeOptions, Prober};
 use crate::store::{Store, StoreError, Stored};
 use crate::telemetry::Metrics;
@@ -54,6 +54,8 @@ pub struct DevOptions {
     pub resources: AgentResources,
     /// What distinguishes them.
     pub attributes: AgentAttributes,
+    /// How many apps may vanish at once before somebody is asked.
+    pub prune: PrunePolicy,
     /// Where to keep the store and the sandboxes; neither outlives the process when not given.
     pub state: Option<PathBuf>,
 }
@@ -135,7 +137,8 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let (samples, answers) = mpsc::channel(SAMPLES_WAITING);
     let prober = Prober::new(ProbeOptions { metrics: metrics.clone(), ..ProbeOptions::default() }, samples);
     let known = declared_by_files(&records);
-    let (handle, changes) = desired::watch(&directory, WatchOptions { known, ..WatchOptions::default() });
+    let (handle, changes) =
+        desired::watch(&directory, WatchOptions { known, prune: options.prune, ..WatchOptions::default() });
 
     let mut clock = Clock::start();
     let settings = Settings::default();
