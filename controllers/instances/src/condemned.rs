@@ -31,7 +31,10 @@ pub(crate) fn replace(draft: &mut Draft<'_>) {
     }
     let instances = view.app.instances.total().wanted.max(view.desired);
     let recent = view.app.condemned.iter().filter(|at| **at + view.settings.breaker_window > view.now).count();
-    if !is_burst(draft, recent, instances) && !is_burst(draft, condemned.len(), instances) {
+    // Those that cannot be seen just now are part of the picture: when their agents come back, they come one by one.
+    let odd = view.app.instances.odd();
+    let all = odd.filter(|one| one.health.verdict == Verdict::Condemned && draft.is_wanted(one)).count();
+    if !is_burst(draft, recent, instances) && !is_burst(draft, all, instances) {
         for instance in condemned {
             draft.kill(instance, KillCause::Unhealthy);
         }
