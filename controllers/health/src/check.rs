@@ -8,6 +8,8 @@
 //!       └── failure that counts ──► failing, 1 in a row                     ▼
 //!                                             number `max_failures` + 1 ► condemned
 //! ```
+//!
+//! A success leads back from condemned as from failing: who recovers before it is replaced need not be.
 
 use ekiden_model::Timestamp;
 use ekiden_model::app::HealthCheck;
@@ -25,7 +27,7 @@ pub(crate) enum Step {
     Ignored,
     /// The state changed.
     Learned,
-    /// The state changed, and the instance has failed once too often.
+    /// The instance has failed once too often. The state changed, unless it had done so before.
     Condemned,
 }
 
@@ -42,18 +44,23 @@ pub(crate) fn learn(state: &mut CheckState, check: &HealthCheck, started: Timest
         }
         Outcome::Failure(_) if !counts(state, check, started, sample.at) => Step::Ignored,
         Outcome::Failure(cause) => {
-            state.last_failure = Some(sample.at);
-            state.last_failure_cause = Some(cause.clone());
-            state.consecutive_failures += 1;
-            // Worked example, `maxConsecutiveFailures` 3: failures 1, 2 and 3 make it unhealthy, failure 4 condemns
-            // it. Marathon's documentation says that the third does; its code compares before it counts.
-            if check.max_failures > 0 && state.consecutive_failures > check.max_failures {
-                Step::Condemned
-            } else {
-                Step::Learned
+            // Nothing follows from one more than too many, and each count is a write.
+            if !is_too_often(check, state) {
+                state.last_failure = Some(sample.at);
+                state.last_failure_cause = Some(cause.clone());
+                state.consecutive_failures += 1;
             }
+            if is_too_often(check, state) { Step::Condemned } else { Step::Learned }
         }
     }
+}
+
+/// Whether the present run of failures is longer than the check allows.
+///
+/// Worked example, `maxConsecutiveFailures` 3: failures 1, 2 and 3 make the instance unhealthy, failure 4 condemns it.
+/// Marathon's documentation says that the third does; its code compares before it counts.
+pub(crate) fn is_too_often(check: &HealthCheck, state: &CheckState) -> bool {
+    check.max_failures > 0 && state.consecutive_failures > check.max_failures
 }
 
 fn counts(state: &CheckState, check: &HealthCheck, started: Timestamp, at: Timestamp) -> bool {

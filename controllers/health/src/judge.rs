@@ -7,7 +7,7 @@ use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Readiness, Ve
 use ekiden_model::view::Sample;
 use ekiden_model::{Instance, InstanceKey};
 
-use crate::check::{Step, learn};
+use crate::check::{Step, is_too_often, learn};
 use crate::checklist::{Checklist, Item};
 
 /// Samples by the instance that they are about, oldest first.
@@ -34,10 +34,7 @@ pub(crate) fn judge<'a>(
     samples: &[&Sample],
 ) -> Cow<'a, Health> {
     let mut health = Cow::Borrowed(&instance.health);
-    // Condemned is for good: what becomes of it is decided, and no answer changes that.
-    if health.verdict == Verdict::Condemned {
-        return health;
-    }
+    let mut condemned = health.verdict == Verdict::Condemned;
     if !fits(&health.checks, &checklist.checks) {
         health.to_mut().checks = refit(&health.checks, &checklist.checks);
     }
@@ -45,18 +42,27 @@ pub(crate) fn judge<'a>(
         match sample.kind {
             ProbeKind::Readiness => learn_readiness(&mut health, checklist, sample),
             ProbeKind::Health(index) => {
-                if learn_health(&mut health, checklist, index as usize, instance, sample) == Step::Condemned {
-                    health.to_mut().verdict = Verdict::Condemned;
-                    return health;
-                }
+                let step = learn_health(&mut health, checklist, index as usize, instance, sample);
+                condemned |= step == Step::Condemned;
             }
         }
     }
-    let verdict = verdict(health.verdict, checklist.checks.len(), &health.checks);
+    // A success may have ended the run of failures, or an edit have taken away the check or its limit.
+    let verdict = if condemned && fails_too_often(checklist, &health.checks) {
+        Verdict::Condemned
+    } else {
+        verdict(health.verdict, checklist.checks.len(), &health.checks)
+    };
     if health.verdict != verdict {
         health.to_mut().verdict = verdict;
     }
     health
+}
+
+/// Whether some check's present run of failures is longer than it allows. By itself it condemns nobody, since an edit
+/// of the limit may have made it so; but who is condemned is so no longer than this holds.
+pub(crate) fn fails_too_often(checklist: &Checklist<'_>, states: &[CheckState]) -> bool {
+    checklist.checks.iter().zip(states).any(|(item, state)| is_too_often(item.check, state))
 }
 
 /// The verdict on a running instance that is not condemned, from the states of its `wanted` checks and the verdict
@@ -112,7 +118,8 @@ fn learn_health(
     };
     let mut state = health.checks.get(index).cloned().unwrap_or_else(|| blank(item));
     let step = learn(&mut state, item.check, instance.started.unwrap_or(instance.since), sample);
-    if step != Step::Ignored {
+    // More of what condemned it already is no news, and no write.
+    if step != Step::Ignored && health.checks.get(index) != Some(&state) {
         let states = &mut health.to_mut().checks;
         if states.is_empty() {
             *states = checklist.checks.iter().map(blank).collect();

@@ -2,7 +2,8 @@
 //!
 //! It owns the state machine of Marathon's health checks (§4.8), readiness, the breaker's memory, and the set of
 //! probes. It never kills: a verdict of [`Verdict::Condemned`] is an opinion that `instances` acts on when its budget
-//! and the breaker allow.
+//! and the breaker allow. Until then it is checked on, and a success takes the opinion back: while the breaker holds
+//! kills, because a dependency of all instances failed, those that recover with it live on.
 //!
 //! **When it writes.** A judgement is a durable record, so there is one only when something turned: a first success,
 //! a success after failures, a failure that counts, a new answer to readiness, an edited check. An instance that stays
@@ -48,9 +49,8 @@ pub fn decide(view: &View<'_>) -> Decision {
     for instance in view.app.instances.iter().filter(|instance| is_checked(view, instance)) {
         let checklist = checklists.of_instance(instance);
         let health = judge::judge(instance, checklist, samples.of(instance.key));
-        if health.verdict != Verdict::Condemned {
-            probes.want(view, instance, checklist, &health);
-        } else if instance.health.verdict != Verdict::Condemned {
+        probes.want(view, instance, checklist, &health);
+        if health.verdict == Verdict::Condemned && instance.health.verdict != Verdict::Condemned {
             condemned += 1;
         }
         findings.note(instance, checklist, &health);

@@ -7,10 +7,12 @@
 //! * are condemned and still there, from whenever.
 //!
 //! While it is open one instance is replaced per window, beginning a window after the last condemnation; a window
-//! counts from the last condemnation, launch or such kill, whichever was last. So a burst of 8 in an app of 10 costs
+//! counts from the last condemnation, launch or such kill, whichever was last, and no other goes before the last one's
+//! replacement was launched: what nobody has room for would not come back. So a burst of 8 in an app of 10 costs
 //! no instance in its first minute; if it lasts, one a minute; and with no more than half of them left condemned the
-//! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: but condemned
-//! instances do not recover, they are replaced in the end.
+//! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: an instance whose
+//! checks succeed again before its end was ordered is condemned no longer, and lives. Those that became condemned are
+//! remembered all the same, so that a cause that comes and goes keeps the breaker open.
 
 use ekiden_model::health::Verdict;
 use ekiden_model::instance::Condition;
@@ -29,7 +31,10 @@ pub(crate) fn replace(draft: &mut Draft<'_>) {
     }
     let instances = view.app.instances.total().wanted.max(view.desired);
     let recent = view.app.condemned.iter().filter(|at| **at + view.settings.breaker_window > view.now).count();
-    if !is_burst(draft, recent, instances) && !is_burst(draft, condemned.len(), instances) {
+    // Those that cannot be seen just now are part of the picture: when their agents come back, they come one by one.
+    let odd = view.app.instances.odd();
+    let all = odd.filter(|one| one.health.verdict == Verdict::Condemned && draft.is_wanted(one)).count();
+    if !is_burst(draft, recent, instances) && !is_burst(draft, all, instances) {
         for instance in condemned {
             draft.kill(instance, KillCause::Unhealthy);
         }
@@ -37,14 +42,17 @@ pub(crate) fn replace(draft: &mut Draft<'_>) {
     }
     let mut left = condemned.len() as u32;
     let mut next = quiet_since(draft) + view.settings.breaker_window;
-    if next <= view.now && condemned.first().is_some_and(|first| draft.kill(first, KillCause::Unhealthy)) {
+    let missing = view.app.revisions.iter().any(|revision| revision.target > draft.counted(revision.id));
+    if next > view.now {
+        draft.wake(next);
+    } else if missing {
+        next = view.now + view.settings.breaker_window;
+    } else if condemned.first().is_some_and(|first| draft.kill(first, KillCause::Unhealthy)) {
         left -= 1;
         next = view.now + view.settings.breaker_window;
+        draft.wake(next);
     }
     if left > 0 {
-        if next > view.now {
-            draft.wake(next);
-        }
         draft.waits().breaker_open = Some(Reason::BreakerOpen { condemned: left, instances, until: next });
     }
 }
@@ -121,6 +129,47 @@ mod tests {
         // Four of eight are not more than half: the breaker closes.
         assert_eq!(kills(&world.step()).len(), 4);
         assert!(world.step().actions.is_empty());
+    }
+
+    #[test]
+    fn the_next_one_goes_a_window_after_the_replacement_of_the_last_was_launched() {
+        let mut world = (0..8).fold(World::of(8), |world, slot| world.running(slot, &format!("a{slot}")));
+        (0..8).for_each(|slot| world.condemn(slot));
+        world.pass(60);
+        assert_eq!(kills(&world.step()), [(0, KillCause::Unhealthy)]);
+        // It ends and is forgotten, and nothing is offered for the one that is to come in its stead.
+        for _ in 0..5 {
+            world.settle();
+            assert!(kills(&world.step()).is_empty());
+            world.pass(60);
+        }
+        let mut world = world.agent("b0", "z0", 1);
+        let decision = world.step();
+        assert_eq!((kills(&decision).len(), launches(&decision).len()), (0, 1));
+        world.pass(59);
+        assert!(kills(&world.step()).is_empty());
+        world.pass(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
+    }
+
+    #[test]
+    fn those_that_recover_while_the_breaker_is_open_live() {
+        let mut world = eight();
+        (0..8).for_each(|slot| world.condemn(slot));
+        assert!(world.step().actions.is_empty());
+        world.pass(30);
+        (0..5).for_each(|slot| world.recover(slot));
+        let decision = world.step();
+        assert!(decision.actions.is_empty(), "eight became condemned within the window");
+        assert_eq!(decision.again, Again::At(second(BEGIN + 60)));
+        world.pass(30);
+        // Three of eight are no burst: these are replaced, and nobody else ever is.
+        assert_eq!(kills(&world.step()), [5, 6, 7].map(|slot| (slot, KillCause::Unhealthy)));
+        for _ in 0..10 {
+            world.settle();
+            world.pass(60);
+            assert!(kills(&world.step()).is_empty());
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod endings;
 mod global;
 mod offers;
 mod overdue;
+mod pace;
 mod placement;
 #[cfg(test)]
 mod properties;

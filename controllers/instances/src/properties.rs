@@ -6,7 +6,7 @@ use ekiden_model::app::{HostPort, Operator, Pattern, Strategy as Preference};
 use ekiden_model::health::Verdict;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::report::KillCause;
-use ekiden_model::{Action, Condition, Instance, InstanceKey, PortSet, RevisionId};
+use ekiden_model::{Action, Condition, Goal, Instance, InstanceKey, PortSet, RevisionId};
 use proptest::prelude::*;
 
 use crate::testing::{World, constraint, kills, port, resources, surge};
@@ -106,7 +106,8 @@ fn happen(world: &mut World, event: &Event) {
             let Some(key) = nth(index) else { return };
             let condemned = world.app.instances.update(key, |instance| {
                 let judged = instance.condition == Condition::Running && instance.health.verdict != *verdict;
-                if judged && instance.health.verdict != Verdict::Condemned {
+                // Until its end is ordered, a condemned one may recover.
+                if judged && instance.goal == Goal::Running {
                     instance.health.verdict = *verdict;
                     return *verdict == Verdict::Condemned;
                 }

@@ -292,6 +292,12 @@ impl World {
         self.app.condemned.push(self.now);
     }
 
+    /// The condemned instance in `slot` passes its checks again.
+    pub(crate) fn recover(&mut self, slot: u32) {
+        let key = self.in_slot(slot);
+        self.app.instances.update(key, |instance| instance.health.verdict = Verdict::Healthy);
+    }
+
     /// The latest instance in `slot`.
     pub(crate) fn in_slot(&self, slot: u32) -> InstanceKey {
         self.app.instances.in_slot(Slot(slot)).next_back().expect("an instance").key

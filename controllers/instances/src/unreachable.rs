@@ -1,18 +1,21 @@
 //! Instances whose agents do not answer (§4.8): waited for, then replaced, then forgotten.
 //!
 //! Both times are timers of ours: Marathon looks at them when Mesos happens to repeat the status, and is late (#5506).
+//! How many are replaced when many agents vanish at once is the business of [`Pace`].
 
-use ekiden_model::Reason;
 use ekiden_model::app::UnreachableStrategy;
 use ekiden_model::instance::Condition;
+use ekiden_model::{Instance, Reason};
 
 use crate::draft::Draft;
+use crate::pace::Pace;
 
 /// Leaves out of the counts what may be replaced, and forgets what was waited for long enough.
 pub(crate) fn wait(draft: &mut Draft<'_>) {
     let (now, strategy) = (draft.view.now, draft.unreachable_strategy());
     let mut count = 0;
     let mut until = None;
+    let mut due = Vec::new();
     for instance in draft.view.app.instances.odd() {
         if instance.condition != Condition::Unreachable {
             continue;
@@ -20,13 +23,8 @@ pub(crate) fn wait(draft: &mut Draft<'_>) {
         count += 1;
         let UnreachableStrategy::Replace { inactive_after, expunge_after } = strategy else { continue };
         let (inactive_at, expunge_at) = (instance.since + inactive_after, instance.since + expunge_after);
-        if expunge_at <= now && draft.is_settled() {
-            draft.forget(instance);
-            count -= 1;
-            continue;
-        }
         if inactive_at.min(expunge_at) <= now {
-            draft.leave_out(instance);
+            due.push((instance, expunge_at <= now));
         }
         let next = [inactive_at, expunge_at].into_iter().filter(|at| *at > now).min();
         if let Some(next) = next {
@@ -34,9 +32,30 @@ pub(crate) fn wait(draft: &mut Draft<'_>) {
             until = Some(until.map_or(next, |until| next.min(until)));
         }
     }
+    count -= give_up(draft, due);
     if count > 0 {
         draft.waits().unreachable = Some(Reason::Unreachable { count, until });
     }
+}
+
+/// Gives up instances that are due, as far as the pace allows: those that are to be forgotten when it is settled that
+/// they may be, the others for as long as they do not answer. Returns how many were forgotten.
+fn give_up(draft: &mut Draft<'_>, due: Vec<(&Instance, bool)>) -> u32 {
+    let mut forgotten = 0;
+    let pace = Pace::of(draft, due.iter().map(|(instance, _)| *instance));
+    for (instance, is_to_be_forgotten) in due {
+        if !pace.allows(instance) {
+            continue;
+        }
+        if is_to_be_forgotten && draft.is_settled() {
+            draft.forget(instance);
+            forgotten += 1;
+        } else {
+            draft.leave_out(instance);
+        }
+    }
+    pace.report(draft);
+    forgotten
 }
 
 #[cfg(test)]

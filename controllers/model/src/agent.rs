@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::{Constraint, Field};
 use crate::id::AgentId;
+use crate::limits::Settings;
 use crate::memo::Memo;
 use crate::time::Timestamp;
 
@@ -44,7 +46,7 @@ pub struct AgentState {
     /// How it is, as far as we were told.
     pub presence: Presence,
     /// Planned unavailability, as in the last offer: from, and for how long (for ever when not given).
-    pub maintenance: Option<(Timestamp, Option<std::time::Duration>)>,
+    pub maintenance: Option<(Timestamp, Option<Duration>)>,
 }
 
 /// Whether an agent is there.
@@ -64,6 +66,26 @@ pub struct Agents {
     all: BTreeMap<AgentId, AgentState>,
     surveys: Memo<Vec<Survey>>,
     matching: Memo<Vec<Matching>>,
+    vanished: Memo<Option<(Rule, Option<Vanished>)>>,
+}
+
+/// Many agents that stopped answering at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vanished {
+    /// How many, within a window.
+    pub agents: u32,
+    /// How many there would be with them.
+    pub of: u32,
+    /// When the last of them did.
+    pub last: Timestamp,
+}
+
+/// What counts as many at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rule {
+    window: Duration,
+    minimum: u32,
+    share: f64,
 }
 
 /// The agents that are present and on which these constraints hold.
@@ -105,6 +127,30 @@ impl Agents {
         found
     }
 
+    /// The agents that stopped answering at once, if they were more than `breaker_share` of all and more than
+    /// `breaker_minimum`: within one `breaker_window`, the last in which so many did. Remembered until an agent changes.
+    ///
+    /// Only those that are still unreachable count, so a burst is over when enough of them are back. All are those
+    /// that answer and those of the burst: ids that were left behind long ago make no cluster larger. Agents that are
+    /// gone for good count on neither side: that is an operator's word about one machine and not the absence of an
+    /// answer, and there is nothing about its instances to be waited for.
+    pub fn vanished(&self, settings: &Settings) -> Option<Vanished> {
+        let rule = Rule {
+            window: settings.breaker_window,
+            minimum: settings.breaker_minimum,
+            share: settings.breaker_share,
+        };
+        let mut memo = self.vanished.lock();
+        if let Some((_, known)) = memo.as_ref().filter(|(known, _)| *known == rule) {
+            return *known;
+        }
+        let mut lost: Vec<Timestamp> = self.all.values().filter_map(AgentState::unreachable_since).collect();
+        lost.sort_unstable();
+        let found = rule.last_burst(&lost, self.all.len() - lost.len());
+        *memo = Some((rule, found));
+        found
+    }
+
     /// The answer of `count`, which must depend on these agents, the constraints and the field alone: it is
     /// remembered until an agent changes.
     pub fn survey(
@@ -127,6 +173,38 @@ impl Agents {
     }
 }
 
+impl AgentState {
+    fn unreachable_since(&self) -> Option<Timestamp> {
+        match self.presence {
+            Presence::Present => None,
+            Presence::Unreachable(since) => Some(since),
+        }
+    }
+}
+
+impl Rule {
+    /// The last burst among losses at these times, earliest first, beside so many agents that are present.
+    ///
+    /// Worked example, a window of 60 s, share 0.5, minimum 3, and 4 present: of losses at 0, 10, 20, 30 and 40 s, the
+    /// window that ends at 40 s has 5 of 9, which is the first with more than half. Another at 90 s has only itself and
+    /// those at 40 s: the burst ended at 40 s.
+    fn last_burst(&self, lost: &[Timestamp], present: usize) -> Option<Vanished> {
+        let mut first = 0;
+        let mut burst = None;
+        for (index, at) in lost.iter().enumerate() {
+            while lost[first] + self.window <= *at {
+                first += 1;
+            }
+            let agents = index + 1 - first;
+            let of = present + agents;
+            if agents > self.minimum as usize && agents as f64 > self.share * of as f64 {
+                burst = Some(Vanished { agents: agents as u32, of: of as u32, last: *at });
+            }
+        }
+        burst
+    }
+}
+
 impl Deref for Agents {
     type Target = BTreeMap<AgentId, AgentState>;
 
@@ -139,6 +217,7 @@ impl DerefMut for Agents {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.surveys.get_mut().clear();
         self.matching.get_mut().clear();
+        *self.vanished.get_mut() = None;
         &mut self.all
     }
 }
@@ -155,5 +234,68 @@ impl<'a> IntoIterator for &'a Agents {
 impl FromIterator<(AgentId, AgentState)> for Agents {
     fn from_iter<T: IntoIterator<Item = (AgentId, AgentState)>>(agents: T) -> Self {
         Self { all: agents.into_iter().collect(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agents(present: usize, lost: &[i64]) -> Agents {
+        let agent = |id: String| Agent {
+            id: AgentId::new(id.clone()),
+            hostname: id.into(),
+            attributes: BTreeMap::new(),
+            region: None,
+            zone: None,
+        };
+        let present = (0..present).map(|index| (format!("p{index}"), Presence::Present));
+        let at = |seconds: &i64| Presence::Unreachable(Timestamp::from_millis(seconds * 1000));
+        let lost = lost.iter().enumerate().map(|(index, seconds)| (format!("l{index}"), at(seconds)));
+        let state = |(id, presence): (String, Presence)| {
+            let agent = Arc::new(agent(id));
+            (agent.id.clone(), AgentState { agent, presence, maintenance: None })
+        };
+        present.chain(lost).map(state).collect()
+    }
+
+    fn vanished(present: usize, lost: &[i64]) -> Option<(u32, u32, i64)> {
+        let found = agents(present, lost).vanished(&Settings::default());
+        found.map(|burst| (burst.agents, burst.of, burst.last.as_millis() / 1000))
+    }
+
+    #[test]
+    fn many_at_once_are_more_than_the_share_and_the_minimum_within_a_window() {
+        assert_eq!(vanished(4, &[0, 10, 20, 30, 40]), Some((5, 9, 40)));
+        assert_eq!(vanished(4, &[0, 10, 20, 30]), None, "4 of 8 are not more than half");
+        assert_eq!(vanished(0, &[0, 10, 20]), None, "3 are not more than the minimum");
+        assert_eq!(vanished(0, &[0, 10, 20, 60]), None, "a window ends before a minute has passed");
+        assert_eq!(vanished(0, &[0, 10, 20, 59]), Some((4, 4, 59)));
+    }
+
+    #[test]
+    fn one_that_vanishes_later_belongs_to_it_only_while_it_goes_on() {
+        assert_eq!(vanished(4, &[0, 10, 20, 30, 40, 50]), Some((6, 10, 50)));
+        assert_eq!(vanished(4, &[0, 10, 20, 30, 40, 90]), Some((5, 9, 40)));
+    }
+
+    #[test]
+    fn ids_that_were_left_behind_make_no_cluster_larger() {
+        let long_ago: Vec<i64> = (0..50).map(|day| day * 86_400).collect();
+        let now = 60 * 86_400;
+        let lost: Vec<i64> = long_ago.into_iter().chain([now; 5]).collect();
+        assert_eq!(vanished(4, &lost), Some((5, 9, now)));
+    }
+
+    #[test]
+    fn what_was_found_out_is_forgotten_with_every_change() {
+        let mut agents = agents(4, &[0, 0, 0, 0, 0]);
+        let settings = Settings::default();
+        assert!(agents.vanished(&settings).is_some());
+        assert!(agents.vanished(&Settings { breaker_minimum: 5, ..settings.clone() }).is_none());
+        if let Some(state) = agents.get_mut(&AgentId::new("l0")) {
+            state.presence = Presence::Present;
+        }
+        assert!(agents.vanished(&settings).is_none());
     }
 }

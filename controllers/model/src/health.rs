@@ -17,7 +17,8 @@ pub enum Verdict {
     Healthy,
     /// Some check's latest result is a failure that counts; the instance gets no traffic.
     Unhealthy,
-    /// Some check failed more often in a row than its `maxConsecutiveFailures`: to be replaced. It never gets better.
+    /// Some check failed more often in a row than its `maxConsecutiveFailures`: to be replaced, unless it recovers
+    /// before its end is ordered.
     Condemned,
 }
 

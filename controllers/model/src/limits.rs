@@ -22,7 +22,10 @@ pub struct Settings {
     /// Most instances of one app that are placed before other apps get their turn.
     pub launches_per_turn: u32,
     /// Share of an app's instances that may become condemned within [`Self::breaker_window`] before the breaker
-    /// stops kills for health; it takes more than [`Self::breaker_minimum`] of them, too.
+    /// stops kills for health; it takes more than [`Self::breaker_minimum`] of them, too. The same for the cluster's
+    /// agents that may stop answering before their instances' replacement waits ([`Agents::vanished`]).
+    ///
+    /// [`Agents::vanished`]: crate::agent::Agents::vanished
     pub breaker_share: f64,
     /// See [`Self::breaker_share`].
     pub breaker_minimum: u32,

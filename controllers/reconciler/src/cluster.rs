@@ -69,12 +69,7 @@ impl Reconciler {
                 self.tend = true;
             }
             ClusterEvent::Status(status) => self.fold_status(status),
-            ClusterEvent::AgentUnreachable(agent) => {
-                if let Some(state) = self.agents.get_mut(&agent) {
-                    state.presence = Presence::Unreachable(self.now);
-                    self.agents_changed();
-                }
-            }
+            ClusterEvent::AgentUnreachable(agent) => self.agent_vanished(&agent),
             ClusterEvent::AgentGone(agent) => self.fold_agent_gone(&agent),
             ClusterEvent::Reconciled => {
                 if self.cluster.connected && !self.cluster.reconciled {
@@ -174,7 +169,10 @@ impl Reconciler {
         }
         if instance.condition.is_terminal() {
             self.unplace(app, &instance);
-        } else if instance.condition != Condition::Unreachable {
+        } else if instance.condition == Condition::Unreachable {
+            // Mesos tells it of the tasks before it tells it of their agent.
+            self.agent_vanished(&instance.agent.id);
+        } else {
             self.agent_answers(&instance.agent.id);
         }
         self.journal.note_slot(app, key.slot);
@@ -202,6 +200,15 @@ impl Reconciler {
         let was_away = self.agents.get(agent).is_some_and(|state| state.presence != Presence::Present);
         if was_away && let Some(state) = self.agents.get_mut(agent) {
             state.presence = Presence::Present;
+            self.agents_changed();
+        }
+    }
+
+    /// An agent does not answer. Hearing it again makes it no later.
+    fn agent_vanished(&mut self, agent: &AgentId) {
+        let was_there = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
+        if was_there && let Some(state) = self.agents.get_mut(agent) {
+            state.presence = Presence::Unreachable(self.now);
             self.agents_changed();
         }
     }
@@ -305,11 +312,17 @@ impl Reconciler {
             on_agent.remove(&(app.clone(), instance.key));
             if on_agent.is_empty() {
                 self.placed.remove(&instance.agent.id);
-                // Known by its tasks alone, and now by none: it may have gone while nobody listened.
-                if self.assumed.remove(&instance.agent.id) && self.agents.remove(&instance.agent.id).is_some() {
-                    self.agents_changed();
-                }
+                self.forget_assumed(&instance.agent.id);
             }
+        }
+    }
+
+    /// An agent that was known by its tasks alone, and is now by none, may have gone while nobody listened. One that
+    /// does not answer is kept: it counts for nothing but how many of them vanished.
+    fn forget_assumed(&mut self, agent: &AgentId) {
+        let is_present = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
+        if self.assumed.remove(agent) && is_present && self.agents.remove(agent).is_some() {
+            self.agents_changed();
         }
     }
 

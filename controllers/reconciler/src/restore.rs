@@ -8,7 +8,7 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
-use ekiden_model::{Agents, AppId, AppState, OfferBook, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, Condition, Instance, OfferBook, Timestamp};
 use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
@@ -137,18 +137,30 @@ impl Reconciler {
             let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
             self.now = self.now.max(instance.since).max(instance.staged).max(sent);
             if instance.condition.is_live() {
-                // Until the cluster says otherwise, an agent with a task of ours is there, offers or not.
                 self.assumed.insert(instance.agent.id.clone());
-                self.agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
-                    agent: instance.agent.clone(),
-                    presence: Presence::Present,
-                    maintenance: None,
-                });
+                restore_agent(&mut self.agents, &instance);
                 let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
                 on_agent.insert((record.app.clone(), instance.key));
             }
             instances.insert(instance);
         }
         Ok(())
+    }
+}
+
+/// Until the cluster says otherwise, an agent with a task of ours is there, offers or not; unless all of its tasks are
+/// unreachable. A restart in the middle of an outage does not forget how many agents it took.
+fn restore_agent(agents: &mut Agents, instance: &Instance) {
+    let presence = match instance.condition {
+        Condition::Unreachable => Presence::Unreachable(instance.since),
+        _ => Presence::Present,
+    };
+    let state = agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
+        agent: instance.agent.clone(),
+        presence,
+        maintenance: None,
+    });
+    if presence == Presence::Present {
+        state.presence = presence;
     }
 }

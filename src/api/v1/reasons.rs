@@ -39,6 +39,9 @@ fn reason(reason: &Reason) -> Value {
         Reason::BreakerOpen { condemned, instances, until } => {
             ("breakerOpen", json!({ "condemned": condemned, "instances": instances, "until": until.to_string() }))
         }
+        Reason::AgentsVanished { agents, of, held, until } => {
+            ("agentsVanished", json!({ "agents": agents, "of": of, "held": held, "until": until.to_string() }))
+        }
         Reason::Paused { to, updated, wanted } => {
             ("paused", json!({ "to": to.0, "updated": updated, "wanted": wanted }))
         }

@@ -7,6 +7,7 @@ mod announced;
 mod constraints;
 mod effects;
 mod matched;
+mod vanished;
 
 use ekiden_model::Timestamp;
 use ekiden_model::limits::Settings;

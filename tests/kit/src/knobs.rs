@@ -40,7 +40,7 @@ pub enum Fault {
     StoreFail,
     /// The process dies at an idle moment.
     Restart,
-    /// Half of all agents are cut off at once.
+    /// Two of three agents are cut off at once.
     MassCut,
 }
 

@@ -48,6 +48,10 @@ pub struct Ledger {
     pub reconciled: bool,
     /// Agents that it was told do not answer.
     pub unreachable: BTreeSet<AgentId>,
+    /// The agents that it knows, by what it was told, and since when those do not answer that do not.
+    pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// What is held against each app while many agents have just vanished.
+    pub bursts: BTreeMap<AppId, Burst>,
     /// When each task was told to end, lately.
     pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
     /// Updates that wait for their acknowledgement.
@@ -69,7 +73,7 @@ pub struct Told {
     pub checks: BTreeMap<u32, Checked>,
     /// What an executor's check said.
     pub executor: Option<bool>,
-    /// Whether some check failed so often in a row that it is to be replaced: that never gets better.
+    /// Whether some check failed so often in a row that it is to be replaced, and not all have succeeded since.
     pub condemned: bool,
     /// Whether it was healthy when its checks were edited, and none has failed since.
     pub presumed: bool,
@@ -82,6 +86,15 @@ pub struct Checked {
     pub alive: Option<bool>,
     /// Failures in a row.
     pub in_row: u32,
+}
+
+/// Of one app, since many agents vanished at once.
+#[derive(Debug, Clone, Default)]
+pub struct Burst {
+    /// How many instances it had beyond those it shall have, when first looked at.
+    pub too_many: Option<usize>,
+    /// Instances that were forgotten, although their agents had just vanished.
+    pub given_up: BTreeSet<InstanceKey>,
 }
 
 impl Default for Told {
@@ -193,12 +206,17 @@ impl Ledger {
 
     fn cluster(&mut self, now: Timestamp, event: &ClusterEvent) {
         match event {
-            ClusterEvent::Status(status) => self.status(now, status),
+            ClusterEvent::Status(status) => {
+                self.agent_of_status(now, status);
+                self.status(now, status);
+            }
             ClusterEvent::Reconciled => self.reconciled = true,
             ClusterEvent::AgentUnreachable(agent) => {
                 self.unreachable.insert(agent.clone());
+                self.agent_vanished(now, agent);
             }
             ClusterEvent::AgentGone(agent) => {
+                self.agents.remove(agent);
                 self.unreachable.remove(agent);
                 let on_agent: Vec<TaskId> = self
                     .announced
@@ -215,9 +233,43 @@ impl Ledger {
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
                     self.unreachable.remove(&offer.agent.id);
+                    self.agent_answers(&offer.agent.id);
                 }
             }
             ClusterEvent::Connected | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
+        }
+    }
+
+    /// Whether an agent does not answer, as far as was told of it or of a task there.
+    pub fn is_away(&self, agent: &AgentId) -> bool {
+        self.unreachable.contains(agent) || self.agents.get(agent).is_some_and(Option::is_some)
+    }
+
+    fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
+        if let Some(since) = self.agents.get_mut(agent) {
+            since.get_or_insert(now);
+        }
+    }
+
+    fn agent_answers(&mut self, agent: &AgentId) {
+        if self.agents.insert(agent.clone(), None).flatten().is_some() {
+            // What was counted so far was counted with it away.
+            self.bursts.clear();
+        }
+    }
+
+    /// A task that is unreachable is on an agent that does not answer, and one that reports on one that does.
+    fn agent_of_status(&mut self, now: Timestamp, status: &TaskStatus) {
+        let before = self.told.get(&status.task).map_or(Condition::Provisioned, |told| told.condition);
+        let instance = self.whose(&status.task).and_then(|(app, key)| self.announced.instance(&app, key));
+        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        if before.is_terminal() || status.condition.is_terminal() {
+            return;
+        }
+        match status.condition {
+            Condition::Unreachable if before == Condition::Unreachable => {}
+            Condition::Unreachable => self.agent_vanished(now, &agent),
+            _ => self.agent_answers(&agent),
         }
     }
 
@@ -276,11 +328,16 @@ impl Ledger {
         let check = self.declared.get(app).and_then(|app| app.health_checks.get(index as usize));
         let grace = check.map_or(Duration::ZERO, |check| check.grace_period);
         let most = check.map_or(0, |check| check.max_failures);
+        let checks = self.declared.get(app).map_or(0, |app| app.health_checks.len() as u32);
         let told = self.told.entry(task).or_default();
         let graced = told.running.is_none_or(|running| now < running + grace);
         let check = told.checks.entry(index).or_default();
         match sample.outcome {
-            Outcome::Success => (check.alive, check.in_row) = (Some(true), 0),
+            Outcome::Success => {
+                (check.alive, check.in_row) = (Some(true), 0);
+                told.condemned &= !(0..checks)
+                    .all(|index| told.checks.get(&index).is_some_and(|check| check.alive == Some(true)));
+            }
             // It never succeeded and is still in its grace period: such failures do not count.
             Outcome::Failure(_) if graced && check.alive.is_none() && check.in_row == 0 => {}
             Outcome::Failure(_) => {
@@ -298,6 +355,14 @@ impl Ledger {
         self.desired_complete = false;
         self.reconciled = false;
         self.unreachable.clear();
+        self.agents.clear();
+        self.bursts.clear();
+        let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
+        for instance in live {
+            let away = (instance.condition == Condition::Unreachable).then_some(instance.since);
+            let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
+            *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
+        }
         self.unacknowledged.clear();
         self.declared = durable
             .apps
@@ -332,7 +397,7 @@ impl Ledger {
                 };
                 told.executor = alive;
                 told.presumed = alive == Some(true);
-                told.condemned |= instance.health.verdict == Verdict::Condemned;
+                told.condemned = instance.health.verdict == Verdict::Condemned;
                 for (index, state) in instance.health.checks.iter().enumerate() {
                     let in_row = state.consecutive_failures;
                     told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
@@ -373,7 +438,7 @@ impl Ledger {
             })
     }
 
-    /// Whether some check of the task has ever failed so often in a row that it is to be replaced.
+    /// Whether some check of the task has failed so often in a row that it is to be replaced, and not recovered since.
     pub fn told_condemned(&self, app: &App, task: &TaskId) -> bool {
         let Some(told) = self.told.get(task) else { return false };
         let most = |index: u32| app.health_checks.get(index as usize).map_or(0, |check| check.max_failures);

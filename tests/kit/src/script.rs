@@ -21,6 +21,7 @@
 //! | `state /web` | its instances, as they are in truth |
 //! | `heal` | all faults end |
 //! | `expect matched` · `expect 3 running /web` · `expect reason /web backing off` | fails the scenario if it is not so |
+//! | `expect 3 first /web` | as many that run have never been replaced |
 //!
 //! The transcript shows each command and, indented below it, what Ekiden announced and did, one line each with the time
 //! since the beginning.

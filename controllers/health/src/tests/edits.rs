@@ -112,6 +112,30 @@ fn a_stricter_limit_waits_for_the_next_failure() {
 }
 
 #[test]
+fn an_edit_that_allows_more_failures_or_drops_the_check_acquits() {
+    let condemned = || {
+        let mut world = healthy(vec![HealthCheck { max_failures: 1, ..http() }, tcp()]);
+        let _ = world.hear(0, 20, failure("answered 500"));
+        let _ = world.hear(0, 30, failure("answered 500"));
+        assert_eq!(world.verdict(), Verdict::Condemned);
+        world
+    };
+    let mut allowed = condemned();
+    allowed.edit(|app| app.health_checks[0].max_failures = 2);
+    let _ = allowed.turn();
+    assert_eq!(allowed.verdict(), Verdict::Unhealthy);
+    let _ = allowed.hear(0, 40, failure("answered 500"));
+    assert_eq!(allowed.verdict(), Verdict::Condemned);
+
+    let mut dropped = condemned();
+    dropped.edit(|app| {
+        app.health_checks.remove(0);
+    });
+    let _ = dropped.turn();
+    assert_eq!(dropped.verdict(), Verdict::Healthy);
+}
+
+#[test]
 fn instances_keep_the_executor_checks_that_they_were_started_with() {
     let mut world = healthy(vec![command("old"), http()]);
     world.roll(|app| app.health_checks = vec![tcp(), command("new"), http()]);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ekiden_model::Reason;
 use ekiden_model::app::HealthCheck;
 use ekiden_model::health::{Outcome, ProbeKind, Readiness, Verdict};
+use ekiden_model::{Goal, Reason};
 
 use super::world::{STARTED, World, command, failure, http, key, readiness, tcp};
 use crate::check::FAILURES_COUNTED;
@@ -114,7 +114,7 @@ fn all_checks_must_have_answered_and_be_alive() {
 }
 
 #[test]
-fn condemned_is_for_good_and_remembered_once() {
+fn condemned_is_remembered_once_and_more_failures_are_not_written() {
     let mut world = World::new(2, vec![HealthCheck { max_failures: 1, ..http() }]);
     let _ = world.turn();
     let _ = world.hear(0, 10, failure("answered 500"));
@@ -123,9 +123,60 @@ fn condemned_is_for_good_and_remembered_once() {
     assert_eq!(world.app.condemned, [STARTED + Duration::from_secs(20)]);
     let reason = Reason::FailingChecks { count: 1, running: 2, last: "answered 503".into() };
     assert_eq!(decision.report.reasons, [reason]);
-    assert_eq!(world.probed(), [(key(1), ProbeKind::Health(0))], "no point in asking any more");
+    let probes = [0, 1].map(|slot| (key(slot), ProbeKind::Health(0)));
+    assert_eq!(world.probed(), probes, "it is asked on: it may recover");
+    for seconds in [30, 40, 50] {
+        assert_eq!(world.hear(0, seconds, failure("answered 500")).actions, []);
+    }
+    assert_eq!(world.verdict(), Verdict::Condemned);
+    assert_eq!(world.app.condemned.len(), 1);
+}
+
+#[test]
+fn a_condemned_one_that_recovers_is_healthy_and_starts_afresh() {
+    let mut world = World::new(1, vec![HealthCheck { max_failures: 1, ..http() }]);
+    let _ = world.turn();
+    for seconds in [10, 20, 30] {
+        let _ = world.hear(0, seconds, failure("answered 500"));
+    }
+    assert_eq!(world.hear(0, 40, SUCCESS).actions.len(), 1);
+    assert_eq!(world.verdict(), Verdict::Healthy);
+    assert_eq!(world.health(0).checks[0].consecutive_failures, 0);
+    assert_eq!(world.app.condemned.len(), 1, "the breaker remembers");
+    assert_eq!(world.hear(0, 50, SUCCESS).actions, []);
+    let _ = world.hear(0, 60, failure("answered 500"));
+    assert_eq!(world.verdict(), Verdict::Unhealthy);
+    let _ = world.hear(0, 70, failure("answered 500"));
+    assert_eq!(world.verdict(), Verdict::Condemned);
+    assert_eq!(world.app.condemned.len(), 2);
+}
+
+#[test]
+fn it_stays_condemned_until_the_check_that_condemned_it_succeeds() {
+    let checks = vec![HealthCheck { max_failures: 1, ..http() }, tcp()];
+    let mut world = World::new(1, checks);
+    let _ = world.turn();
+    for seconds in [10, 20] {
+        let _ = world.hear(0, seconds, failure("answered 500"));
+    }
+    let _ = world.hear(1, 21, SUCCESS);
+    assert_eq!(world.verdict(), Verdict::Condemned);
+    let _ = world.hear(1, 31, failure("connection refused"));
+    let _ = world.hear(0, 40, SUCCESS);
+    assert_eq!(world.verdict(), Verdict::Unhealthy, "the other check has failed only once");
+}
+
+#[test]
+fn one_that_is_to_end_is_not_acquitted() {
+    let mut world = World::new(1, vec![HealthCheck { max_failures: 1, ..http() }]);
+    let _ = world.turn();
+    for seconds in [10, 20] {
+        let _ = world.hear(0, seconds, failure("answered 500"));
+    }
+    world.set(0, |instance| instance.goal = Goal::Decommissioned);
+    let _ = world.turn();
+    assert_eq!(world.probed(), []);
     assert_eq!(world.hear(0, 30, SUCCESS).actions, []);
-    assert_eq!(world.hear(0, 40, failure("answered 500")).actions, []);
     assert_eq!(world.verdict(), Verdict::Condemned);
 }
 

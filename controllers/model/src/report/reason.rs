@@ -99,6 +99,17 @@ pub enum Reason {
         /// When the next may be replaced.
         until: Timestamp,
     },
+    /// Instances on agents that do not answer are not replaced yet, because too many agents stopped answering at once.
+    AgentsVanished {
+        /// How many agents.
+        agents: u32,
+        /// Of how many.
+        of: u32,
+        /// How many instances would be replaced otherwise.
+        held: u32,
+        /// When the next of them may be replaced.
+        until: Timestamp,
+    },
     /// The rollout stands still because its declaration says so.
     Paused {
         /// The revision it goes to.
@@ -172,7 +183,10 @@ impl Reason {
             | Self::ServicePortsExhausted { .. }
             | Self::ServicePortTaken { .. }
             | Self::UnreachablePort { .. } => 0,
-            Self::NotSettled { .. } | Self::BreakerOpen { .. } | Self::Paused { .. } => 1,
+            Self::NotSettled { .. }
+            | Self::AgentsVanished { .. }
+            | Self::BreakerOpen { .. }
+            | Self::Paused { .. } => 1,
             Self::AwaitingOffers { .. } | Self::BackingOff { .. } | Self::AwaitingDependency { .. } => 2,
             Self::FailingChecks { .. } | Self::Unreachable { .. } | Self::AtFloor { .. } => 3,
             Self::AwaitingHealth { .. }
@@ -229,6 +243,13 @@ impl fmt::Display for Reason {
                 f,
                 "{condemned} of {instances} turned unhealthy at once: they are left alone until {until}, since the \
                  cause is likely not theirs"
+            ),
+            Self::AgentsVanished { agents, of, held, until } => write!(
+                f,
+                "{agents} of {of} agents stopped answering at once: {held} {} on such agents {} not replaced before \
+                 {until}, since the agents may come back",
+                plural(*held, "instance", "instances"),
+                plural(*held, "is", "are")
             ),
             Self::Paused { to, updated, wanted } => {
                 write!(f, "rollout to {to} is paused with {updated} of {wanted} updated")

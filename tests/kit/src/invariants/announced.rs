@@ -54,6 +54,7 @@ impl Check<'_> {
         for ((app, old), ids) in before.iter().zip(&ids) {
             let decided = self.decided(app, old);
             self.launches(app, &decided, desired, &mut found);
+            self.vanished(app, old, &decided.launches, &mut found);
             self.kills(app, old, &decided, desired, &mut found);
             for instance in &decided.forgotten {
                 let id = old.iter().position(|one| one.key == instance.key).and_then(|at| ids[at].as_ref());
@@ -72,7 +73,7 @@ impl Check<'_> {
         }
     }
 
-    fn instances(&self, app: &AppId) -> Vec<Instance> {
+    pub(super) fn instances(&self, app: &AppId) -> Vec<Instance> {
         self.ledger.announced.slots_of(app).flat_map(|slot| slot.instances.iter().cloned()).collect()
     }
 
@@ -130,7 +131,7 @@ impl Check<'_> {
                 .iter()
                 .filter(|other| other.key != launch.key && other.is_wanted() && other.revision == launch.revision)
                 .filter(|other| other.condition != Condition::Unreachable)
-                .filter(|other| !self.ledger.unreachable.contains(&other.agent.id))
+                .filter(|other| !self.ledger.is_away(&other.agent.id))
                 .collect();
             let all = placed.iter().filter(|other| other.key != launch.key && other.condition.is_live());
             let all: Vec<&Instance> = all.filter(|other| other.revision == launch.revision).collect();
@@ -161,14 +162,14 @@ impl Check<'_> {
     }
 
     /// The instances of an app that shall run, were never unreachable, and in truth live or are on their way.
-    fn living_wanted(&self, app: &AppId) -> Vec<InstanceKey> {
+    pub(super) fn living_wanted(&self, app: &AppId) -> Vec<InstanceKey> {
         let counts = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return true };
             let told_unreachable = self.ledger.told.get(&id).is_some_and(|told| told.ever_unreachable);
             let dead = self.ledger.launched.contains(&id)
                 && self.cluster.tasks.get(&id).is_none_or(|task| task.state.is_terminal());
             let lost = self.cluster.tasks.get(&id).is_some_and(|task| task.ever_unreachable);
-            !(told_unreachable || dead || lost || self.ledger.unreachable.contains(&instance.agent.id))
+            !(told_unreachable || dead || lost || self.ledger.is_away(&instance.agent.id))
         };
         self.instances(app)
             .iter()

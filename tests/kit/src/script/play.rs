@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ekiden_model::effect::Effect;
 use ekiden_model::input::Command as Order;
-use ekiden_model::{AgentId, App, AppId, Condition, PortSet, Resources, Scalar, TaskId};
+use ekiden_model::{AgentId, App, AppId, Condition, Incarnation, PortSet, Resources, Scalar, TaskId};
 
 use super::app::described;
 use super::parse::{Command, ScriptError, parse};
@@ -221,8 +221,16 @@ impl Stage {
             number => {
                 let count: usize = command.number_in(number)?;
                 let id = app_of(command, 3)?;
-                let running = |task: &&crate::cluster::SimTask| task.app == id && task.state == Condition::Running;
-                let running = self.run.cluster.living().filter(running).count();
+                let only_first = match command.word(2)? {
+                    "running" => false,
+                    "first" => true,
+                    other => return Err(command.wrong(format!("`{other}` is nothing to be counted"))),
+                };
+                let is_counted = |task: &&crate::cluster::SimTask| {
+                    let replaces = task.key.incarnation != Incarnation::FIRST;
+                    task.app == id && task.state == Condition::Running && !(only_first && replaces)
+                };
+                let running = self.run.cluster.living().filter(is_counted).count();
                 (running != count).then(|| format!("{running} run"))
             }
         };

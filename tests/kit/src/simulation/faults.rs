@@ -88,7 +88,8 @@ impl Simulation {
             }
             Fault::StoreFail | Fault::Restart => self.die(for_a_while / 10),
             Fault::MassCut => {
-                let agents: Vec<AgentId> = self.reachable().into_iter().step_by(2).collect();
+                let agents = self.reachable().into_iter().enumerate().filter(|(index, _)| index % 3 != 2);
+                let agents: Vec<AgentId> = agents.map(|(_, agent)| agent).collect();
                 for agent in agents {
                     self.cut_agent(&agent, for_a_while);
                 }
