@@ -118,6 +118,7 @@ impl Reconciler {
         for (app, key) in on_agent {
             self.end(&app, key, Condition::Gone, "the agent is gone");
         }
+        self.forget_offers_of(agent);
         if self.agents.remove(agent).is_some() {
             self.agents_changed();
         }
@@ -209,8 +210,14 @@ impl Reconciler {
         let was_there = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
         if was_there && let Some(state) = self.agents.get_mut(agent) {
             state.presence = Presence::Unreachable(self.now);
+            self.forget_offers_of(agent);
             self.agents_changed();
         }
+    }
+
+    fn forget_offers_of(&mut self, agent: &AgentId) {
+        self.book.forget_agent(agent);
+        self.tend = true;
     }
 
     /// What an executor's check says is a probe result like any other.

@@ -184,6 +184,15 @@ impl OfferBook {
         }
     }
 
+    /// Forgets all offers of an agent that does not answer, or is gone: what would be launched on them would be lost.
+    /// The cluster takes them back by itself.
+    pub fn forget_agent(&mut self, agent: &AgentId) {
+        let lots: Vec<LotIx> = self.shelves.iter().filter_map(|(role, _)| self.of_agent(agent, role)).collect();
+        for lot in lots {
+            self.use_up(lot);
+        }
+    }
+
     /// Forgets everything: the connection to the cluster is lost, and with it every offer.
     pub fn clear(&mut self) {
         *self = Self { epoch: self.epoch, disturbances: self.disturbances + 1, ..Self::default() };

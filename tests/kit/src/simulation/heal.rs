@@ -206,6 +206,10 @@ impl Simulation {
         }
     }
 
+    fn is_global(&self, id: &AppId) -> bool {
+        self.declared.get(id).is_some_and(|app| app.is_global())
+    }
+
     /// L2: everything matches, so nothing happens.
     fn rest(&mut self) {
         self.run_for(SETTLING);
@@ -215,9 +219,12 @@ impl Simulation {
             return;
         }
         let still = self.compare();
-        // A machine that was on its way has joined, and a global app may not have an instance there: its rack is full.
-        let lacks_room = |id: &AppId| still.excused.get(id) == Some(&Excuse::NoRoom);
-        if let Some((id, difference)) = still.differing.iter().find(|(id, _)| !lacks_room(id)) {
+        // A machine that was on its way has joined, and a global app has no instance there: its rack is full, or its
+        // rollout stands still and starts nothing.
+        let may_lack_one = |id: &AppId| {
+            matches!(still.excused.get(id), Some(Excuse::NoRoom | Excuse::StandsStill)) && self.is_global(id)
+        };
+        if let Some((id, difference)) = still.differing.iter().find(|(id, _)| !may_lack_one(id)) {
             self.line.violate("L1", format!("{id} matched and does not any more: {difference}"));
             return;
         }
