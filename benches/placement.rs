@@ -18,15 +18,14 @@ use std::time::{Duration, Instant};
 
 use ekiden_model::agent::{Agent, AgentState, Presence};
 use ekiden_model::app::{
-    App, BackoffPolicy, Capacity, Command, Constraint, Count, Field, HostPort, KillSelection, Limits, Operator,
-    Pattern, Placement, PlacementMode, PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
+    App, Capacity, Command, Constraint, Count, Field, HostPort, Operator, Pattern, Placement, PlacementMode,
+    PortDefinition, Strategy, Template, UnreachableStrategy,
 };
 use ekiden_model::app_state::{Declared, Source};
 use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::{Bundle, Lot};
-use ekiden_model::port::Protocol;
 use ekiden_model::revision::Standing;
 use ekiden_model::view::{HostPorts, ServicePorts, Settled};
 use ekiden_model::{
@@ -346,47 +345,19 @@ fn an_app(number: u32, class: &Class) -> Result<AppState, Failure> {
     let id = AppId::parse(&format!("/bench/app-{number}"))?;
     let ports = if class.ports { vec![a_port()] } else { Vec::new() };
     let template = Template {
-        command: Command::Shell("sleep 1000".into()),
-        user: None,
-        env: BTreeMap::new(),
         resources: Resources { cpus: Scalar::from_f64(0.1), mem: Scalar::whole(32), ..Resources::NONE },
-        limits: Limits::default(),
-        executor: String::new(),
-        role: None,
-        fetch: Vec::new(),
-        container: None,
-        networks: Vec::new(),
         ports,
-        require_ports: false,
-        check: None,
-        tty: false,
+        ..Template::new(Command::Shell("sleep 1000".into()))
     };
     let app = Arc::new(App {
-        id: id.clone(),
-        template: Arc::new(template),
         instances: class.instances,
-        labels: BTreeMap::new(),
         constraints: class.constraint.iter().cloned().collect(),
-        accepted_roles: None,
         placement: Placement { strategy: class.strategy, mode: class.mode },
-        dependencies: std::collections::BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
         capacity: Capacity::Counted { max_surge: Count::Whole(1), max_unavailable: Count::Whole(0) },
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
         unreachable: UnreachableStrategy::Disabled,
+        ..App::new(id.clone(), template)
     });
-    let declared = Declared {
-        app: app.clone(),
-        version: NOW,
-        scaled: NOW,
-        configured: NOW,
-        source: Source::Api,
-        restarts: 0,
-    };
+    let declared = Declared::first(app.clone(), NOW, Source::Api);
     let mut state = AppState {
         declared: Some(declared),
         ..AppState::new(id.clone(), AppKey::new(1, u64::from(number), &id), u64::from(number))
@@ -398,15 +369,7 @@ fn an_app(number: u32, class: &Class) -> Result<AppState, Failure> {
 }
 
 fn a_port() -> PortDefinition {
-    PortDefinition {
-        name: None,
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port: HostPort::Dynamic,
-        service_port: None,
-        network_names: Vec::new(),
-    }
+    PortDefinition::new(HostPort::Dynamic)
 }
 
 /// No service ports are asked for.

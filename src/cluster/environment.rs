@@ -112,8 +112,7 @@ fn label_name(key: &str) -> String {
 mod tests {
     use super::*;
     use ekiden_model::Resources;
-    use ekiden_model::app::{Command, Limits, Network};
-    use ekiden_model::port::Protocol;
+    use ekiden_model::app::{Command, Network};
 
     fn port(number: u16) -> Option<Port> {
         Port::new(number)
@@ -122,31 +121,18 @@ mod tests {
     fn definition(name: Option<&str>, container_port: Option<Port>, host_port: HostPort) -> PortDefinition {
         PortDefinition {
             name: name.map(ToOwned::to_owned),
-            protocol: Protocol::Tcp,
-            labels: BTreeMap::new(),
             container_port,
-            host_port,
             service_port: port(10_000),
-            network_names: Vec::new(),
+            ..PortDefinition::new(host_port)
         }
     }
 
     fn ports_of(mode: NetworkMode, ports: Vec<PortDefinition>, host_ports: &[Option<Port>]) -> String {
         let template = Template {
-            command: Command::Image,
-            user: None,
-            env: BTreeMap::new(),
             resources: Resources::NONE,
-            limits: Limits::default(),
-            executor: String::new(),
-            role: None,
-            fetch: Vec::new(),
-            container: None,
             networks: vec![Network { mode, name: None, labels: BTreeMap::new() }],
             ports,
-            require_ports: false,
-            check: None,
-            tty: false,
+            ..Template::new(Command::Image)
         };
         let mut env = BTreeMap::new();
         add_ports(&mut env, &template, host_ports);

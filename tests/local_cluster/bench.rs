@@ -1,20 +1,16 @@
 //! What the tests of the embedded cluster stand on: a cluster, what it has said so far, and apps to launch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden::cluster::Call;
 use ekiden::cluster::local::{LocalCluster, LocalOptions, start};
-use ekiden_model::app::{
-    BackoffPolicy, Capacity, Command, Count, HostPort, KillSelection, Network, NetworkMode, Placement,
-    PlacementMode, PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
-};
+use ekiden_model::app::{Capacity, Command, Count, HostPort, PortDefinition, Template, UnreachableStrategy};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::offer::{Bundle, Claim};
-use ekiden_model::port::Protocol;
 use ekiden_model::{
     App, AppId, Condition, Incarnation, InstanceKey, Offer, Resources, RevisionId, Role, Scalar, Slot, TaskId,
     Timestamp,
@@ -196,37 +192,15 @@ pub(crate) fn shell(command: &str) -> App {
 
 pub(crate) fn app(command: Command) -> App {
     App {
-        id: AppId::parse("/test/app").expect("a good id"),
-        template: Arc::new(Template {
-            command,
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources { cpus: Scalar(100), mem: Scalar::whole(32), ..Resources::NONE },
-            limits: ekiden_model::app::Limits::default(),
-            executor: String::new(),
-            role: None,
-            fetch: Vec::new(),
-            container: None,
-            networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
-            ports: Vec::new(),
-            require_ports: false,
-            check: None,
-            tty: false,
-        }),
-        instances: 1,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
         capacity: Capacity::Counted { max_surge: Count::Whole(1), max_unavailable: Count::Whole(0) },
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
         unreachable: UnreachableStrategy::Disabled,
+        ..App::new(
+            AppId::parse("/test/app").expect("a good id"),
+            Template {
+                resources: Resources { cpus: Scalar(100), mem: Scalar::whole(32), ..Resources::NONE },
+                ..Template::new(command)
+            },
+        )
     }
 }
 
@@ -240,12 +214,8 @@ pub(crate) fn templated(app: App, change: impl FnOnce(&mut Template)) -> App {
 pub(crate) fn dynamic_port(name: Option<&str>, service_port: Option<u16>) -> PortDefinition {
     PortDefinition {
         name: name.map(ToOwned::to_owned),
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port: HostPort::Dynamic,
         service_port: service_port.and_then(ekiden_model::Port::new),
-        network_names: Vec::new(),
+        ..PortDefinition::new(HostPort::Dynamic)
     }
 }
 

@@ -1,13 +1,12 @@
 //! A world of one app for tests: built in a few words, asked for a decision, changed by following it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::agent::{Agent, AgentState, Presence};
 use ekiden_model::app::{
-    App, BackoffPolicy, Capacity, Command, Constraint, Count, Field, HostPort, KillSelection, Limits, Operator,
-    Placement, PlacementMode, PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
+    App, BackoffPolicy, Capacity, Command, Constraint, Count, Field, HostPort, Operator, PortDefinition, Template,
+    UnreachableStrategy,
 };
 use ekiden_model::app_state::{Declared, Source};
 use ekiden_model::health::{Health, Verdict};
@@ -15,7 +14,6 @@ use ekiden_model::id::AppKey;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::{Bundle, Lot, LotIx};
-use ekiden_model::port::Protocol;
 use ekiden_model::report::KillCause;
 use ekiden_model::revision::Standing;
 use ekiden_model::view::{HostPorts, ServicePorts, Settled};
@@ -65,45 +63,19 @@ pub(crate) fn resources(cpus: u64, mem: u64) -> Resources {
 }
 
 fn a_template() -> Template {
-    Template {
-        command: Command::Shell("sleep 1000".into()),
-        user: None,
-        env: BTreeMap::new(),
-        resources: resources(1, 100),
-        limits: Limits::default(),
-        executor: String::new(),
-        role: None,
-        fetch: Vec::new(),
-        container: None,
-        networks: Vec::new(),
-        ports: Vec::new(),
-        require_ports: false,
-        check: None,
-        tty: false,
-    }
+    Template { resources: resources(1, 100), ..Template::new(Command::Shell("sleep 1000".into())) }
 }
 
 fn an_app(instances: u32) -> App {
     App {
-        id: AppId::parse("/web").expect("a good id"),
-        template: Arc::new(a_template()),
         instances,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
         capacity: surge(0, 0),
-        rollout: RolloutPolicy::default(),
         backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 2.0, max: Duration::from_secs(60) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
         unreachable: UnreachableStrategy::Replace {
             inactive_after: Duration::from_secs(60),
             expunge_after: Duration::from_secs(300),
         },
+        ..App::new(AppId::parse("/web").expect("a good id"), a_template())
     }
 }
 
@@ -111,14 +83,7 @@ impl World {
     /// An app that shall have `instances` of its first revision, and has none; no agents.
     pub(crate) fn of(instances: u32) -> Self {
         let app = Arc::new(an_app(instances));
-        let declared = Declared {
-            app: app.clone(),
-            version: second(1),
-            scaled: second(1),
-            configured: second(1),
-            source: Source::Api,
-            restarts: 0,
-        };
+        let declared = Declared::first(app.clone(), second(1), Source::Api);
         let key = AppKey::new(1, 1, &app.id);
         let mut world = Self {
             now: second(BEGIN),
@@ -452,15 +417,7 @@ fn an_agent(name: &str, zone: &str) -> Arc<Agent> {
 }
 
 fn a_port(host_port: HostPort) -> PortDefinition {
-    PortDefinition {
-        name: None,
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port,
-        service_port: None,
-        network_names: Vec::new(),
-    }
+    PortDefinition::new(host_port)
 }
 
 /// No service ports.

@@ -26,6 +26,7 @@ pub use template::{
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::id::{AppId, GroupId, Role};
 
@@ -62,7 +63,7 @@ pub struct App {
     /// Who goes first on the way down.
     pub kill_selection: KillSelection,
     /// How long a task has between SIGTERM and SIGKILL; the cluster's own time when not given.
-    pub kill_grace: Option<std::time::Duration>,
+    pub kill_grace: Option<Duration>,
     /// What becomes of an instance whose agent does not answer.
     pub unreachable: UnreachableStrategy,
 }
@@ -81,6 +82,31 @@ impl Dependency {
 }
 
 impl App {
+    /// An app of which only this is declared: one instance, and Marathon's defaults for everything else (§2.2).
+    pub fn new(id: AppId, template: Template) -> Self {
+        Self {
+            id,
+            template: Arc::new(template),
+            instances: 1,
+            labels: BTreeMap::new(),
+            constraints: Vec::new(),
+            accepted_roles: None,
+            placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
+            dependencies: BTreeSet::new(),
+            health_checks: Vec::new(),
+            readiness: None,
+            capacity: Capacity::Marathon { minimum_health: Fraction::ONE, maximum_over: Fraction::ONE },
+            rollout: RolloutPolicy::default(),
+            backoff: BackoffPolicy::default(),
+            kill_selection: KillSelection::YoungestFirst,
+            kill_grace: None,
+            unreachable: UnreachableStrategy::Replace {
+                inactive_after: Duration::ZERO,
+                expunge_after: Duration::ZERO,
+            },
+        }
+    }
+
     /// Whether running instances of `self` may go on as instances of `other`.
     ///
     /// So when the template is the same and so are the checks that an executor makes: it was told of them when the

@@ -67,6 +67,13 @@ pub struct Declared {
     pub restarts: u32,
 }
 
+impl Declared {
+    /// What is declared for the first time, at `now`.
+    pub fn first(app: Arc<App>, now: Timestamp, source: Source) -> Self {
+        Self { app, version: now, scaled: now, configured: now, source, restarts: 0 }
+    }
+}
+
 /// Where a declaration comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {

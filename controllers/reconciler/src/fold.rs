@@ -64,7 +64,7 @@ impl Reconciler {
                 Declared { source, ..old.clone() }
             }
             Some(old) => redeclared(old, app.clone(), source, self.now),
-            None => first_declared(app.clone(), source, self.now),
+            None => Declared::first(app.clone(), self.now, source),
         };
         let changed = old.is_none_or(|old| old.version != next.version);
         let version = next.version;
@@ -190,10 +190,6 @@ impl Entry {
         let reports = [Report::empty(), Report::empty(), Report::empty(), Report::empty()];
         Self { state, samples: Vec::new(), reports, standing }
     }
-}
-
-fn first_declared(app: Arc<App>, source: Source, now: Timestamp) -> Declared {
-    Declared { app, version: now, scaled: now, configured: now, source, restarts: 0 }
 }
 
 /// Marathon's stamps (§4.1): a scaling moves `version` and `scaled`, everything else all three. Versions of one app

@@ -12,14 +12,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`step`] | one step from top to bottom |
-//! | [`fold`] | what is declared and what an operator commands, into the world |
-//! | [`cluster`] | what the cluster says, into the world; reconciliation; tasks that are not ours |
-//! | [`visit`] | asking the controllers about one app, and folding their actions |
-//! | [`offers`] | offers that were taken and offers that were not |
-//! | [`schedule`], [`journal`], [`dependency`] | whose turn it is, what must be durable first, who waits for whom |
-//! | [`strays`] | tasks that live and that nobody wants |
-//! | [`time`] | a time that never goes back |
+//! | `step` | one step from top to bottom |
+//! | `fold` | what is declared and what an operator commands, into the world |
+//! | `cluster` | what the cluster says, into the world; reconciliation; tasks that are not ours |
+//! | `visit` | asking the controllers about one app, and folding their actions |
+//! | `offers` | offers that were taken and offers that were not |
+//! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
+//! | `strays` | tasks that live and that nobody wants |
+//! | `time` | a time that never goes back |
 
 mod cluster;
 mod dependency;

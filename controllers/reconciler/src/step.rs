@@ -13,7 +13,8 @@ const VISITS_MAX: usize = 512;
 
 impl Reconciler {
     /// Takes in what happened, in order, and says what is to be done, in order. Work is bounded: when there is more
-    /// to do, [`Reconciler::next_wake`] is `now`. A clock that goes back does no harm: see [`crate::time`].
+    /// to do, [`Reconciler::next_wake`] is `now`. A clock that goes back does no harm: `now` is taken
+    /// as no earlier than before.
     pub fn step(&mut self, now: Timestamp, inputs: Vec<Input>) -> Vec<Effect> {
         self.steps += 1;
         self.now = self.time.advance(now);

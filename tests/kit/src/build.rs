@@ -3,60 +3,26 @@
 //!
 //! They panic on what no test can mean (an id that is no id): a builder that returns errors would hide the test.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app::{
     App, BackoffPolicy, Capacity, CheckAddress, CheckKind, Command, Constraint, Count, Dependency, Field,
-    Fraction, HealthCheck, HostPort, KillSelection, Limits, Network, NetworkMode, Operator, Pattern, Placement,
-    PlacementMode, PortDefinition, ReadinessCheck, RolloutPolicy, Strategy, Template, UnreachableStrategy,
+    Fraction, HealthCheck, HostPort, KillSelection, Operator, Pattern, PlacementMode, PortDefinition,
+    ReadinessCheck, Strategy, Template, UnreachableStrategy,
 };
 use ekiden_model::offer::Bundle;
-use ekiden_model::port::Protocol;
 use ekiden_model::{Agent, AgentId, AppId, GroupId, Offer, OfferId, Port, PortSet, Resources, Role, Scalar};
 
 /// An app with Marathon's defaults: 1 instance of `run` with 1 cpu, 128 MiB and one dynamic port, no checks.
 pub fn app(id: &str) -> AppBuilder {
     let id = app_id(id);
     let template = Template {
-        command: Command::Shell("run".to_owned()),
-        user: None,
-        env: BTreeMap::new(),
-        resources: Resources { cpus: Scalar::whole(1), mem: Scalar::whole(128), ..Resources::NONE },
-        limits: Limits::default(),
-        executor: String::new(),
-        role: None,
-        fetch: Vec::new(),
-        container: None,
-        networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
         ports: vec![port_definition(HostPort::Dynamic, None)],
-        require_ports: false,
-        check: None,
-        tty: false,
+        ..Template::new(Command::Shell("run".to_owned()))
     };
-    let app = App {
-        id,
-        template: Arc::new(template.clone()),
-        instances: 1,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
-        capacity: Capacity::Marathon { minimum_health: Fraction::ONE, maximum_over: Fraction::ONE },
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
-        unreachable: UnreachableStrategy::Replace {
-            inactive_after: Duration::ZERO,
-            expunge_after: Duration::ZERO,
-        },
-    };
+    let app = App::new(id, template.clone());
     AppBuilder { app, template }
 }
 
@@ -105,15 +71,7 @@ pub fn offer(id: &str, agent: &Arc<Agent>, cpus: f64, mem: f64, ports: RangeIncl
 }
 
 fn port_definition(host_port: HostPort, service_port: Option<Port>) -> PortDefinition {
-    PortDefinition {
-        name: None,
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port,
-        service_port,
-        network_names: Vec::new(),
-    }
+    PortDefinition { service_port, ..PortDefinition::new(host_port) }
 }
 
 /// Makes an [`App`].

@@ -1,14 +1,13 @@
 //! One app with instances on one agent, and the folding of what `health` decides, as the reconciler does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::agent::{Agent, Agents};
 use ekiden_model::app::{
-    BackoffPolicy, Capacity, CheckAddress, CheckKind, Command, Fraction, HealthCheck, HostPort, KillSelection,
-    Limits, Placement, PlacementMode, PortDefinition, ReadinessCheck, RolloutPolicy, Strategy, Template,
+    CheckAddress, CheckKind, Command, HealthCheck, HostPort, PortDefinition, ReadinessCheck, Template,
     UnreachableStrategy,
 };
 use ekiden_model::app_state::{Declared, Source};
@@ -17,7 +16,6 @@ use ekiden_model::health::{Health, Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::{Lot, OfferBook};
-use ekiden_model::port::Protocol;
 use ekiden_model::revision::Standing;
 use ekiden_model::view::{HostPorts, Sample, ServicePorts, Settled};
 use ekiden_model::{
@@ -41,14 +39,7 @@ impl World {
     /// `count` instances of revision 1, running since [`STARTED`] on ports from 31000.
     pub(crate) fn new(count: u32, checks: Vec<HealthCheck>) -> Self {
         let app = Arc::new(app(checks));
-        let declared = Declared {
-            app: app.clone(),
-            version: STARTED,
-            scaled: STARTED,
-            configured: STARTED,
-            source: Source::Api,
-            restarts: 0,
-        };
+        let declared = Declared::first(app.clone(), STARTED, Source::Api);
         let key = AppKey::new(1, 1, &app.id);
         let mut state = AppState { declared: Some(declared), ..AppState::new(app.id.clone(), key, 1) };
         state.revisions.push(revision(1, app, count));
@@ -243,48 +234,16 @@ fn revision(number: u32, app: Arc<App>, target: u32) -> Revision {
 }
 
 fn app(health_checks: Vec<HealthCheck>) -> App {
-    let port = PortDefinition {
-        name: None,
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port: HostPort::Dynamic,
-        service_port: None,
-        network_names: Vec::new(),
-    };
+    let port = PortDefinition::new(HostPort::Dynamic);
     let template = Template {
-        command: Command::Shell("serve".into()),
-        user: None,
-        env: BTreeMap::new(),
         resources: Resources::NONE,
-        limits: Limits::default(),
-        executor: String::new(),
-        role: None,
-        fetch: Vec::new(),
-        container: None,
-        networks: Vec::new(),
         ports: vec![port.clone(), port],
-        require_ports: false,
-        check: None,
-        tty: false,
+        ..Template::new(Command::Shell("serve".into()))
     };
     App {
-        id: AppId::parse("/web").expect("a good id"),
-        template: Arc::new(template),
-        instances: 1,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
         health_checks,
-        readiness: None,
-        capacity: Capacity::Marathon { minimum_health: Fraction::ONE, maximum_over: Fraction::ONE },
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
         unreachable: UnreachableStrategy::Disabled,
+        ..App::new(AppId::parse("/web").expect("a good id"), template)
     }
 }
 

@@ -87,6 +87,13 @@ pub struct BackoffPolicy {
     pub max: Duration,
 }
 
+impl Default for BackoffPolicy {
+    /// Marathon's: 1 s, growing by 15 %, at most 5 minutes.
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) }
+    }
+}
+
 /// Who goes first on the way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillSelection {

@@ -42,6 +42,28 @@ pub struct Template {
     pub tty: bool,
 }
 
+impl Template {
+    /// A plain process on the host's network, with Marathon's default resources (1 cpu, 128 MiB) and no ports.
+    pub fn new(command: Command) -> Self {
+        Self {
+            command,
+            user: None,
+            env: BTreeMap::new(),
+            resources: Resources { cpus: Scalar::whole(1), mem: Scalar::whole(128), ..Resources::NONE },
+            limits: Limits::default(),
+            executor: String::new(),
+            role: None,
+            fetch: Vec::new(),
+            container: None,
+            networks: vec![Network { mode: NetworkMode::Host, name: None, labels: BTreeMap::new() }],
+            ports: Vec::new(),
+            require_ports: false,
+            check: None,
+            tty: false,
+        }
+    }
+}
+
 /// Bounds above the request (`resourceLimits`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
@@ -165,6 +187,21 @@ pub struct PortDefinition {
     pub service_port: Option<Port>,
     /// Which of several networks this mapping belongs to.
     pub network_names: Vec<String>,
+}
+
+impl PortDefinition {
+    /// A TCP port without a name, on this port of the agent.
+    pub fn new(host_port: HostPort) -> Self {
+        Self {
+            name: None,
+            protocol: Protocol::default(),
+            labels: BTreeMap::new(),
+            container_port: None,
+            host_port,
+            service_port: None,
+            network_names: Vec::new(),
+        }
+    }
 }
 
 /// Which port of the agent is taken.

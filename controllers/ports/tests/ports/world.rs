@@ -1,19 +1,14 @@
 //! A few apps and their service ports, kept in step as the reconciler does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ekiden_model::app::{
-    App, BackoffPolicy, Capacity, Command, Fraction, HostPort, KillSelection, Limits, Placement, PlacementMode,
-    PortDefinition, RolloutPolicy, Strategy, Template, UnreachableStrategy,
-};
+use ekiden_model::app::{App, Command, HostPort, PortDefinition, Template, UnreachableStrategy};
 use ekiden_model::health::Health;
 use ekiden_model::id::{AppKey, InstanceKey};
 use ekiden_model::instance::Instance;
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::{Bundle, Lot};
-use ekiden_model::port::Protocol;
 use ekiden_model::view::Settled;
 use ekiden_model::{
     Action, Again, Agent, AgentId, Agents, AppId, AppState, Condition, Decision, Declared, Goal, OfferBook, Port,
@@ -47,67 +42,19 @@ pub(crate) fn id(text: &str) -> AppId {
 
 /// A port as an app declares it.
 pub(crate) fn definition(host_port: HostPort, service_port: Option<u16>) -> PortDefinition {
-    PortDefinition {
-        name: None,
-        protocol: Protocol::Tcp,
-        labels: BTreeMap::new(),
-        container_port: None,
-        host_port,
-        service_port: service_port.map(port),
-        network_names: Vec::new(),
-    }
+    PortDefinition { service_port: service_port.map(port), ..PortDefinition::new(host_port) }
 }
 
 /// A template with these ports.
 pub(crate) fn template(ports: Vec<PortDefinition>) -> Template {
-    Template {
-        command: Command::Image,
-        user: None,
-        env: BTreeMap::new(),
-        resources: Resources::NONE,
-        limits: Limits::default(),
-        executor: String::new(),
-        role: None,
-        fetch: Vec::new(),
-        container: None,
-        networks: Vec::new(),
-        ports,
-        require_ports: false,
-        check: None,
-        tty: false,
-    }
+    Template { resources: Resources::NONE, ports, ..Template::new(Command::Image) }
 }
 
 /// An app with these ports.
 pub(crate) fn state(name: &str, ports: Vec<PortDefinition>) -> AppState {
-    let whole = Fraction::ONE;
-    let app = App {
-        id: id(name),
-        template: Arc::new(template(ports)),
-        instances: 1,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
-        capacity: Capacity::Marathon { minimum_health: whole, maximum_over: whole },
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
-        unreachable: UnreachableStrategy::Disabled,
-    };
+    let app = App { unreachable: UnreachableStrategy::Disabled, ..App::new(id(name), template(ports)) };
     let now = Timestamp::EPOCH;
-    let declared = Declared {
-        app: Arc::new(app),
-        version: now,
-        scaled: now,
-        configured: now,
-        source: Source::Api,
-        restarts: 0,
-    };
+    let declared = Declared::first(Arc::new(app), now, Source::Api);
     AppState { declared: Some(declared), ..AppState::new(id(name), AppKey::new(1, 1, &id(name)), 1) }
 }
 

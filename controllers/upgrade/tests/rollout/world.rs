@@ -3,14 +3,11 @@
 //! The world folds decisions as the reconciler does, follows targets as `instances` does (least useful first, each
 //! kill with a permit), and checks after every decision what must hold after every decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::app::{
-    App, BackoffPolicy, Capacity, Command, Fraction, KillSelection, Limits, Placement, PlacementMode,
-    ReadinessCheck, RolloutPolicy, Strategy, Template, UnreachableStrategy,
-};
+use ekiden_model::app::{App, Capacity, Command, Fraction, ReadinessCheck, Template, UnreachableStrategy};
 use ekiden_model::budget::{Bounds, Budget};
 use ekiden_model::health::{Health, Readiness, Verdict};
 use ekiden_model::id::{AppKey, InstanceKey};
@@ -51,37 +48,12 @@ pub(crate) struct World {
 /// A declaration of `instances` instances that run `command`, with Marathon's default capacity.
 pub(crate) fn app(command: &str, instances: u32) -> App {
     App {
-        id: id(),
-        template: Arc::new(Template {
-            command: Command::Shell(command.to_owned()),
-            user: None,
-            env: BTreeMap::new(),
-            resources: Resources::NONE,
-            limits: Limits::default(),
-            executor: String::new(),
-            role: None,
-            fetch: Vec::new(),
-            container: None,
-            networks: Vec::new(),
-            ports: Vec::new(),
-            require_ports: false,
-            check: None,
-            tty: false,
-        }),
         instances,
-        labels: BTreeMap::new(),
-        constraints: Vec::new(),
-        accepted_roles: None,
-        placement: Placement { strategy: Strategy::Spread, mode: PlacementMode::Replicated },
-        dependencies: BTreeSet::new(),
-        health_checks: Vec::new(),
-        readiness: None,
-        capacity: capacity(1.0, 1.0),
-        rollout: RolloutPolicy::default(),
-        backoff: BackoffPolicy { base: Duration::from_secs(1), factor: 1.15, max: Duration::from_secs(300) },
-        kill_selection: KillSelection::YoungestFirst,
-        kill_grace: None,
         unreachable: UnreachableStrategy::Disabled,
+        ..App::new(
+            id(),
+            Template { resources: Resources::NONE, ..Template::new(Command::Shell(command.to_owned())) },
+        )
     }
 }
 
@@ -118,14 +90,7 @@ impl World {
     /// A world in which `app` was just declared, with room for a hundred instances.
     pub(crate) fn new(app: App) -> Self {
         let now = Timestamp::from_millis(1_000_000);
-        let declared = Declared {
-            app: Arc::new(app),
-            version: now,
-            scaled: now,
-            configured: now,
-            source: Source::Api,
-            restarts: 0,
-        };
+        let declared = Declared::first(Arc::new(app), now, Source::Api);
         Self {
             app: AppState { declared: Some(declared), ..AppState::new(id(), AppKey::new(1, 1, &id()), 1) },
             now,
