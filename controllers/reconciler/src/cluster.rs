@@ -118,7 +118,7 @@ impl Reconciler {
         for (app, key) in on_agent {
             self.end(&app, key, Condition::Gone, "the agent is gone");
         }
-        self.forget_offers_of(agent);
+        self.return_offers_of(agent);
         if self.agents.remove(agent).is_some() {
             self.agents_changed();
         }
@@ -210,14 +210,18 @@ impl Reconciler {
         let was_there = self.agents.get(agent).is_some_and(|state| state.presence == Presence::Present);
         if was_there && let Some(state) = self.agents.get_mut(agent) {
             state.presence = Presence::Unreachable(self.now);
-            self.forget_offers_of(agent);
+            self.return_offers_of(agent);
             self.agents_changed();
         }
     }
 
-    fn forget_offers_of(&mut self, agent: &AgentId) {
-        self.book.forget_agent(agent);
-        self.tend = true;
+    /// What would be launched on an agent that does not answer would be lost, so its offers are given back. The cluster
+    /// takes them back by itself where the agent really is away; but the word of it may be a late one.
+    fn return_offers_of(&mut self, agent: &AgentId) {
+        for lot in self.book.use_up_agent(agent) {
+            self.tend = true;
+            self.journal.push(Effect::Decline { offers: lot.offers, refuse_for: Duration::ZERO });
+        }
     }
 
     /// What an executor's check says is a probe result like any other.

@@ -184,13 +184,10 @@ impl OfferBook {
         }
     }
 
-    /// Forgets all offers of an agent that does not answer, or is gone: what would be launched on them would be lost.
-    /// The cluster takes them back by itself.
-    pub fn forget_agent(&mut self, agent: &AgentId) {
+    /// Removes all lots of an agent, and returns them.
+    pub fn use_up_agent(&mut self, agent: &AgentId) -> Vec<Lot> {
         let lots: Vec<LotIx> = self.shelves.iter().filter_map(|(role, _)| self.of_agent(agent, role)).collect();
-        for lot in lots {
-            self.use_up(lot);
-        }
+        lots.into_iter().filter_map(|lot| self.use_up(lot)).collect()
     }
 
     /// Forgets everything: the connection to the cluster is lost, and with it every offer.
