@@ -285,15 +285,18 @@ impl Counts {
     }
 }
 
-/// The value that CLUSTER is pinned to: that of the first placed instance which has one.
+/// The value that CLUSTER is pinned to: that of the first wanted instance which has one; where none is wanted, of the
+/// first that is still there. One that is ending, as when it came back elsewhere after it had been replaced, must not
+/// lead the others away from where the app is.
 fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option<Arc<str>> {
     let is_placed = |instance: &&Instance| {
         instance.revision == revision
             && instance.is_placed()
             && !draft.not_placed().any(|absent| absent.key == instance.key)
     };
-    let mut placed = draft.view.app.instances.iter().filter(is_placed);
-    placed.find_map(|instance| instance.agent.value(field)).cloned()
+    let placed = || draft.view.app.instances.iter().filter(is_placed);
+    let value = |instance: &Instance| instance.agent.value(field).cloned();
+    placed().filter(|instance| draft.is_wanted(instance)).find_map(value).or_else(|| placed().find_map(value))
 }
 
 /// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use ekiden_model::app::{HostPort, Operator, Pattern, Strategy};
 use ekiden_model::offer::Bundle;
+use ekiden_model::report::KillCause;
 use ekiden_model::{Action, Condition, PortSet, Role, Scalar};
 
-use crate::testing::{World, launches, port, resources, surge, told};
+use crate::testing::{World, kills, launches, port, resources, surge, told};
 
 fn launch_of(action: &Action) -> &ekiden_model::action::Launch {
     match action {
@@ -171,6 +172,18 @@ fn cluster_keeps_to_the_given_value_or_the_first() {
     let mut world = World::of(2).agents(2, 2, 8).constrained("zone", Operator::Cluster(None)).running(0, "a1");
     world.go();
     assert_eq!(zones(&world), BTreeMap::from([("z1".into(), 2)]));
+}
+
+#[test]
+fn cluster_is_where_the_wanted_are_and_not_where_one_is_ending() {
+    let mut world = World::of(2).agents(2, 2, 8).constrained("zone", Operator::Cluster(None));
+    world = world.running(0, "a1").running(1, "a0");
+    world.condemn(0);
+    let decision = world.step();
+    assert_eq!(kills(&decision), [(0, KillCause::Unhealthy)]);
+    world.settle();
+    world.go();
+    assert_eq!(zones(&world), BTreeMap::from([("z0".into(), 2)]), "its place is with the one that stays");
 }
 
 #[test]

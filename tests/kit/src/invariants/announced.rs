@@ -139,9 +139,18 @@ impl Check<'_> {
                 let beside = |others: &[&Instance]| {
                     holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count)
                 };
-                // A value that only ending or unreachable instances have is still in use.
-                let spreads = matches!(constraint.operator, Operator::GroupBy(_));
-                if !beside(&others) && (!spreads || !beside(&all)) {
+                let excused = match constraint.operator {
+                    // A value that only ending or unreachable instances have is still in use.
+                    Operator::GroupBy(_) => beside(&all),
+                    // One that is waited for on an agent that does not answer pins the others to its value.
+                    Operator::Cluster(None) => {
+                        let waited_for =
+                            |one: &&Instance| one.is_wanted() && one.condition == Condition::Unreachable;
+                        all.iter().filter(|one| waited_for(one)).any(|one| beside(&[*one]))
+                    }
+                    _ => false,
+                };
+                if !beside(&others) && !excused {
                     let hosts: Vec<&str> = others.iter().map(|other| &*other.agent.hostname).collect();
                     let text = format!(
                         "{app} {} goes to {} against {constraint}; others are on {}",
