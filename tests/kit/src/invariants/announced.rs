@@ -294,7 +294,8 @@ impl Check<'_> {
 
     /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than twice its
     /// share (or its minimum, where that is more). Twice, because the breaker counts when instances were condemned: what
-    /// was condemned earlier and held back for another reason may be ordered to end beside it.
+    /// was condemned earlier and held back for another reason may be ordered to end beside it. The share is of the
+    /// instances there are, which in a rollout are as many as the ceiling allows.
     fn breaker(&mut self, app: &AppId, count: u32, decided: &Decided, found: &mut Found) {
         let unhealthy =
             |instance: &&Instance| instance.kill.as_ref().is_some_and(|order| order.cause == KillCause::Unhealthy);
@@ -307,7 +308,8 @@ impl Check<'_> {
         let times = self.ledger.health_kills.entry(app.clone()).or_default();
         times.extend(kills.into_iter().map(|key| (key, now)));
         times.retain(|_, at| now.since(*at) < window);
-        let share = (f64::from(count) * self.settings.breaker_share).floor() as usize;
+        let ceiling = self.ledger.declared.get(app).map_or(count, |declared| declared.bounds(count).ceiling);
+        let share = (f64::from(ceiling) * self.settings.breaker_share).floor() as usize;
         let most = 2 * share.max(self.settings.breaker_minimum as usize) + 1;
         if times.len() > most {
             let text = format!("{app}: {} kills for health within {window:?}, at most {most}", times.len());
