@@ -22,14 +22,13 @@ pub(crate) struct Draft<'a> {
     pub(crate) uncounted: BTreeSet<InstanceKey>,
     /// Killed in this decision.
     pub(crate) killed: BTreeSet<InstanceKey>,
-    killed_unanswered: u32,
     forgotten: BTreeSet<InstanceKey>,
     counted: Vec<(RevisionId, u32)>,
     decision: Decision,
     waits: Waits,
 }
 
-/// What the report will say, in the order in which it says it.
+/// What the report will say, in the order in which it says it; the counts of what starts and ends come last.
 #[derive(Default)]
 pub(crate) struct Waits {
     pub(crate) unsupported: Option<Reason>,
@@ -40,6 +39,7 @@ pub(crate) struct Waits {
     pub(crate) breaker_open: Option<Reason>,
     pub(crate) at_floor: bool,
     pub(crate) unreachable: Option<Reason>,
+    /// Launched in this decision: on their way as soon as it is followed.
     pub(crate) launched: u32,
 }
 
@@ -51,7 +51,6 @@ impl<'a> Draft<'a> {
             budget: Budget::new(view.app, view.desired),
             uncounted: BTreeSet::new(),
             killed: BTreeSet::new(),
-            killed_unanswered: 0,
             forgotten: BTreeSet::new(),
             counted: view.app.instances.by_revision().map(|(id, census)| (id, census.wanted)).collect(),
             decision: Decision::idle(),
@@ -92,9 +91,7 @@ impl<'a> Draft<'a> {
     /// How many instances take up a place under the ceiling (S1): those that count, and those that are ending and
     /// will say so when they have ended. One that is told to end goes on using its place until then.
     pub(crate) fn occupied(&self) -> u32 {
-        let placed = self.view.app.instances.total().placed();
-        let gone = self.uncounted.len() as u32 + self.killed_unanswered;
-        placed.saturating_sub(gone)
+        self.view.app.instances.total().placed().saturating_sub(self.not_placed().count() as u32)
     }
 
     /// The instances whose slots this decision has set free, or lends to a replacement.
@@ -161,17 +158,15 @@ impl<'a> Draft<'a> {
             return false;
         }
         self.act(Action::Kill { instance: instance.key, goal: Goal::Decommissioned, cause });
-        let counted = self.counts(instance);
-        self.killed.insert(instance.key);
-        self.wake(self.view.now + self.view.settings.kill_retry);
-        // An agent that does not answer will not confirm the end either: it is not waited for (§4.7). What was left
-        // out of the counts for another reason takes up its place until it has ended.
-        let unanswered = instance.condition == Condition::Unreachable;
-        if counted {
+        if self.counts(instance) {
             self.discount(instance.revision);
-            self.killed_unanswered += u32::from(unanswered);
-        } else if !unanswered {
+        }
+        self.killed.insert(instance.key);
+        // An agent that does not answer will not confirm the end either: it is not waited for (§4.7). All others take
+        // up their places until they have ended, even if they were left out of the counts before.
+        if instance.condition != Condition::Unreachable {
             self.uncounted.remove(&instance.key);
+            self.wake(self.view.now + self.view.settings.kill_retry);
         }
         true
     }
@@ -180,7 +175,6 @@ impl<'a> Draft<'a> {
     pub(crate) fn forget(&mut self, instance: &Instance) {
         if self.counts(instance) {
             self.discount(instance.revision);
-            self.killed_unanswered += 1;
         }
         self.forgotten.insert(instance.key);
         self.act(Action::Forget { instance: instance.key });

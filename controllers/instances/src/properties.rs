@@ -1,6 +1,7 @@
 //! What holds whatever happens: random lives of an app, checked after every decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::app::{HostPort, Operator, Pattern, Strategy as Preference};
 use ekiden_model::health::Verdict;
@@ -299,6 +300,7 @@ proptest! {
     #[test]
     fn counts_are_what_counting_gives(events in events(), instances in 0_u32..9) {
         let mut world = world(instances, None, Preference::Spread, (1, 1));
+        let some: Arc<BTreeSet<_>> = Arc::new(world.agents.keys().take(3).cloned().collect());
         for event in &events {
             happen(&mut world, event);
             world.go();
@@ -312,7 +314,11 @@ proptest! {
             for agent in world.agents.keys() {
                 let here = count(&|instance| instance.is_placed() && instance.agent.id == *agent);
                 prop_assert_eq!(all.on_agent(agent), here);
+                let per_revision = all.by_revision().map(|(revision, _)| all.on_agent_of(revision, agent));
+                prop_assert_eq!(per_revision.sum::<u32>(), here);
             }
+            // Kept up to date since the first round; a clone looks anew.
+            prop_assert_eq!(all.wanted_outside(&some), all.clone().wanted_outside(&some));
             let taken: BTreeSet<u32> = world.slots().into_iter().collect();
             let vacant: Vec<u32> = all.vacant_slots().map(|slot| slot.0).take_while(|slot| *slot < 40).collect();
             let expected: Vec<u32> = (0..40).filter(|slot| !taken.contains(slot)).collect();

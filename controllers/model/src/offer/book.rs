@@ -278,3 +278,106 @@ impl OfferBook {
         self.epoch
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::agent::Agent;
+    use crate::resources::Scalar;
+
+    fn offer(id: &str, agent: &str, cpus: u64) -> Offer {
+        let resources = Resources { cpus: Scalar::whole(cpus), ..Resources::NONE };
+        let attributes = BTreeMap::from([("rack".to_owned(), Arc::from(&agent[..1]))]);
+        let id_of_agent = AgentId::new(agent);
+        let agent = Agent { id: id_of_agent, hostname: agent.into(), attributes, region: None, zone: None };
+        Offer {
+            id: OfferId::new(id),
+            agent: Arc::new(agent),
+            role: Role::any(),
+            unreserved: Bundle { resources, ..Bundle::default() },
+            reserved: Bundle::default(),
+            maintenance: None,
+        }
+    }
+
+    fn holding(book: &OfferBook, cpus: u64) -> Vec<String> {
+        let need = Resources { cpus: Scalar::whole(cpus), ..Resources::NONE };
+        let found = book.candidates(&Role::any(), &need, SearchFrom::Anywhere(0));
+        found.filter_map(|ix| book.lot(ix)).map(|lot| lot.agent.id.to_string()).collect()
+    }
+
+    fn book() -> OfferBook {
+        let mut book = OfferBook::default();
+        for offer in [offer("o1", "a1", 2), offer("o2", "b1", 4), offer("o3", "a1", 3)] {
+            book.add(offer, Timestamp::EPOCH);
+        }
+        book
+    }
+
+    #[test]
+    fn offers_of_an_agent_are_one_lot_until_they_are_gone() {
+        let mut book = book();
+        assert_eq!((book.len(), book.epoch()), (2, 3));
+        assert_eq!(holding(&book, 4), ["a1", "b1"]);
+        book.add(offer("o3", "a1", 3), Timestamp::EPOCH);
+        assert_eq!(holding(&book, 6), [""; 0]);
+        book.rescind(&OfferId::new("o3"));
+        assert_eq!(holding(&book, 2), ["a1", "b1"]);
+        assert_eq!(holding(&book, 3), ["b1"]);
+        book.rescind(&OfferId::new("o1"));
+        assert_eq!((book.len(), book.lots_of(&Role::any())), (1, 1));
+        assert_eq!(holding(&book, 0), ["b1"]);
+        assert_eq!(holding(&OfferBook::default(), 0), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_taken_is_gone_and_no_more_than_there_is_can_be_taken() {
+        let mut book = book();
+        let ix = book.of_agent(&AgentId::new("b1"), &Role::any()).expect("a lot");
+        let unreserved = offer("", "b1", 3).unreserved;
+        let claim = Claim { unreserved, reserved: Bundle::default() };
+        assert!(book.take(ix, &claim) && !book.take(ix, &claim));
+        assert_eq!(holding(&book, 2), ["a1"]);
+        assert_eq!(book.use_up(ix).map(|lot| lot.offers), Some(vec![OfferId::new("o2")]));
+        assert!(book.use_up(ix).is_none() && !book.take(ix, &claim));
+    }
+
+    #[test]
+    fn only_lots_that_were_there_before_are_disturbed() {
+        let mut book = book();
+        let (epoch, disturbances) = (book.epoch(), book.disturbances());
+        book.add(offer("o4", "c1", 1), Timestamp::EPOCH);
+        assert_eq!(book.disturbances(), disturbances);
+        assert_eq!(book.lots_since(epoch).map(|(_, lot)| lot.agent.id.as_str()).collect::<Vec<_>>(), ["c1"]);
+        book.add(offer("o5", "b1", 1), Timestamp::EPOCH);
+        assert!(book.disturbances() > disturbances);
+        assert_eq!(book.lots_since(epoch).count(), 2);
+        assert_eq!(book.lots_since(0).count(), 3);
+    }
+
+    #[test]
+    fn a_value_is_judged_once_for_all_its_lots_and_new_ones_as_they_come() {
+        let mut book = book();
+        let field = Field::parse("rack");
+        let constraint = Constraint { field: field.clone(), operator: crate::app::Operator::Is("a".into()) };
+        let judged = std::cell::Cell::new(0);
+        let judge = |book: &OfferBook| {
+            let will_do = |value: &str| {
+                judged.set(judged.get() + 1);
+                value == "a"
+            };
+            let (verdicts, column) = (book.judged(&constraint, will_do), book.column(&field));
+            book.lots()
+                .filter(|(ix, _)| column.of(*ix).is_some_and(|number| verdicts[number.index()]))
+                .map(|(_, lot)| lot.agent.id.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(judge(&book), ["a1"]);
+        book.add(offer("o4", "a2", 1), Timestamp::EPOCH);
+        book.add(offer("o5", "c1", 1), Timestamp::EPOCH);
+        assert_eq!(judge(&book), ["a1", "a2"]);
+        assert_eq!(judged.get(), 3);
+    }
+}
