@@ -44,20 +44,15 @@ fn repeat_unanswered(draft: &mut Draft<'_>) {
     }
 }
 
-/// When the kill of an ending instance is sent again. Rules in order, the first that matches decides.
+/// When the kill of an ending instance is sent again: at once when it was seen to run after the kill was sent, as
+/// when its agent came back.
 fn repeat_at(instance: &Instance, draft: &Draft<'_>) -> Timestamp {
-    let now = draft.view.now;
-    let Some(KillOrder { sent, .. }) = &instance.kill else { return now };
-    // The clock was set back since: sending once more does no harm, waiting for the old time to come again might.
-    if *sent > now {
-        return now;
-    }
-    // It was seen to run after the kill was sent, as when its agent came back.
-    let seen_since = instance.since > *sent && instance.since <= now;
-    if instance.condition == Condition::Running && seen_since {
-        now
-    } else {
-        *sent + draft.view.settings.kill_retry
+    match &instance.kill {
+        None => draft.view.now,
+        Some(KillOrder { sent, .. }) if instance.condition == Condition::Running && instance.since > *sent => {
+            draft.view.now
+        }
+        Some(KillOrder { sent, .. }) => *sent + draft.view.settings.kill_retry,
     }
 }
 
