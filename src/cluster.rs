@@ -1,20 +1,25 @@
 //! Where instances run. A cluster takes [`Call`]s and answers with [`ekiden_model::input::ClusterEvent`]s.
 //!
-//! `local` is this machine; `mesos` will be Apache Mesos. Nothing here decides: what to launch, kill or decline comes
+//! `local` is this machine; `mesos` is Apache Mesos. Nothing here decides: what to launch, kill or decline comes
 //! from the reconciler, complete.
 
 pub mod environment;
 pub mod local;
+pub mod mesos;
 
 use std::time::Duration;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::input::Ack;
-use ekiden_model::{AgentId, OfferId, Role, TaskId};
+use ekiden_model::{AgentId, FrameworkId, OfferId, Role, TaskId};
 
 /// What a cluster is told: the cluster's part of [`ekiden_model::Effect`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
+    /// Find out what the cluster runs for a framework of ours.
+    Survey,
+    /// Become this framework, or a new one.
+    Subscribe(Option<FrameworkId>),
     /// Use up these offers, all of one agent, for these tasks. What is left of them goes back.
     Accept {
         /// The offers.

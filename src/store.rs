@@ -177,5 +177,5 @@ impl Stored {
 /// The installation of a store that is just being made.
 fn new_installation() -> Result<Installation, StoreError> {
     let realm = getrandom::u64().map_err(|error| StoreError::Entropy { reason: error.to_string() })?;
-    Ok(Installation { realm, births: 0 })
+    Ok(Installation::new(realm))
 }

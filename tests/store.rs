@@ -91,6 +91,7 @@ fn any_kill() -> impl Strategy<Value = KillOrder> {
         Unreachable,
         Operator,
         Misplaced,
+        Draining,
     ];
     (proptest::sample::select(causes), any_time(), any_time()).prop_map(|(cause, at, sent)| KillOrder {
         cause,
@@ -284,7 +285,7 @@ fn any_app_record() -> impl Strategy<Value = Record> {
 fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (any::<u64>(), any::<u64>())
-            .prop_map(|(realm, births)| Record::Installation(Installation { realm, births })),
+            .prop_map(|(realm, births)| Record::Installation(Installation { births, ..Installation::new(realm) })),
         any_app_record(),
         any_slot(),
     ]

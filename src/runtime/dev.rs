@@ -267,7 +267,7 @@ fn declared_by_files(records: &[Record]) -> Vec<(Arc<App>, Source)> {
 
 /// A new installation, for a store that has none. The hasher's keys are the standard library's randomness.
 fn fresh() -> Installation {
-    Installation { realm: RandomState::new().hash_one("realm"), births: 0 }
+    Installation::new(RandomState::new().hash_one("realm"))
 }
 
 /// Tells the log what is wrong with the directory, each time it changes.

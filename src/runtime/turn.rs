@@ -281,6 +281,8 @@ impl<H: Hands> Turn<H> {
                 facts.push(event);
                 return Ok(());
             }
+            Effect::Survey => Call::Survey,
+            Effect::Subscribe(framework) => Call::Subscribe(framework),
             Effect::Accept { offers, agent, tasks } => Call::Accept { offers, agent, tasks },
             Effect::Decline { offers, refuse_for } => Call::Decline { offers, refuse_for },
             Effect::Revive(role) => Call::Revive(role),
@@ -361,7 +363,7 @@ mod tests {
     fn turn() -> (Turn<Notes>, mpsc::UnboundedReceiver<WriteSeq>, Snapshots) {
         let abilities =
             Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
-        let fresh = Installation { realm: 1, births: 0 };
+        let fresh = Installation::new(1);
         let reconciler =
             Reconciler::restore(Settings::default(), abilities, fresh, Vec::new()).expect("an empty store");
         let (written, writes) = mpsc::unbounded_channel();

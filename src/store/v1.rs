@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::record::{self, Record};
-use ekiden_model::{Agent, AgentId, App, AppId, Port};
+use ekiden_model::{Agent, AgentId, App, AppId, FrameworkId, Port};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ pub(super) fn key(record: &Record) -> String {
 /// The JSON of a record.
 pub(super) fn json(record: &Record) -> Result<String, String> {
     let written = match record {
-        Record::Installation(installation) => serde_json::to_string(&Installation::of(*installation)),
+        Record::Installation(installation) => serde_json::to_string(&Installation::of(installation)),
         Record::App(app) => serde_json::to_string(&app::AppRecord::of(app)),
         Record::Slot(slot) => serde_json::to_string(&instance::SlotRecord::of(slot)),
     };
@@ -85,17 +85,19 @@ struct Shared {
 struct Installation {
     realm: u64,
     births: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    framework: Option<String>,
 }
 
 impl Installation {
-    fn of(installation: record::Installation) -> Self {
-        let record::Installation { realm, births } = installation;
-        Self { realm, births }
+    fn of(installation: &record::Installation) -> Self {
+        let record::Installation { realm, births, framework } = installation;
+        Self { realm: *realm, births: *births, framework: framework.as_ref().map(ToString::to_string) }
     }
 
     fn read(self) -> record::Installation {
-        let Self { realm, births } = self;
-        record::Installation { realm, births }
+        let Self { realm, births, framework } = self;
+        record::Installation { realm, births, framework: framework.map(FrameworkId::new) }
     }
 }
 

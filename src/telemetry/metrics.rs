@@ -276,6 +276,9 @@ fn input_kind(input: &Input) -> &'static str {
         Input::Command(_) => "command",
         Input::Tick => "tick",
         Input::Cluster(event) => match event {
+            ClusterEvent::Registered(_) => "registered",
+            ClusterEvent::Found(_) => "found",
+            ClusterEvent::Maintenance(..) => "maintenance",
             ClusterEvent::Connected => "connected",
             ClusterEvent::Disconnected => "disconnected",
             ClusterEvent::Offers(_) => "offers",
@@ -291,6 +294,8 @@ fn input_kind(input: &Input) -> &'static str {
 fn effect_kind(effect: &Effect) -> &'static str {
     match effect {
         Effect::Persist { .. } => "persist",
+        Effect::Survey => "survey",
+        Effect::Subscribe(_) => "subscribe",
         Effect::Accept { .. } => "accept",
         Effect::Decline { .. } => "decline",
         Effect::Revive(_) => "revive",
@@ -316,6 +321,7 @@ fn kill_cause(cause: KillCause) -> &'static str {
         KillCause::Unreachable => "unreachable",
         KillCause::Operator => "operator",
         KillCause::Misplaced => "misplaced",
+        KillCause::Draining => "draining",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::app::{App, CheckKind};
 use crate::event::Event;
 use crate::fingerprint::Fingerprint;
 use crate::health::ProbeKind;
-use crate::id::{AgentId, AppId, InstanceKey, OfferId, RevisionId, Role, TaskId};
+use crate::id::{AgentId, AppId, FrameworkId, InstanceKey, OfferId, RevisionId, Role, TaskId};
 use crate::input::{Ack, WriteSeq};
 use crate::offer::Claim;
 use crate::port::Port;
@@ -28,6 +28,12 @@ pub enum Effect {
         /// The writes.
         writes: Vec<Write>,
     },
+    /// Find out what the cluster runs for a framework of ours, without becoming it; the answer is
+    /// [`ClusterEvent::Found`](crate::input::ClusterEvent::Found). Asked before subscribing when no framework id is known,
+    /// and when tasks show up that the store knows nothing of.
+    Survey,
+    /// Become this framework, or a new one, and stay connected from now on.
+    Subscribe(Option<FrameworkId>),
     /// Use up these offers, all of one agent, for these tasks. What is left of them goes back.
     Accept {
         /// The offers.

@@ -198,6 +198,10 @@ opaque_id!(
     TaskId
 );
 opaque_id!(
+    /// The id under which Mesos knows a framework: us, once we have subscribed. It outlives the process, or tasks would.
+    FrameworkId
+);
+opaque_id!(
     /// A Mesos role; `*` is the one that everybody has.
     Role
 );

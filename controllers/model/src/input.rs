@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agent::Agent;
 use crate::app::App;
 use crate::app_state::Source;
-use crate::id::{AgentId, AppId, OfferId, TaskId};
+use crate::fingerprint::Fingerprint;
+use crate::id::{AgentId, AppId, FrameworkId, OfferId, Role, TaskId};
 use crate::instance::Condition;
 use crate::offer::Offer;
+use crate::port::Port;
+use crate::time::Timestamp;
 use crate::view::Sample;
 
 /// One thing that happened.
@@ -45,6 +49,11 @@ pub struct Desired {
 /// What the cluster says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClusterEvent {
+    /// The cluster knows us by this id from now on; comes before [`Self::Connected`]. A cluster that knows nobody by
+    /// an id (this machine) does not say it.
+    Registered(FrameworkId),
+    /// The answer to [`Effect::Survey`](crate::Effect::Survey).
+    Found(Found),
     /// We are (again) connected. Offers of before are void; reconciliation is due.
     Connected,
     /// The connection is lost. Tasks run on.
@@ -59,8 +68,44 @@ pub enum ClusterEvent {
     AgentUnreachable(AgentId),
     /// An agent will not come back.
     AgentGone(AgentId),
-    /// The cluster has answered for every task that reconciliation asked about.
+    /// An agent is to go into maintenance: from when, and for how long (for ever when not given); or it is not any
+    /// more. Told of agents that offer nothing, too.
+    Maintenance(AgentId, Option<(Timestamp, Option<Duration>)>),
+    /// The cluster has told of all tasks that it has, as it was asked to last. Of a task on an agent that has not come
+    /// back since the master was replaced it says nothing, so this is no evidence about tasks that were asked for by name.
     Reconciled,
+}
+
+/// What the cluster runs for us, or for who was here before us.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// The framework; none, if the cluster knows none of our name or id.
+    pub framework: Option<FrameworkId>,
+    /// Where the scheduler runs that is connected as this framework at the moment, if one is and it is not us.
+    pub connected_from: Option<Arc<str>>,
+    /// Its tasks that have not ended.
+    pub tasks: Vec<FoundTask>,
+}
+
+/// A task, as the cluster alone knows it: what taking it over rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundTask {
+    /// Which task.
+    pub task: TaskId,
+    /// Its state.
+    pub condition: Condition,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where it runs.
+    pub agent: Arc<Agent>,
+    /// The role whose resources it uses.
+    pub role: Role,
+    /// Its host ports, in the order of the app's ports as it was launched; `None` for those not mapped to the host.
+    pub host_ports: Vec<Option<Port>>,
+    /// What it runs, if its launch said so; see [`Template::fingerprint`](crate::app::Template::fingerprint).
+    pub template: Option<Fingerprint>,
+    /// What a check made by the executor says.
+    pub healthy: Option<bool>,
 }
 
 /// A task's state, as the cluster tells it.
@@ -100,6 +145,10 @@ pub enum Command {
     Restart(AppId),
     /// End this instance; it is replaced.
     Kill(TaskId),
+    /// Ends safe mode: take over the tasks that the cluster runs and the store knows nothing of.
+    Adopt,
+    /// Ends safe mode: those tasks are somebody else's; leave them alone for ever, and begin beside them.
+    Disown,
 }
 
 /// What the cluster at hand is able to do; given once, when the reconciler is made.

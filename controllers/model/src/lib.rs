@@ -39,7 +39,8 @@ pub use app_state::{AppState, Declared, Source};
 pub use effect::Effect;
 pub use fingerprint::Fingerprint;
 pub use id::{
-    AgentId, AppId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot, TaskId,
+    AgentId, AppId, FrameworkId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot,
+    TaskId,
 };
 pub use input::Input;
 pub use instance::{Census, Condition, Goal, Instance, Instances, Tally};

@@ -19,6 +19,9 @@ pub struct Settings {
     pub kill_retry: Duration,
     /// An offer that nothing wants is declined for this long (`--decline_offer_duration`).
     pub decline_for: Duration,
+    /// So long before an agent's announced maintenance its instances begin to move away, and nothing is placed on it
+    /// any more (`--draining_seconds`).
+    pub drain_before: Duration,
     /// Most instances of one app that are placed before other apps get their turn.
     pub launches_per_turn: u32,
     /// Share of an app's instances that may become condemned within [`Self::breaker_window`] before the breaker
@@ -41,6 +44,7 @@ impl Default for Settings {
             launch_timeout: Duration::from_secs(300),
             kill_retry: Duration::from_secs(30),
             decline_for: Duration::from_secs(120),
+            drain_before: Duration::ZERO,
             launches_per_turn: 16,
             breaker_share: 0.5,
             breaker_minimum: 3,

@@ -2,7 +2,7 @@
 //! structs of its own; decisions never rest on replaying inputs, only on these.
 
 use crate::app_state::{AppState, Backoff, Declared};
-use crate::id::{AppId, Incarnation, Slot};
+use crate::id::{AppId, FrameworkId, Incarnation, Slot};
 use crate::instance::Instance;
 use crate::port::Port;
 use crate::report::Failure;
@@ -30,12 +30,22 @@ pub enum Record {
 }
 
 /// What there is once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// Drawn at random when the store was made.
     pub realm: u64,
     /// How many apps were ever declared.
     pub births: u64,
+    /// As whom the cluster knows us: durable before anything is launched, so that no restart makes us a stranger to
+    /// our own tasks.
+    pub framework: Option<FrameworkId>,
+}
+
+impl Installation {
+    /// One that has declared nothing and that no cluster knows.
+    pub const fn new(realm: u64) -> Self {
+        Self { realm, births: 0, framework: None }
+    }
 }
 
 /// An app without its instances.

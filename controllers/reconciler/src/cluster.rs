@@ -49,6 +49,14 @@ pub(crate) enum Identity {
 impl Reconciler {
     pub(crate) fn fold_cluster(&mut self, event: ClusterEvent) {
         match event {
+            ClusterEvent::Registered(framework) => {
+                if self.installation.framework.as_ref() != Some(&framework) {
+                    self.installation.framework = Some(framework);
+                    self.journal.note_installation();
+                }
+            }
+            ClusterEvent::Found(_) => {}
+            ClusterEvent::Maintenance(agent, window) => self.fold_maintenance(&agent, window),
             ClusterEvent::Connected => {
                 self.book.clear();
                 self.promised.clear();
@@ -103,6 +111,13 @@ impl Reconciler {
         }
         self.tend = true;
         self.schedule.offers_came(self.book.epoch());
+    }
+
+    fn fold_maintenance(&mut self, agent: &AgentId, window: Option<(Timestamp, Option<Duration>)>) {
+        if let Some(state) = self.agents.get_mut(agent) {
+            state.maintenance = window;
+            self.agents_changed();
+        }
     }
 
     /// The number of agents that match may be another now.

@@ -138,6 +138,7 @@ impl Reconciler {
                 self.journal.note_app(id);
                 self.changed(id);
             }
+            Command::Adopt | Command::Disown => {}
             Command::Kill(task) => self.kill_by_command(task),
         }
     }

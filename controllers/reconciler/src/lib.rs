@@ -179,8 +179,8 @@ impl Reconciler {
     }
 
     /// The installation that this is.
-    pub fn installation(&self) -> Installation {
-        self.installation
+    pub fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// How much was looked at, ever.

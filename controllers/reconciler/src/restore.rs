@@ -51,8 +51,9 @@ impl Reconciler {
         if installation.is_none() && !(apps.is_empty() && slots.is_empty()) {
             return Err(RestoreError::NoInstallation);
         }
+        let is_new = installation.is_none();
         let mut reconciler = Self::new(settings, abilities, installation.unwrap_or(fresh));
-        if installation.is_none() {
+        if is_new {
             reconciler.journal.note_installation();
         }
         for app in apps {

@@ -28,7 +28,7 @@ struct Story {
 fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
     let abilities =
         Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
-    Reconciler::restore(Settings::default(), abilities, Installation { realm: REALM, births: 0 }, records)
+    Reconciler::restore(Settings::default(), abilities, Installation::new(REALM), records)
 }
 
 impl Story {

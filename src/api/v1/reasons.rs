@@ -1,5 +1,6 @@
 //! Reports as JSON: each reason with its kind, its numbers, and the text that people read.
 
+use ekiden_model::FrameworkId;
 use ekiden_model::report::{Failure, FailureCause, Reason, Refusal, Refusals, Report, Shortage};
 use serde_json::{Value, json};
 
@@ -32,6 +33,10 @@ fn reason(reason: &Reason) -> Value {
             ("failingChecks", json!({ "count": count, "running": running, "last": last }))
         }
         Reason::UnreachablePort { index } => ("unreachablePort", json!({ "index": index })),
+        Reason::SafeMode { tasks, framework, connected_from } => {
+            let framework = framework.as_ref().map(FrameworkId::as_str);
+            ("safeMode", json!({ "tasks": tasks, "framework": framework, "connectedFrom": connected_from }))
+        }
         Reason::Ending { count } => ("ending", json!({ "count": count })),
         Reason::Unreachable { count, until } => {
             ("unreachable", json!({ "count": count, "until": until.map(|until| until.to_string()) }))

@@ -42,6 +42,7 @@ names!(
         Unreachable,
         Operator,
         Misplaced,
+        Draining,
     }
 );
 names!(

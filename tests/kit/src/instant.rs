@@ -35,7 +35,7 @@ impl InstantWorld {
     pub fn new(agents: impl IntoIterator<Item = Offer>) -> Result<Self, RestoreError> {
         let abilities =
             Abilities { docker: true, mesos_images: true, networks: true, kill_grace: Duration::from_secs(3) };
-        let fresh = Installation { realm: 7, births: 0 };
+        let fresh = Installation::new(7);
         let reconciler = Reconciler::restore(Settings::default(), abilities, fresh, Vec::new())?;
         let agents = agents.into_iter().map(|offer| (offer.agent.id.clone(), offer)).collect();
         let mut world = Self {

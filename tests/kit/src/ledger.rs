@@ -157,7 +157,7 @@ impl Ledger {
                 Input::Command(Command::Kill(task)) => {
                     self.operator_kills.insert(task.clone());
                 }
-                Input::Stored(_) | Input::Tick => {}
+                Input::Command(Command::Adopt | Command::Disown) | Input::Stored(_) | Input::Tick => {}
             }
         }
     }
@@ -238,7 +238,12 @@ impl Ledger {
                     self.agent_answers(&offer.agent.id);
                 }
             }
-            ClusterEvent::Connected | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
+            ClusterEvent::Registered(_)
+            | ClusterEvent::Found(_)
+            | ClusterEvent::Maintenance(..)
+            | ClusterEvent::Connected
+            | ClusterEvent::Disconnected
+            | ClusterEvent::Rescinded(_) => {}
         }
     }
 
@@ -428,7 +433,7 @@ impl Ledger {
 
     /// The task of an instance that was announced.
     pub fn task_id(&self, app: &AppId, key: InstanceKey) -> Option<TaskId> {
-        let realm = self.announced.installation?.realm;
+        let realm = self.announced.installation.as_ref()?.realm;
         let birth = self.announced.apps.get(app)?.birth;
         let id = InstanceId { app: AppKey::new(realm, birth, app), slot: key.slot };
         Some(id.task(app, key.incarnation))

@@ -22,7 +22,7 @@ impl Records {
     /// Applies one write.
     pub fn apply(&mut self, write: &Write) {
         match write {
-            Write::Put(Record::Installation(installation)) => self.installation = Some(*installation),
+            Write::Put(Record::Installation(installation)) => self.installation = Some(installation.clone()),
             Write::Put(Record::App(app)) => {
                 self.apps.insert(app.id.clone(), (**app).clone());
             }
@@ -53,7 +53,7 @@ impl Records {
 
     /// All records, as a process that starts reads them.
     pub fn to_vec(&self) -> Vec<Record> {
-        let installation = self.installation.map(Record::Installation);
+        let installation = self.installation.clone().map(Record::Installation);
         let apps = self.apps.values().map(|app| Record::App(Box::new(app.clone())));
         let slots = self.slots.values().cloned().map(Record::Slot);
         installation.into_iter().chain(apps).chain(slots).collect()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Refusals;
-use crate::id::{AppId, RevisionId, TaskId};
+use crate::id::{AppId, FrameworkId, RevisionId, TaskId};
 use crate::instance::Condition;
 use crate::time::Timestamp;
 
@@ -165,6 +165,16 @@ pub enum Reason {
         /// By whom.
         by: AppId,
     },
+    /// The cluster runs tasks that the store knows nothing of: nothing is launched and nothing killed before somebody
+    /// says whose they are.
+    SafeMode {
+        /// How many such tasks.
+        tasks: u32,
+        /// As which framework they run.
+        framework: Option<FrameworkId>,
+        /// Where another scheduler is connected as that framework, if one is.
+        connected_from: Option<Arc<str>>,
+    },
     /// Nothing may be killed or forgotten before all is known.
     NotSettled {
         /// What is still missing, as a fragment: `the directory has not been read`.
@@ -177,7 +187,8 @@ impl Reason {
     /// last what merely takes its time. Where room is for one reason, it is the first of these.
     pub fn rank(&self) -> u8 {
         match self {
-            Self::Unsupported { .. }
+            Self::SafeMode { .. }
+            | Self::Unsupported { .. }
             | Self::RolloutFailed { .. }
             | Self::RolledBack { .. }
             | Self::ServicePortsExhausted { .. }
@@ -267,6 +278,19 @@ impl fmt::Display for Reason {
                 write!(f, "no service port of {low}-{high} is free for port {index}")
             }
             Self::ServicePortTaken { port, by } => write!(f, "service port {port} is taken by {by}"),
+            Self::SafeMode { tasks, framework, connected_from } => {
+                write!(f, "safe mode: the cluster runs {tasks} {}", plural(*tasks, "task", "tasks"))?;
+                framework.as_ref().map_or(Ok(()), |framework| write!(f, " of framework {framework}"))?;
+                f.write_str(" that the store knows nothing of; nothing is started or stopped before you say whose they are")?;
+                match connected_from {
+                    Some(host) => {
+                        write!(f, ". A scheduler on {host} is connected as that framework: stop it first")
+                    }
+                    None => {
+                        f.write_str(": `ekiden adopt` takes them over, `ekiden adopt --none` leaves them alone")
+                    }
+                }
+            }
             Self::NotSettled { awaiting } => write!(f, "nothing is stopped yet: {awaiting}"),
         }
     }
@@ -300,6 +324,8 @@ pub enum KillCause {
     Operator,
     /// Its agent no longer matches (global placement).
     Misplaced,
+    /// Its agent goes into maintenance.
+    Draining,
 }
 
 impl fmt::Display for KillCause {
@@ -315,6 +341,7 @@ impl fmt::Display for KillCause {
             Self::Unreachable => "its agent did not answer for too long",
             Self::Operator => "somebody asked for it",
             Self::Misplaced => "its agent no longer matches",
+            Self::Draining => "its agent goes into maintenance",
         })
     }
 }

@@ -36,7 +36,13 @@ impl Cluster {
                 }
             }
             Effect::Reconcile(tasks) => self.reconcile(&tasks, line),
-            Effect::Persist { .. } | Effect::StartProbe(..) | Effect::StopProbe(..) | Effect::Notify(_) => {}
+            // There is one framework here, and it is connected as soon as there is a link.
+            Effect::Survey
+            | Effect::Subscribe(_)
+            | Effect::Persist { .. }
+            | Effect::StartProbe(..)
+            | Effect::StopProbe(..)
+            | Effect::Notify(_) => {}
         }
     }
 

@@ -66,7 +66,7 @@ impl Check<'_> {
     }
 
     fn note_key(&mut self, write: &Write) {
-        let Some(installation) = self.ledger.announced.installation else { return };
+        let Some(installation) = &self.ledger.announced.installation else { return };
         if let Write::Put(Record::App(app)) = write {
             let key = ekiden_model::id::AppKey::new(installation.realm, app.birth, &app.id);
             self.ledger.keys.insert(key, app.id.clone());
@@ -287,6 +287,8 @@ impl Check<'_> {
                 }),
                 (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
                 (KillCause::Misplaced, Some(declared)) => declared.is_global(),
+                // Nothing here announces any maintenance yet.
+                (KillCause::Draining, Some(_)) => false,
                 (_, None) => true,
             };
         (!holds).then(|| format!("`{}`, which is not so", order.cause))

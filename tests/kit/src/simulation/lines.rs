@@ -48,6 +48,8 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
 
 pub(super) fn effect_line(effect: &Effect, line: &mut Timeline) {
     match effect {
+        Effect::Survey => line.log(format_args!("<- survey")),
+        Effect::Subscribe(framework) => line.log(format_args!("<- subscribe as {framework:?}")),
         Effect::Persist { seq, writes } => {
             line.log(format_args!("<- persist {}", seq.0));
             for write in writes {

@@ -49,7 +49,7 @@ impl Simulation {
         if self.process.is_some() {
             return;
         }
-        let fresh = Installation { realm: self.line.rng.next(), births: 0 };
+        let fresh = Installation::new(self.line.rng.next());
         let settings = if self.has(Mutant::NoBreaker) {
             ekiden_model::limits::Settings { breaker_minimum: u32::MAX, ..self.settings.clone() }
         } else {
