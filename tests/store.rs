@@ -400,7 +400,7 @@ proptest! {
 fn a_new_store_draws_its_realm_once() {
     let place = Place::new();
     let first = reopen(&place.path).unwrap();
-    let [Record::Installation(installation)] = first[..] else { panic!("{first:?}") };
+    let [Record::Installation(installation)] = &first[..] else { panic!("{first:?}") };
     assert_eq!(installation.births, 0);
     assert_eq!(reopen(&place.path).unwrap(), first);
     let other = reopen(&Place::new().path).unwrap();
