@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 use super::Call;
 use crate::telemetry::Metrics;
 
+mod wire;
+
 /// What to connect to, and as whom.
 #[derive(Debug, Clone)]
 pub struct MesosOptions {
