@@ -95,6 +95,7 @@ fn is_passing(reason: &Reason) -> bool {
             | Reason::AwaitingReadiness { .. }
             | Reason::AtFloor { .. }
             | Reason::NotSettled { .. }
+            | Reason::Unanswered { .. }
     )
 }
 
