@@ -12,6 +12,7 @@ use ekiden_model::report::{Failure, FailureCause};
 use ekiden_model::view::{Sample, Settled};
 use ekiden_model::{AgentId, AppId, Condition, Effect, Goal, Instance, InstanceKey, Offer, TaskId, Timestamp};
 
+use crate::maintenance::is_drained;
 use crate::strays::Strays;
 use crate::{Entry, Reconciler};
 
@@ -60,12 +61,16 @@ impl Reconciler {
                 self.suppressed.clear();
                 self.tend = true;
                 self.cluster = Connection { connected: true, ..Connection::default() };
+                self.supply.connected(self.now);
+                self.mark_those_who_await_offers();
                 self.ask_about_tasks();
             }
             ClusterEvent::Disconnected => {
                 self.book.clear();
                 self.promised.clear();
                 self.cluster = Connection::default();
+                self.supply.disconnected(self.now);
+                self.mark_those_who_await_offers();
             }
             ClusterEvent::Offers(offers) => self.fold_offers(offers),
             ClusterEvent::Rescinded(offer) => {
@@ -89,19 +94,24 @@ impl Reconciler {
 
     fn fold_offers(&mut self, offers: Vec<Offer>) {
         let mut agents_are_as_known = true;
-        for offer in offers {
-            let state = AgentState {
-                agent: offer.agent.clone(),
-                presence: Presence::Present,
-                maintenance: offer.maintenance,
-            };
-            self.assumed.remove(&offer.agent.id);
-            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
-            if self.agents.get(&offer.agent.id) != Some(&state) {
-                self.agents.insert(offer.agent.id.clone(), state);
-                agents_are_as_known = false;
-            }
+        for mut offer in offers {
+            offer.maintenance = offer.maintenance.map(|window| self.window_inside(window));
+            let id = offer.agent.id.clone();
+            let maintenance = offer.maintenance;
+            let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
+            self.assumed.remove(&id);
+            self.supply.offered(&offer.role, self.now);
             self.book.add(offer, self.now);
+            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
+            let known = self.agents.get(&id);
+            if known != Some(&state) {
+                let planned_anew = known.and_then(|known| known.maintenance) != maintenance;
+                self.agents.insert(id.clone(), state);
+                agents_are_as_known = false;
+                if planned_anew {
+                    self.maintenance_planned(&id, maintenance);
+                }
+            }
         }
         if !agents_are_as_known {
             self.agents_changed();
@@ -110,15 +120,8 @@ impl Reconciler {
         self.schedule.offers_came(self.book.epoch());
     }
 
-    fn fold_maintenance(&mut self, agent: &AgentId, window: Option<(Timestamp, Option<Duration>)>) {
-        if let Some(state) = self.agents.get_mut(agent) {
-            state.maintenance = window;
-            self.agents_changed();
-        }
-    }
-
     /// The number of agents that match may be another now.
-    fn agents_changed(&mut self) {
+    pub(crate) fn agents_changed(&mut self) {
         let global: Vec<AppId> = self.global.iter().cloned().collect();
         for app in global {
             self.changed(&app);
@@ -179,6 +182,9 @@ impl Reconciler {
         if let Some(failure) = failure {
             entry.state.last_failure = Some(failure);
             self.journal.note_app(app);
+        }
+        if instance.goal == Goal::Running && is_drained(status) {
+            self.agent_drains(app, &instance);
         }
         if instance.condition.is_terminal() {
             self.unplace(app, &instance);

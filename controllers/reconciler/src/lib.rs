@@ -16,7 +16,8 @@
 //! | `fold` | what is declared and what an operator commands, into the world |
 //! | `cluster` | what the cluster says, into the world; reconciliation; tasks that are not ours |
 //! | `visit` | asking the controllers about one app, and folding their actions |
-//! | `offers` | offers that were taken and offers that were not |
+//! | `maintenance` | agents that are to be left: who hears of it, and when |
+//! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
 //! | `strays` | tasks that live and that nobody wants |
 //! | `time` | a time that never goes back |
@@ -25,17 +26,20 @@ mod cluster;
 mod dependency;
 mod fold;
 mod journal;
+mod maintenance;
 mod offers;
 mod restore;
 mod schedule;
 mod step;
 mod strays;
+mod supply;
 mod time;
 mod visit;
 
 pub use restore::RestoreError;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
@@ -52,6 +56,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
@@ -86,6 +91,11 @@ pub struct Reconciler {
     /// Whether the offers are to be tended: some came or went, or the demand for them changed.
     tend: bool,
     offers_wake: Option<Timestamp>,
+    supply: SupplyLog,
+    /// Agents that are to be left, when this was last looked at.
+    leaving: Arc<BTreeSet<AgentId>>,
+    /// When it is to be looked at again.
+    leaving_wake: Option<Timestamp>,
     cluster: Connection,
     /// Whether the source of manifests has been read in full.
     directory_read: bool,
@@ -141,6 +151,7 @@ impl Reconciler {
     pub fn report(&self, id: &AppId) -> Report {
         let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports);
         let mut reasons: Vec<_> = reports.flat_map(|report| report.reasons.iter().cloned()).collect();
+        reasons.extend(self.nothing_offered(id, &reasons));
         reasons.sort_by_key(ekiden_model::Reason::rank);
         // Two controllers may know the same; it is told once.
         reasons.dedup();
@@ -192,7 +203,7 @@ impl Reconciler {
         match &app.declared {
             None => 0,
             Some(declared) if declared.app.is_global() => {
-                ekiden_instances::matching_agents(&declared.app, &self.agents)
+                ekiden_instances::matching_agents(&declared.app, &self.agents, self.now, &self.settings)
             }
             Some(declared) => declared.app.instances,
         }

@@ -1,6 +1,7 @@
 //! Starting: from what was stored, or from nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::id::AppKey;
@@ -15,6 +16,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 use crate::{Entry, Reconciler, Work};
 
@@ -88,6 +90,9 @@ impl Reconciler {
             unasked: BTreeSet::new(),
             tend: false,
             offers_wake: None,
+            supply: SupplyLog::default(),
+            leaving: Arc::default(),
+            leaving_wake: None,
             cluster: Connection::default(),
             directory_read: false,
             journal: Journal::default(),

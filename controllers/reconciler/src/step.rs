@@ -29,6 +29,7 @@ impl Reconciler {
             }
         }
         self.schedule.ring(now);
+        self.leave_agents_when_due();
         self.reconcile_again_when_due();
         self.kill_strays_when_due();
         for _ in 0..VISITS_MAX {
@@ -52,7 +53,13 @@ impl Reconciler {
         if !self.schedule.is_idle() || self.journal.has_open() {
             return Some(self.time.outside(self.now));
         }
-        let wakes = [self.schedule.next_wake(), self.offers_wake, self.cluster.ask_again, self.strays_wake()];
+        let wakes = [
+            self.schedule.next_wake(),
+            self.offers_wake,
+            self.leaving_wake,
+            self.cluster.ask_again,
+            self.strays_wake(),
+        ];
         wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
     }
 
