@@ -62,6 +62,7 @@ impl Reconciler {
                 self.book.clear();
                 self.promised.clear();
                 self.suppressed.clear();
+                self.ask_for_roles_anew();
                 self.tend = true;
                 self.cluster = Connection { connected: true, ..Connection::default() };
                 self.supply.connected(self.now);
@@ -103,7 +104,7 @@ impl Reconciler {
             let maintenance = offer.maintenance;
             let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
             self.assumed.remove(&id);
-            self.supply.offered(&offer.role, self.now);
+            self.note_offered_role(&offer.role);
             self.book.add(offer, self.now);
             // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
             let known = self.agents.get(&id);

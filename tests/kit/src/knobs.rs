@@ -42,10 +42,16 @@ pub enum Fault {
     Restart,
     /// Two of three agents are cut off at once.
     MassCut,
+    /// An agent's maintenance is announced; it is cancelled, or the agent is taken down, or nothing more happens.
+    Maintenance,
+    /// All agents' maintenance is announced at once, and cancelled later.
+    MaintenanceOfAll,
+    /// An operator drains an agent: Mesos ends what it runs. Then it is put to use again, or is gone.
+    DrainAgent,
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 17] = [
+pub const FAULTS: [Fault; 20] = [
     Fault::TaskCrash,
     Fault::AgentCut,
     Fault::AgentReborn,
@@ -63,6 +69,9 @@ pub const FAULTS: [Fault; 17] = [
     Fault::StoreFail,
     Fault::Restart,
     Fault::MassCut,
+    Fault::Maintenance,
+    Fault::MaintenanceOfAll,
+    Fault::DrainAgent,
 ];
 
 /// What differs from run to run beside the world itself. Probabilities are per message.

@@ -45,10 +45,14 @@ pub enum Mutant {
     NeverAcknowledge,
     /// Every task that the cluster reports and the store does not know is killed.
     KillUnknown,
+    /// What is on an agent that is to be left is ended at once, whatever the floor.
+    DrainAtOnce,
+    /// Announced maintenance is not heeded: instances go where they are to leave.
+    PlaceOnLeaving,
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 17] = [
+pub const MUTANTS: [(Mutant, &[&str]); 19] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
@@ -66,6 +70,8 @@ pub const MUTANTS: [(Mutant, &[&str]); 17] = [
     (Mutant::NeverIdle, &["L2"]),
     (Mutant::NeverAcknowledge, &["L1"]),
     (Mutant::KillUnknown, &["S7"]),
+    (Mutant::DrainAtOnce, &["S2"]),
+    (Mutant::PlaceOnLeaving, &["S4"]),
 ];
 
 impl Mutant {

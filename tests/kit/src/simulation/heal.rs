@@ -11,7 +11,7 @@ use ekiden_model::{App, AppId, Reason, Report, Resources};
 
 use super::Simulation;
 use crate::build::AppBuilder;
-use crate::cluster::{Link, SimTask};
+use crate::cluster::{Link, SimAgent, SimTask};
 use crate::invariants::{Excuse, holds};
 use crate::timeline::Happening;
 
@@ -78,6 +78,7 @@ impl Simulation {
         for id in agents {
             let Some(agent) = self.cluster.agents.get_mut(&id) else { continue };
             agent.foreign = Resources::NONE;
+            agent.drain = None;
             match agent.link {
                 Link::Up => {}
                 Link::Cut | Link::Unreachable => {
@@ -92,6 +93,13 @@ impl Simulation {
             }
         }
         self.line.log(format_args!("{lost} agents are lost"));
+        if self.declared.values().any(|app| app.is_global()) {
+            // A global app stays at its floor where all agents are to be left, for as long as they are.
+            let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
+            for id in ids {
+                self.cluster.schedule_maintenance(&id, None, &mut self.line);
+            }
+        }
         self.cluster.want_allocation(&mut self.line);
         if self.process.is_none() {
             self.line.after(Duration::from_secs(1), Happening::Start);
@@ -175,7 +183,7 @@ impl Simulation {
         healed
     }
 
-    /// On how many agents a global app is to run, in truth.
+    /// On how many agents a global app is to run, in truth, those left out that are to be left.
     fn matching_agents(&self, app: &App) -> u32 {
         let alone = |rule: &&Constraint| {
             matches!(
@@ -183,7 +191,11 @@ impl Simulation {
                 Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) | Operator::Cluster(Some(_))
             )
         };
-        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up);
+        let is_left = |agent: &SimAgent| {
+            self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true)
+        };
+        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up && agent.drain.is_none());
+        let up = up.filter(|agent| !is_left(agent));
         let matching = up.filter(|agent| {
             let mut rules = app.constraints.iter().filter(alone);
             rules.all(|rule| holds(rule, &agent.machine.agent, std::iter::empty(), 0))
