@@ -1,7 +1,8 @@
 //! `GET /v1/status`: how we are. The connection to the cluster, and whether everything is known that decisions rest on.
 
+use ekiden_model::Reason;
 use ekiden_model::view::Settled;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::api::Api;
 use crate::api::reply::{self, Response};
@@ -13,7 +14,8 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     let link = &snapshot.link;
     let waits_for = match snapshot.settled {
         Settled::Yes => None,
-        Settled::No(why) => Some(why),
+        Settled::No(why) => Some(why.to_owned()),
+        Settled::Unanswered { tasks, since } => Some(Reason::Unanswered { tasks, since }.to_string()),
     };
     let apps = snapshot.apps();
     let live = |app: &&std::sync::Arc<AppSnapshot>| {
@@ -35,7 +37,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         },
         "settled": waits_for.is_none(),
         "waitsFor": waits_for,
-        "safeMode": Value::Null,
+        "safeMode": snapshot.standstill.as_ref().map(ToString::to_string),
         "apps": apps.len(),
         "tasks": tasks,
         "directory": {
