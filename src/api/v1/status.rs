@@ -2,7 +2,7 @@
 
 use ekiden_model::Reason;
 use ekiden_model::view::Settled;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::api::reply::{self, Response};
@@ -37,7 +37,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         },
         "settled": waits_for.is_none(),
         "waitsFor": waits_for,
-        "safeMode": snapshot.standstill.as_ref().map(ToString::to_string),
+        "safeMode": Value::Null,
         "apps": apps.len(),
         "tasks": tasks,
         "directory": {
