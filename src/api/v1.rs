@@ -4,3 +4,5 @@ pub(super) mod apps;
 pub(super) mod directory;
 pub(super) mod instances;
 pub mod reasons;
+pub(super) mod status;
+pub(super) mod uninstall;

@@ -63,9 +63,7 @@ impl Cluster {
             if offer.agent != *agent {
                 line.violate("S3", format!("{id} of {} is accepted as one of {agent}", offer.agent));
             }
-            for (whole, part) in
-                [(&mut whole.unreserved, &offer.bundle), (&mut whole.reserved, &offer.reserved)]
-            {
+            for (whole, part) in [(&mut whole.unreserved, &offer.bundle), (&mut whole.reserved, &offer.reserved)] {
                 whole.resources += &part.resources;
                 whole.ports.extend(&part.ports);
             }
@@ -109,9 +107,7 @@ impl Cluster {
         if !claimed.covers(needs) || !needs.covers(&claimed) {
             line.violate("S3", format!("{id} needs {needs} and claims {claimed}"));
         }
-        for (part, left) in
-            [(&claim.unreserved, &mut left.unreserved), (&claim.reserved, &mut left.reserved)]
-        {
+        for (part, left) in [(&claim.unreserved, &mut left.unreserved), (&claim.reserved, &mut left.reserved)] {
             take_part(launch, part, left, line);
         }
         for port in launch.host_ports.iter().flatten() {
@@ -175,8 +171,10 @@ impl Cluster {
         for (task, agent) in answers {
             last = last.max(self.answer(&task, agent.as_ref(), line).unwrap_or(last));
         }
-        self.last_event = self.last_event.max(last);
-        self.tell(ClusterEvent::Reconciled, line);
+        if tasks.is_empty() {
+            self.last_event = self.last_event.max(last);
+            self.tell(ClusterEvent::Reconciled, line);
+        }
     }
 
     /// How a task is, as the master knows: what it does not know is gone if its agent is there, or was.

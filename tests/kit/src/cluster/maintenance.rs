@@ -28,7 +28,9 @@ impl Cluster {
         }
         agent.window = window;
         match window {
-            Some((begin, length)) => line.log(format_args!("{id} goes into maintenance at {begin} for {length:?}")),
+            Some((begin, length)) => {
+                line.log(format_args!("{id} goes into maintenance at {begin} for {length:?}"))
+            }
             None => line.log(format_args!("{id} is not to go into maintenance")),
         }
         self.rescind_agent(id, line);
@@ -84,9 +86,10 @@ impl Cluster {
 
     /// The time has come.
     pub fn drained_gone(&mut self, id: &AgentId, line: &mut Timeline) {
-        let drained = self.agents.get(id).is_some_and(|agent| {
-            agent.link == Link::Up && agent.drain.is_some_and(|drain| drain.then_gone)
-        });
+        let drained = self
+            .agents
+            .get(id)
+            .is_some_and(|agent| agent.link == Link::Up && agent.drain.is_some_and(|drain| drain.then_gone));
         if drained {
             self.kill_agent(id, Link::Gone, line);
         }

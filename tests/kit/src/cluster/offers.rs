@@ -91,9 +91,8 @@ impl Cluster {
     fn is_wanted(&self, id: &AgentId, role: &Role, (unreserved, reserved): &(Bundle, Bundle)) -> bool {
         let mut whole = unreserved.resources;
         whole += &reserved.resources;
-        let filtered = |filter: &Filter| {
-            filter.agent == *id && filter.role == *role && filter.refused.covers(&whole)
-        };
+        let filtered =
+            |filter: &Filter| filter.agent == *id && filter.role == *role && filter.refused.covers(&whole);
         !self.suppressed.contains(role) && !self.filters.iter().any(filtered)
     }
 
@@ -107,8 +106,12 @@ impl Cluster {
     ) -> Option<Offer> {
         let offer = OfferId::new(format!("O{}", line.number()));
         let (agent, maintenance) = (self.agents.get(id)?.machine.agent.clone(), self.agents.get(id)?.window);
-        let sim =
-            SimOffer { agent: id.clone(), role: role.clone(), bundle: unreserved.clone(), reserved: reserved.clone() };
+        let sim = SimOffer {
+            agent: id.clone(),
+            role: role.clone(),
+            bundle: unreserved.clone(),
+            reserved: reserved.clone(),
+        };
         line.log(format_args!("{offer} of {id} to {role}: {}, ports {}", unreserved.resources, unreserved.ports));
         if !reserved.is_empty() {
             line.log(format_args!("  and reserved {}, ports {}", reserved.resources, reserved.ports));

@@ -66,9 +66,9 @@ impl Check<'_> {
     }
 
     fn note_key(&mut self, write: &Write) {
-        let Some(installation) = &self.ledger.announced.installation else { return };
-        if let Write::Put(Record::App(app)) = write {
-            let key = ekiden_model::id::AppKey::new(installation.realm, app.birth, &app.id);
+        if let Write::Put(Record::App(app)) = write
+            && let Some(key) = self.ledger.key_of(app)
+        {
             self.ledger.keys.insert(key, app.id.clone());
         }
     }
@@ -184,9 +184,11 @@ impl Check<'_> {
     pub(super) fn living_wanted(&self, app: &AppId) -> Vec<InstanceKey> {
         let counts = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return true };
-            let told_unreachable = self.ledger.told.get(&id).is_some_and(|told| {
-                told.ever_unreachable || told.condition == Condition::Killing
-            });
+            let told_unreachable = self
+                .ledger
+                .told
+                .get(&id)
+                .is_some_and(|told| told.ever_unreachable || told.condition == Condition::Killing);
             let dead = self.ledger.launched.contains(&id)
                 && self.cluster.tasks.get(&id).is_none_or(|task| task.state.is_terminal());
             let lost = self.cluster.tasks.get(&id).is_some_and(|task| task.ever_unreachable);

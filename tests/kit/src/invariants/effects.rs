@@ -24,7 +24,8 @@ impl Check<'_> {
                 let accepted = launch.app.accepted_roles.as_ref().is_none_or(|roles| roles.contains(&owner));
                 if !accepted && !part.is_empty() {
                     let taken = format!("{}, ports {}", part.resources, part.ports);
-                    found.push(("S3", format!("{} takes {taken} of role {owner}, which it excludes", launch.task)));
+                    found
+                        .push(("S3", format!("{} takes {taken} of role {owner}, which it excludes", launch.task)));
                 }
             }
         }

@@ -89,7 +89,9 @@ impl Check<'_> {
         self.cluster.agents.values().any(|agent| {
             let id = &agent.machine.agent.id;
             let stays = !self.ledger.is_left(id, self.settings.drain_before, false);
-            agent.link == Link::Up && stays && self.room_on(app, count, &agent.machine.agent, &agent.machine.agent.id)
+            agent.link == Link::Up
+                && stays
+                && self.room_on(app, count, &agent.machine.agent, &agent.machine.agent.id)
         })
     }
 

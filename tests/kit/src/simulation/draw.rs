@@ -60,11 +60,12 @@ impl Simulation {
         let attributes = if rng.chance(0.9) { &attributes[..] } else { &[] };
         let (cpus, mem) = (rng.between(3, 8), rng.between(2, 8) * 1024);
         let reserved = self.with_roles && rng.chance(0.5);
-        let reserved = reserved.then(|| (ROLE, rng.between(1, 4), rng.between(0, 2) * 512)).map(|(role, cpus, mem)| {
-            let (cpus, mem) = (Scalar::whole(cpus), Scalar::whole(mem));
-            let resources = Resources { cpus, mem, ..Resources::NONE };
-            (Role::new(role), Bundle { resources, ports: PortSet::from_ranges([32_000..=32_002]) })
-        });
+        let reserved =
+            reserved.then(|| (ROLE, rng.between(1, 4), rng.between(0, 2) * 512)).map(|(role, cpus, mem)| {
+                let (cpus, mem) = (Scalar::whole(cpus), Scalar::whole(mem));
+                let resources = Resources { cpus, mem, ..Resources::NONE };
+                (Role::new(role), Bundle { resources, ports: PortSet::from_ranges([32_000..=32_002]) })
+            });
         Machine {
             agent: agent_with(id, host, attributes),
             total: Resources {

@@ -93,10 +93,14 @@ impl Simulation {
             }
         }
         self.line.log(format_args!("{lost} agents are lost"));
-        if self.declared.values().any(|app| app.is_global()) {
-            // A global app stays at its floor where all agents are to be left, for as long as they are.
-            let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
-            for id in ids {
+        // Only agents that are to be left for ever stay so: a window that begins or ends later would be a fault of its own.
+        // And none does where a global app stays at its floor on such agents.
+        let global = self.declared.values().any(|app| app.is_global());
+        let drain_before = self.settings.drain_before;
+        let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
+        for id in ids {
+            let for_ever = self.cluster.agents[&id].window.is_some_and(|(_, length)| length.is_none());
+            if global || !for_ever || !self.ledger.is_left(&id, drain_before, true) {
                 self.cluster.schedule_maintenance(&id, None, &mut self.line);
             }
         }
@@ -191,9 +195,8 @@ impl Simulation {
                 Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) | Operator::Cluster(Some(_))
             )
         };
-        let is_left = |agent: &SimAgent| {
-            self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true)
-        };
+        let is_left =
+            |agent: &SimAgent| self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true);
         let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up && agent.drain.is_none());
         let up = up.filter(|agent| !is_left(agent));
         let matching = up.filter(|agent| {

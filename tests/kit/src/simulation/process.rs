@@ -499,7 +499,8 @@ impl Simulation {
             Mutant::DrainAtOnce => {
                 let before = self.settings.drain_before;
                 let there = self.cluster.living().filter(|task| self.ledger.is_left(&task.agent, before, true));
-                let ours = there.filter(|task| task.state == Condition::Running && self.ledger.whose(&task.id).is_some());
+                let ours =
+                    there.filter(|task| task.state == Condition::Running && self.ledger.whose(&task.id).is_some());
                 let tasks: Vec<_> = ours.map(|task| task.id.clone()).collect();
                 effects.extend(tasks.into_iter().map(|task| Effect::Kill { task, agent: None, grace: None }));
             }
