@@ -38,10 +38,20 @@ pub enum Endpoint {
     OurAppStatus,
     /// All instances.
     OurInstances,
+    /// How we are: the connection, safe mode, what is known yet.
+    OurStatus,
+    /// The operator's word that all of this shall go.
+    Uninstall,
     /// How the directory of manifests is.
     Directory,
     /// The operator's word that apps whose files vanished may go.
     ConfirmPrune,
+    /// Tasks that the store knows nothing of, and what adopting them would do.
+    Adoption,
+    /// The operator's word that they are ours.
+    Adopt,
+    /// The operator's word that they are not.
+    Disown,
     /// A piece of a task's output.
     TaskFile,
 }
@@ -85,8 +95,13 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
+    Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
+    Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },
     Route { endpoint: Endpoint::Directory, verb: Verb::Get, path: "/v1/directory" },
     Route { endpoint: Endpoint::ConfirmPrune, verb: Verb::Post, path: "/v1/directory/confirm-prune" },
+    Route { endpoint: Endpoint::Adoption, verb: Verb::Get, path: "/v1/adoption" },
+    Route { endpoint: Endpoint::Adopt, verb: Verb::Post, path: "/v1/adoption" },
+    Route { endpoint: Endpoint::Disown, verb: Verb::Delete, path: "/v1/adoption" },
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
 ];
 

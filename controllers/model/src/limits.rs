@@ -17,8 +17,8 @@ pub struct Settings {
     pub launch_timeout: Duration,
     /// A kill that was not answered is sent again after this.
     pub kill_retry: Duration,
-    /// Once the cluster has answered for every task, it is asked about all of them again after this: whatever message
-    /// was lost for good comes to light then (`--reconciliation_interval`).
+    /// Once the cluster has answered for every task, it is asked about all of them again after this
+    /// (`--reconciliation_interval`): whatever message was lost for good comes to light then.
     pub reconcile_every: Duration,
     /// An offer that nothing wants is declined for this long (`--decline_offer_duration`).
     pub decline_for: Duration,

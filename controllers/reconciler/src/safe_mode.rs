@@ -215,14 +215,21 @@ impl Reconciler {
         self.has_heard_all = false;
         self.tend = true;
         self.ask_afresh();
+        self.touch_all();
         let all: Vec<AppId> = self.apps.keys().cloned().collect();
         for app in all {
             self.changed(&app);
         }
     }
 
-    /// Every app's report has changed.
+    /// Whether safe mode, or what is known in it, has changed since this was last asked.
+    pub fn take_standstill_news(&mut self) -> bool {
+        std::mem::take(&mut self.standstill_is_news)
+    }
+
+    /// What stands above all reports has changed.
     pub(crate) fn touch_all(&mut self) {
+        self.standstill_is_news = true;
         self.touched.extend(self.apps.keys().cloned());
     }
 }
