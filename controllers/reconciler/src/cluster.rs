@@ -16,6 +16,7 @@ use ekiden_model::{
 
 use crate::Reconciler;
 use crate::identity::Identity;
+use crate::maintenance::is_drained;
 use crate::questions::Questions;
 use crate::strays::Strays;
 
@@ -38,10 +39,16 @@ impl Reconciler {
                     self.lose_connection();
                     self.suppressed.clear();
                     self.tend = true;
+                    self.supply.connected(self.now);
+                    self.mark_those_who_await_offers();
                     self.begin_asking();
                 }
             }
-            ClusterEvent::Disconnected => self.lose_connection(),
+            ClusterEvent::Disconnected => {
+                self.lose_connection();
+                self.supply.disconnected(self.now);
+                self.mark_those_who_await_offers();
+            }
             // What is said to somebody else is not about us.
             _ if !self.is_member() => {}
             ClusterEvent::Offers(offers) => self.fold_offers(offers),
@@ -69,32 +76,30 @@ impl Reconciler {
 
     fn fold_offers(&mut self, offers: Vec<Offer>) {
         let mut agents_are_as_known = true;
-        for offer in offers {
-            let state = AgentState {
-                agent: offer.agent.clone(),
-                presence: Presence::Present,
-                maintenance: offer.maintenance,
-            };
-            self.assumed.remove(&offer.agent.id);
-            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
-            if self.agents.get(&offer.agent.id) != Some(&state) {
-                self.agents.insert(offer.agent.id.clone(), state);
-                agents_are_as_known = false;
-            }
+        for mut offer in offers {
+            offer.maintenance = offer.maintenance.map(|window| self.window_inside(window));
+            let id = offer.agent.id.clone();
+            let maintenance = offer.maintenance;
+            let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
+            self.assumed.remove(&id);
+            self.supply.offered(&offer.role, self.now);
             self.book.add(offer, self.now);
+            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
+            let known = self.agents.get(&id);
+            if known != Some(&state) {
+                let planned_anew = known.and_then(|known| known.maintenance) != maintenance;
+                self.agents.insert(id.clone(), state);
+                agents_are_as_known = false;
+                if planned_anew {
+                    self.maintenance_planned(&id, maintenance);
+                }
+            }
         }
         if !agents_are_as_known {
             self.agents_changed();
         }
         self.tend = true;
         self.schedule.offers_came(self.book.epoch());
-    }
-
-    fn fold_maintenance(&mut self, agent: &AgentId, window: Option<(Timestamp, Option<Duration>)>) {
-        if let Some(state) = self.agents.get_mut(agent) {
-            state.maintenance = window;
-            self.agents_changed();
-        }
     }
 
     /// The number of agents that match may be another now.
@@ -182,6 +187,9 @@ impl Reconciler {
         if let Some(failure) = failure {
             entry.state.last_failure = Some(failure);
             self.journal.note_app(app);
+        }
+        if instance.goal == Goal::Running && is_drained(status) {
+            self.agent_drains(app, &instance);
         }
         if instance.condition.is_terminal() {
             self.unplace(app, &instance);

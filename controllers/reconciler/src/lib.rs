@@ -20,7 +20,8 @@
 //! | `identity`, `strays` | whose task it is; tasks that live, were ours, and that nobody wants |
 //! | `safe_mode`, `adoption` | tasks that run under our name and that the store knows nothing of |
 //! | `visit` | asking the controllers about one app, and folding their actions |
-//! | `offers` | offers that were taken and offers that were not |
+//! | `maintenance` | agents that are to be left: who hears of it, and when |
+//! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
 //! | `time` | a time that never goes back |
 
@@ -31,6 +32,7 @@ mod fold;
 mod framework;
 mod identity;
 mod journal;
+mod maintenance;
 mod offers;
 mod questions;
 mod restore;
@@ -38,12 +40,14 @@ mod safe_mode;
 mod schedule;
 mod step;
 mod strays;
+mod supply;
 mod time;
 mod visit;
 
 pub use restore::RestoreError;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
@@ -63,6 +67,7 @@ use crate::journal::Journal;
 use crate::questions::Questions;
 use crate::safe_mode::SafeMode;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
@@ -97,6 +102,11 @@ pub struct Reconciler {
     /// Whether the offers are to be tended: some came or went, or the demand for them changed.
     tend: bool,
     offers_wake: Option<Timestamp>,
+    supply: SupplyLog,
+    /// Agents that are to be left, when this was last looked at.
+    leaving: Arc<BTreeSet<AgentId>>,
+    /// When it is to be looked at again.
+    leaving_wake: Option<Timestamp>,
     membership: Membership,
     safe_mode: Option<SafeMode>,
     /// Whether safe mode, or what is known in it, has changed since readers last asked.
@@ -162,6 +172,7 @@ impl Reconciler {
         let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports[..speakers]);
         let mut reasons: Vec<_> = self.standstill().into_iter().collect();
         reasons.extend(reports.flat_map(|report| report.reasons.iter().cloned()));
+        reasons.extend(self.nothing_offered(id, &reasons));
         reasons.sort_by_key(ekiden_model::Reason::rank);
         // Two controllers may know the same; it is told once.
         reasons.dedup();
@@ -225,7 +236,7 @@ impl Reconciler {
         match &app.declared {
             None => 0,
             Some(declared) if declared.app.is_global() => {
-                ekiden_instances::matching_agents(&declared.app, &self.agents)
+                ekiden_instances::matching_agents(&declared.app, &self.agents, self.now, &self.settings)
             }
             Some(declared) => declared.app.instances,
         }

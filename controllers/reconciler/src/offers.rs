@@ -72,10 +72,12 @@ impl Reconciler {
             Action::Revive { role } => {
                 self.suppressed.remove(&role);
                 self.unasked.remove(&role);
+                self.supply.asked(&role, self.now);
                 self.journal.push(Effect::Revive(role));
             }
             Action::Suppress { role } => {
                 self.suppressed.insert(role.clone());
+                self.supply.suppressed(&role);
                 self.journal.push(Effect::Suppress(role));
             }
             _ => self.work.actions_refused += 1,

@@ -1,6 +1,7 @@
 //! Starting: from what was stored, or from nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::id::AppKey;
@@ -16,6 +17,7 @@ use crate::dependency::Dependents;
 use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 use crate::{Entry, Reconciler, Work};
 
@@ -89,6 +91,9 @@ impl Reconciler {
             unasked: BTreeSet::new(),
             tend: false,
             offers_wake: None,
+            supply: SupplyLog::default(),
+            leaving: Arc::default(),
+            leaving_wake: None,
             membership: Membership::None,
             safe_mode: None,
             standstill_is_news: false,

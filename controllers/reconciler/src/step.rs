@@ -32,6 +32,7 @@ impl Reconciler {
         }
         self.schedule.ring(now);
         self.join_when_due();
+        self.leave_agents_when_due();
         self.ask_again_when_due();
         self.kill_strays_when_due();
         for _ in 0..VISITS_MAX {
@@ -55,9 +56,14 @@ impl Reconciler {
         if !self.schedule.is_idle() || self.journal.has_open() {
             return Some(self.time.outside(self.now));
         }
-        let asks = self.cluster.questions.as_ref().and_then(Questions::again);
-        let membership = self.membership_wake();
-        let wakes = [self.schedule.next_wake(), self.offers_wake, asks, membership, self.strays_wake()];
+        let wakes = [
+            self.schedule.next_wake(),
+            self.offers_wake,
+            self.leaving_wake,
+            self.cluster.questions.as_ref().and_then(Questions::again),
+            self.membership_wake(),
+            self.strays_wake(),
+        ];
         wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
     }
 
