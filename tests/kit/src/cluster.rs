@@ -6,6 +6,7 @@
 //! until acknowledged and in order per task, reconciliation answered from the oldest unacknowledged update.
 
 mod calls;
+mod memory;
 mod offers;
 mod task;
 mod updates;
@@ -19,6 +20,7 @@ use ekiden_model::{
     Agent, AgentId, AppId, InstanceKey, OfferId, Port, PortSet, Resources, Role, TaskId, Timestamp,
 };
 
+pub use memory::Memory;
 pub use offers::{Filter, SimOffer, Spent};
 pub use task::SimTask;
 pub use updates::Update;
@@ -45,6 +47,8 @@ pub struct Machine {
 pub enum Link {
     /// It can.
     Up,
+    /// It can, and the master, a new one, has not heard of it yet.
+    Unregistered,
     /// It cannot, and the master has not noticed yet.
     Cut,
     /// It cannot, and the master has said so.
@@ -91,6 +95,8 @@ pub struct Cluster {
     pub filters: Vec<Filter>,
     /// The present connection to Ekiden, if there is one.
     pub connection: Option<u64>,
+    /// What the master remembers of frameworks, if it does.
+    pub memory: Option<Memory>,
     /// Apps whose instances are unhealthy, all of them.
     pub sick: BTreeSet<AppId>,
     /// Nothing goes wrong by itself any more, whatever a command says.
@@ -198,7 +204,7 @@ impl Cluster {
         match reach {
             Link::Gone => self.tell(ClusterEvent::AgentGone(id.clone()), line),
             Link::Unreachable | Link::Abandoned => self.tell(ClusterEvent::AgentUnreachable(id.clone()), line),
-            Link::Up | Link::Cut => {}
+            Link::Up | Link::Unregistered | Link::Cut => {}
         }
         for task in tasks {
             self.lose(&task, reach, line);
