@@ -23,6 +23,8 @@ mod record_io;
 mod sender;
 mod subscription;
 mod surveyor;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod watched;
 mod wire;

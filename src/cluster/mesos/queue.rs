@@ -87,6 +87,11 @@ impl CallQueue {
         Self { state: Mutex::default(), arrived, drained, metrics }
     }
 
+    #[cfg(test)]
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// From now on calls are taken in: somebody is subscribed.
     pub(super) fn open(&self) {
         let mut state = self.state();
