@@ -5,7 +5,7 @@ mod master;
 use std::time::Duration;
 
 use ekiden_model::input::{Ack, ClusterEvent};
-use ekiden_model::{AgentId, FrameworkId, Role, TaskId};
+use ekiden_model::{AgentId, FrameworkId, OfferId, Role, TaskId};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -396,7 +396,8 @@ async fn a_survey_is_answered_before_any_subscription() {
 fn options_that_name_no_master_or_no_certificates_are_refused_without_their_password() {
     let refused = start(options("zk://user:s3cret@z1:2181")).expect_err("no path").to_string();
     assert!(refused.contains("zk://***@z1:2181") && !refused.contains("s3cret"), "{refused}");
-    let nowhere = MesosOptions { certificate_authority: Some("/nowhere.pem".into()), ..options("https://m1:5050") };
+    let nowhere =
+        MesosOptions { certificate_authority: Some("/nowhere.pem".into()), ..options("https://m1:5050") };
     let refused = start(nowhere).expect_err("no file").to_string();
     assert!(refused.contains("/nowhere.pem"), "{refused}");
 }

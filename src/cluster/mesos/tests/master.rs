@@ -153,7 +153,11 @@ fn full(text: &str) -> Body {
     BoxBody::new(Full::new(Bytes::from(text.to_owned())))
 }
 
-async fn serve(listener: TcpListener, requests: mpsc::Sender<Asked>, closing: Arc<watch::Sender<BTreeSet<usize>>>) {
+async fn serve(
+    listener: TcpListener,
+    requests: mpsc::Sender<Asked>,
+    closing: Arc<watch::Sender<BTreeSet<usize>>>,
+) {
     let connections = AtomicUsize::new(0);
     let mut tasks = tokio::task::JoinSet::new();
     loop {
