@@ -48,7 +48,7 @@ pub(crate) enum Apart {
 #[derive(Default)]
 pub(crate) struct Waits {
     pub(crate) unsupported: Option<Reason>,
-    pub(crate) awaiting_settled: Option<&'static str>,
+    pub(crate) awaiting_settled: Option<Reason>,
     pub(crate) backing_off: Option<Reason>,
     pub(crate) awaiting_offers: Option<Reason>,
     pub(crate) agents_vanished: Option<Reason>,
@@ -171,7 +171,11 @@ impl<'a> Draft<'a> {
         match self.view.settled {
             Settled::Yes => true,
             Settled::No(awaiting) => {
-                self.waits.awaiting_settled = Some(awaiting);
+                self.waits.awaiting_settled = Some(Reason::NotSettled { awaiting });
+                false
+            }
+            Settled::Unanswered { tasks, since } => {
+                self.waits.awaiting_settled = Some(Reason::Unanswered { tasks, since });
                 false
             }
         }
@@ -246,7 +250,7 @@ impl<'a> Draft<'a> {
             waits.at_floor.then(|| Reason::AtFloor { healthy: self.budget.healthy(), floor: self.budget.floor() });
         let reasons = [
             waits.unsupported,
-            waits.awaiting_settled.map(|awaiting| Reason::NotSettled { awaiting }),
+            waits.awaiting_settled,
             waits.backing_off,
             waits.awaiting_offers,
             waits.agents_vanished,

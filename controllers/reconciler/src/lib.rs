@@ -14,21 +14,29 @@
 //! |---|---|
 //! | `step` | one step from top to bottom |
 //! | `fold` | what is declared and what an operator commands, into the world |
-//! | `cluster` | what the cluster says, into the world; reconciliation; tasks that are not ours |
+//! | `framework` | as whom the cluster knows us |
+//! | `cluster` | what the cluster says, into the world; asking it about every task |
+//! | `questions` | what it was asked and has not answered |
+//! | `identity`, `strays` | whose task it is; tasks that live, were ours, and that nobody wants |
+//! | `safe_mode`, `adoption` | tasks that run under our name and that the store knows nothing of |
 //! | `visit` | asking the controllers about one app, and folding their actions |
 //! | `maintenance` | agents that are to be left: who hears of it, and when |
 //! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
-//! | `strays` | tasks that live and that nobody wants |
 //! | `time` | a time that never goes back |
 
+mod adoption;
 mod cluster;
 mod dependency;
 mod fold;
+mod framework;
+mod identity;
 mod journal;
 mod maintenance;
 mod offers;
+mod questions;
 mod restore;
+mod safe_mode;
 mod schedule;
 mod step;
 mod strays;
@@ -54,7 +62,10 @@ use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::framework::Membership;
 use crate::journal::Journal;
+use crate::questions::Questions;
+use crate::safe_mode::SafeMode;
 use crate::schedule::Schedule;
 use crate::supply::SupplyLog;
 use crate::time::Time;
@@ -96,7 +107,12 @@ pub struct Reconciler {
     leaving: Arc<BTreeSet<AgentId>>,
     /// When it is to be looked at again.
     leaving_wake: Option<Timestamp>,
+    membership: Membership,
+    safe_mode: Option<SafeMode>,
     cluster: Connection,
+    /// Whether the cluster has told of all tasks that it has since we started: nothing is launched before, since a task
+    /// that the store does not know may have the very id.
+    has_heard_all: bool,
     /// Whether the source of manifests has been read in full.
     directory_read: bool,
     journal: Journal,
@@ -149,8 +165,11 @@ impl Reconciler {
 
     /// What an app waits for, by all controllers together, the most important first; empty when all is as declared.
     pub fn report(&self, id: &AppId) -> Report {
-        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports);
-        let mut reasons: Vec<_> = reports.flat_map(|report| report.reasons.iter().cloned()).collect();
+        // Who is not asked says nothing; what he said before is of no interest.
+        let speakers = if self.is_safe_mode() { visit::ASKED_IN_SAFE_MODE } else { visit::ASKED };
+        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports[..speakers]);
+        let mut reasons: Vec<_> = self.standstill().into_iter().collect();
+        reasons.extend(reports.flat_map(|report| report.reasons.iter().cloned()));
         reasons.extend(self.nothing_offered(id, &reasons));
         reasons.sort_by_key(ekiden_model::Reason::rank);
         // Two controllers may know the same; it is told once.
@@ -173,14 +192,26 @@ impl Reconciler {
         &self.book
     }
 
-    /// Whether absence is evidence yet.
+    /// Whether absence is evidence yet, for all but the tasks that the cluster has not answered for.
     pub fn settled(&self) -> Settled {
-        if !self.directory_read {
+        let has_told_all = self.cluster.questions.as_ref().is_some_and(Questions::has_told_all);
+        if self.is_safe_mode() {
+            Settled::No("it is not known whose the tasks are that the cluster runs")
+        } else if !self.directory_read {
             Settled::No("the manifests have not been read yet")
-        } else if !self.cluster.reconciled {
-            Settled::No("the cluster has not answered for every task yet")
+        } else if !has_told_all {
+            Settled::No("the cluster has not told of all tasks yet")
         } else {
             Settled::Yes
+        }
+    }
+
+    /// Whether absence is evidence for this app.
+    fn settled_of(&self, app: &AppId) -> Settled {
+        let open = self.cluster.questions.as_ref().map(|questions| (questions.open_of(app), questions.since()));
+        match (self.settled(), open) {
+            (Settled::Yes, Some((tasks, since))) if tasks > 0 => Settled::Unanswered { tasks, since },
+            (settled, _) => settled,
         }
     }
 

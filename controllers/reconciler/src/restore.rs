@@ -9,11 +9,12 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
-use ekiden_model::{Agents, AppId, AppState, Condition, Instance, OfferBook, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, Condition, Incarnation, Instance, OfferBook, Timestamp};
 use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
 use crate::supply::SupplyLog;
@@ -93,7 +94,10 @@ impl Reconciler {
             supply: SupplyLog::default(),
             leaving: Arc::default(),
             leaving_wake: None,
+            membership: Membership::None,
+            safe_mode: None,
             cluster: Connection::default(),
+            has_heard_all: false,
             directory_read: false,
             journal: Journal::default(),
             schedule: Schedule::default(),
@@ -106,8 +110,10 @@ impl Reconciler {
     }
 
     fn restore_app(&mut self, record: AppRecord) {
-        let key = AppKey::new(self.installation.realm, record.birth, &record.id);
-        let state = AppState {
+        let born = AppKey::new(self.installation.realm, record.birth, &record.id);
+        let key = record.key.unwrap_or(born);
+        let mut state = AppState {
+            is_adopted: record.key.is_some(),
             declared: record.declared,
             revisions: record.revisions,
             rollout: record.rollout,
@@ -117,6 +123,9 @@ impl Reconciler {
             condemned: record.condemned,
             ..AppState::new(record.id, key, record.birth)
         };
+        if let Some(before) = Incarnation::before_life(self.installation.life) {
+            state.instances.launch_after(before);
+        }
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
         self.index_declaration(&state.id, None, app.as_deref());
         let declared = state.declared.as_ref().map(|declared| declared.version);

@@ -77,7 +77,13 @@ fn reason(reason: &Reason) -> Value {
             ("servicePortsExhausted", json!({ "low": low, "high": high, "index": index }))
         }
         Reason::ServicePortTaken { port, by } => ("servicePortTaken", json!({ "port": port, "by": by.as_str() })),
+        Reason::Estranged { framework, taken_for } => {
+            ("estranged", json!({ "framework": framework.as_str(), "takenFor": taken_for.as_str() }))
+        }
         Reason::NotSettled { awaiting } => ("notSettled", json!({ "awaiting": awaiting })),
+        Reason::Unanswered { tasks, since } => {
+            ("unanswered", json!({ "tasks": tasks, "since": since.to_string() }))
+        }
     };
     json!({ "kind": kind, "text": reason.to_string(), "details": details })
 }

@@ -23,6 +23,8 @@ pub struct Instances {
     /// Boxed, so that an app of one instance does not hold a tree node of eleven.
     all: BTreeMap<InstanceKey, Box<Instance>>,
     last: BTreeMap<Slot, Incarnation>,
+    /// No launch has an incarnation up to this, in whatever slot.
+    after: Option<Incarnation>,
     /// Per revision that has instances, by its id.
     groups: Vec<Group>,
     vacant: Option<Vacancies>,
@@ -155,7 +157,13 @@ impl Facet {
 impl Instances {
     /// The incarnation that the next launch in `slot` has.
     pub fn next_incarnation(&self, slot: Slot) -> Incarnation {
-        self.last.get(&slot).map_or(Incarnation::FIRST, |last| last.next())
+        let last = self.last.get(&slot).copied();
+        last.max(self.after).map_or(Incarnation::FIRST, Incarnation::next)
+    }
+
+    /// From now on all launches come after `incarnation`, also in slots that never had any as far as is known.
+    pub fn launch_after(&mut self, incarnation: Incarnation) {
+        self.after = self.after.max(Some(incarnation));
     }
 
     /// The last incarnation launched in `slot`, if there ever was one.

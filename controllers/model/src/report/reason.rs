@@ -186,10 +186,25 @@ pub enum Reason {
         /// Where another scheduler is connected as that framework, if one is.
         connected_from: Option<Arc<str>>,
     },
+    /// The cluster calls us by another name than the one that our tasks run under: what it tells is not about them.
+    Estranged {
+        /// As whom our tasks run.
+        framework: FrameworkId,
+        /// As whom the cluster takes us.
+        taken_for: FrameworkId,
+    },
     /// Nothing may be killed or forgotten before all is known.
     NotSettled {
         /// What is still missing, as a fragment: `the directory has not been read`.
         awaiting: &'static str,
+    },
+    /// Nothing of this app may be killed or forgotten before the cluster has answered for all tasks of it. It says
+    /// nothing of tasks whose agents have not come back since the master was replaced, for ten minutes at most.
+    Unanswered {
+        /// For how many tasks it has not.
+        tasks: u32,
+        /// Since when it is asked.
+        since: Timestamp,
     },
 }
 
@@ -199,6 +214,7 @@ impl Reason {
     pub fn rank(&self) -> u8 {
         match self {
             Self::SafeMode { .. }
+            | Self::Estranged { .. }
             | Self::Unsupported { .. }
             | Self::RolloutFailed { .. }
             | Self::RolledBack { .. }
@@ -206,6 +222,7 @@ impl Reason {
             | Self::ServicePortTaken { .. }
             | Self::UnreachablePort { .. } => 0,
             Self::NotSettled { .. }
+            | Self::Unanswered { .. }
             | Self::AgentsVanished { .. }
             | Self::BreakerOpen { .. }
             | Self::Paused { .. } => 1,
@@ -308,7 +325,17 @@ impl fmt::Display for Reason {
                     }
                 }
             }
+            Self::Estranged { framework, taken_for } => write!(
+                f,
+                "the cluster takes us for framework {taken_for}, and our tasks run as {framework}: nothing is started \
+                 or stopped while it does. Is `--master` the cluster that this state belongs to? Start ekiden again"
+            ),
             Self::NotSettled { awaiting } => write!(f, "nothing is stopped yet: {awaiting}"),
+            Self::Unanswered { tasks, since } => write!(
+                f,
+                "nothing is stopped yet: the cluster has not answered for {tasks} {}, asked since {since}",
+                plural(*tasks, "task", "tasks")
+            ),
         }
     }
 }
