@@ -27,6 +27,7 @@ pub use reply::Response;
 pub use request::Request;
 pub use serve::{BindError, Exposure, bind, serve};
 
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
 use crate::runtime::uninstall::Uninstalls;
@@ -40,8 +41,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Finds the sandbox of a task.
 pub type Sandboxes = Arc<dyn Fn(&TaskId) -> Option<PathBuf> + Send + Sync>;
 
-/// Says in words what the cluster's driver is doing to be connected.
-pub type Connection = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Says how the driver's connection is; nothing for a cluster that is always there.
+pub type Connection = Arc<dyn Fn() -> Option<ConnectionStatus> + Send + Sync>;
 
 /// How we introduce ourselves.
 #[derive(Debug, Clone, Default)]
