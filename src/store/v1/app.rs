@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::names::{Condition, FailureCause};
-use super::{Shared, app_id, nanos, ports, read_ports};
+use super::{Key, Shared, app_id, nanos, ports, read_ports};
 use crate::manifest;
 
 #[derive(Serialize, Deserialize)]
@@ -17,6 +17,8 @@ use crate::manifest;
 pub(super) struct AppRecord {
     id: String,
     birth: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Key>,
     declared: Option<Declared>,
     revisions: Vec<Revision>,
     rollout: Option<Rollout>,
@@ -119,6 +121,7 @@ impl AppRecord {
         let record::AppRecord {
             id,
             birth,
+            key,
             declared,
             revisions,
             rollout,
@@ -130,6 +133,7 @@ impl AppRecord {
         Self {
             id: id.to_string(),
             birth: *birth,
+            key: key.map(Key::of),
             declared: declared.as_ref().map(Declared::of),
             revisions: revisions.iter().map(Revision::of).collect(),
             rollout: rollout.as_ref().map(Rollout::of),
@@ -141,11 +145,12 @@ impl AppRecord {
     }
 
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
-        let Self { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
+        let Self { id, birth, key, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
             self;
         Ok(record::AppRecord {
             id: app_id(&id)?,
             birth,
+            key: key.map(Key::read).transpose()?,
             declared: declared.map(|declared| declared.read(shared)).transpose()?,
             // Newest first: it is the one that is most likely as declared.
             revisions: {
