@@ -249,7 +249,16 @@ impl<H: Hands> Turn<H> {
         let settled = self.reconciler.settled();
         self.link.framework.clone_from(&self.reconciler.installation().framework);
         let link_is_news = self.publisher.put_link(&self.link);
-        if touched.is_empty() && !agents_may_differ && !link_is_news && settled == self.publisher.settled() {
+        let stands = self.reconciler.take_standstill_news();
+        if stands {
+            self.publisher.put_standstill(self.reconciler.standstill(), self.reconciler.adoption());
+        }
+        if touched.is_empty()
+            && !agents_may_differ
+            && !link_is_news
+            && !stands
+            && settled == self.publisher.settled()
+        {
             return;
         }
         for id in &touched {
