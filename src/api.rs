@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ekiden_model::TaskId;
+use ekiden_model::input::Command;
 use ekiden_model::limits::Settings;
 use tokio_util::sync::CancellationToken;
 
@@ -154,6 +155,9 @@ impl Api {
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,
             Endpoint::Directory => v1::directory::show(self),
             Endpoint::ConfirmPrune => v1::directory::confirm_prune(self).await,
+            Endpoint::Adoption => v1::adoption::show(self),
+            Endpoint::Adopt => v1::adoption::say(self, Command::Adopt).await,
+            Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }

@@ -81,6 +81,12 @@ impl Client {
         self.parsed(&answer)
     }
 
+    /// Deletes, and gets JSON.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let answer = self.send(Method::DELETE, path).await?;
+        self.parsed(&answer)
+    }
+
     fn parsed(&self, answer: &Answer) -> Result<Value, ClientError> {
         serde_json::from_slice(&answer.body).map_err(|error| self.nonsense(&error))
     }

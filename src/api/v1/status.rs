@@ -2,8 +2,9 @@
 
 use ekiden_model::Reason;
 use ekiden_model::view::Settled;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::reasons;
 use crate::api::Api;
 use crate::api::reply::{self, Response};
 use crate::cluster::mesos::ConnectionStatus;
@@ -38,7 +39,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         },
         "settled": waits_for.is_none(),
         "waitsFor": waits_for,
-        "safeMode": Value::Null,
+        "safeMode": snapshot.standstill.as_ref().map(reasons::one),
         "apps": apps.len(),
         "tasks": tasks,
         "directory": {
