@@ -34,6 +34,7 @@ use super::uninstall::{Uninstall, Uninstalls};
 use super::{Clock, EventLog, Tasks, narrator};
 use crate::api::{self, Api, BindError, Exposure, Introduction};
 use crate::cluster::Call;
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::{self, DirectoryHandle, DirectoryStatus, PrunePolicy, WatchOptions};
 use crate::probe::{ProbeOptions, Prober};
 use crate::store::{Opened, Store, StoreError, Stored};
@@ -46,6 +47,9 @@ const SAMPLES_WAITING: usize = 4096;
 /// a cluster may be away for hours.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 
+/// A store that takes longer to be read is told of, so that nobody wonders.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
 /// What a server needs of the cluster that it runs on.
 pub trait Cluster: Send + Sync + 'static {
     /// Whether it knows us beyond the end of this process.
@@ -57,8 +61,8 @@ pub trait Cluster: Send + Sync + 'static {
     /// Waits until it has ended for good, and says why: nothing but a person can mend it.
     fn ended(&self) -> impl Future<Output = Cause> + Send;
 
-    /// What it is doing to be connected, for people; nothing to be said of one that is always there.
-    fn connection(&self) -> Option<String>;
+    /// How the connection is; nothing for a cluster that is always there.
+    fn connection(&self) -> Option<ConnectionStatus>;
 
     /// Where a task's files are, if they are on this machine.
     fn sandbox(&self, task: &TaskId) -> Option<PathBuf>;
@@ -207,8 +211,16 @@ pub async fn open(path: Option<PathBuf>) -> Result<Opened, ServerError> {
     let Some(path) = path else {
         return Store::in_memory().map_err(|error| ServerError::Store(Arc::new(error)));
     };
-    let reading = tokio::task::spawn_blocking(move || Store::open(&path));
-    let opened = reading.await.map_err(TaskError::Panicked)?;
+    let shown = path.display().to_string();
+    let mut reading = tokio::task::spawn_blocking(move || Store::open(&path));
+    let opened = match tokio::time::timeout(TOLD_AFTER, &mut reading).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            tracing::info!(file = shown, "reading the store");
+            reading.await
+        }
+    };
+    let opened = opened.map_err(TaskError::Panicked)?;
     opened.map_err(|error| ServerError::Store(Arc::new(error)))
 }
 
