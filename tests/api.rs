@@ -8,7 +8,8 @@ mod ekiden;
 use std::collections::BTreeSet;
 
 use ::ekiden::api::route::{ROUTES, Verb};
-use ekiden::{Answer, Ekiden, send};
+use ekiden::Ekiden;
+use ekiden::client::{Answer, send};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -210,14 +211,17 @@ async fn commands_show_what_the_api_tells() {
     assert_eq!((code, logs.as_str()), (0, "oops\n"));
 
     assert_eq!(run(&["plan", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/apps.yaml"), &APPS.replace("instances: 2", "instances: 5"));
+    ekiden::client::write(
+        &ekiden.folder.path().join("next/apps.yaml"),
+        &APPS.replace("instances: 2", "instances: 5"),
+    );
     let (code, plan, _) = run(&["plan", "next"]).await;
     assert!(code == 2 && plan.contains("~ /prod/web: scale") && plan.contains("instances: 2 -> 5"), "{plan}");
     let (code, plan, _) = run(&["plan", "next", "--from-nothing", "--output", "json"]).await;
     let plan: Value = serde_json::from_str(&plan).expect("JSON");
     assert_eq!((code, plan["changes"].as_array().map(Vec::len)), (2, Some(3)));
     assert_eq!(run(&["validate", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
+    ekiden::client::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
     let (code, wrong, _) = run(&["validate", "next"]).await;
     assert!(code == 1 && wrong.contains("bad.yaml:2"), "{wrong}");
     assert_eq!(run(&["plan", "next"]).await.0, 1);
@@ -268,7 +272,7 @@ impl Events {
                 }
             }
         };
-        tokio::time::timeout(ekiden::PATIENCE, read).await.expect("an event in time")
+        tokio::time::timeout(ekiden::client::PATIENCE, read).await.expect("an event in time")
     }
 
     async fn until(&mut self, wanted: &str) -> (String, Value) {
