@@ -147,6 +147,7 @@ async fn a_call_made_before_the_loss_is_known_to_the_reader_is_void() {
     let (mesos, mut events) = connecting(&master).await;
     let stream = master.asked().await.subscribed(15.0);
     connected(&mut events).await;
+    master.asked().await.answer(202, "");
     drop(stream);
     // The loss waits to be read; whoever decides now decides on offers that are void.
     assert!(master.nothing_asked().await);
