@@ -29,6 +29,7 @@ pub use serve::{BindError, bind, serve};
 use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
 use crate::runtime::{EventLog, Snapshots};
+use crate::store::Export;
 use crate::telemetry::Metrics;
 use route::{Endpoint, Found};
 
@@ -51,6 +52,8 @@ pub struct Api {
     pub sandboxes: Sandboxes,
     /// The directory of manifests.
     pub directory: DirectoryHandle,
+    /// What is stored; nothing when nothing is kept.
+    pub export: Option<Export>,
     /// Our numbers.
     pub metrics: Metrics,
     /// The settings, for whoever asks.
@@ -121,6 +124,7 @@ impl Api {
             Endpoint::OurInstances => v1::instances::list(self, request),
             Endpoint::Directory => v1::directory::show(self),
             Endpoint::ConfirmPrune => v1::directory::confirm_prune(self).await,
+            Endpoint::State => v1::state::export(self),
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }

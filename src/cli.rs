@@ -19,6 +19,7 @@ mod explain;
 mod get;
 mod logs;
 mod plan;
+mod state;
 mod table;
 mod terminal;
 mod validate;
@@ -100,6 +101,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print what an app's instances say
     Logs(logs::LogsArgs),
+    /// Export, import or check what ekiden remembers
+    State(state::StateArgs),
     /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
     ConfirmPrune,
 }
@@ -153,6 +156,7 @@ fn execute(cli: &Cli, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
+        Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),
         Command::Logs(args) => one_thread()?.block_on(logs::run(args, global, terminal)),
     }
 }

@@ -42,6 +42,8 @@ pub enum Endpoint {
     Directory,
     /// The operator's word that apps whose files vanished may go.
     ConfirmPrune,
+    /// All that is stored.
+    State,
     /// A piece of a task's output.
     TaskFile,
 }
@@ -87,6 +89,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
     Route { endpoint: Endpoint::Directory, verb: Verb::Get, path: "/v1/directory" },
     Route { endpoint: Endpoint::ConfirmPrune, verb: Verb::Post, path: "/v1/directory/confirm-prune" },
+    Route { endpoint: Endpoint::State, verb: Verb::Get, path: "/v1/state" },
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
 ];
 

@@ -4,3 +4,4 @@ pub(super) mod apps;
 pub(super) mod directory;
 pub(super) mod instances;
 pub mod reasons;
+pub(super) mod state;

@@ -32,7 +32,7 @@ use crate::cluster::Call;
 use crate::cluster::local::{self, AgentAttributes, AgentResources, LocalCluster, LocalError, LocalOptions};
 use crate::desired::{self, DirectoryStatus, PrunePolicy, WatchOptions};
 use crate::probe::{ProbeOptions, Prober};
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{self, Store, StoreError, Stored};
 use crate::telemetry::Metrics;
 
 /// Probe results that may wait for the loop; further ones are dropped by the prober, which asks again anyway.
@@ -166,6 +166,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
         requests,
         sandboxes: Arc::new(move |task| sandboxes.upgrade()?.sandbox(task)),
         directory: handle.clone(),
+        export: store.export(),
         metrics: metrics.clone(),
         settings,
         address,
@@ -313,7 +314,7 @@ impl Folder {
                 let unique = RandomState::new().hash_one(std::process::id());
                 (std::env::temp_dir().join(format!("ekiden-{}-{unique:016x}", std::process::id())), None)
             },
-            |state| (state.join("work"), Some(state.join("ekiden.redb"))),
+            |state| (state.join("work"), Some(store::file_in(state))),
         );
         let passing = store.is_none();
         std::fs::create_dir_all(&work).map_err(|error| DevError::Folder(work.clone(), error))?;
