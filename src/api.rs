@@ -24,10 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use reply::Response;
 pub use request::Request;
-pub use serve::{BindError, bind, serve};
+pub use serve::{BindError, Exposure, bind, serve};
 
 use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
+use crate::runtime::uninstall::Uninstalls;
 use crate::runtime::{EventLog, Snapshots};
 use crate::store::Export;
 use crate::telemetry::Metrics;
@@ -38,6 +39,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Finds the sandbox of a task.
 pub type Sandboxes = Arc<dyn Fn(&TaskId) -> Option<PathBuf> + Send + Sync>;
+
+/// Says in words what the cluster's driver is doing to be connected.
+pub type Connection = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// How we introduce ourselves.
+#[derive(Debug, Clone, Default)]
+pub struct Introduction {
+    /// Where others find this machine, if they can (`--hostname`).
+    pub hostname: Option<String>,
+    /// What `/v2/info` says in `marathon_config`, by Marathon's names; what is not here is `null` there.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -50,6 +63,8 @@ pub struct Api {
     pub requests: Requests,
     /// Where tasks' files are.
     pub sandboxes: Sandboxes,
+    /// What is done to be connected.
+    pub connection: Connection,
     /// The directory of manifests.
     pub directory: DirectoryHandle,
     /// What is stored; nothing when nothing is kept.
@@ -58,7 +73,11 @@ pub struct Api {
     pub metrics: Metrics,
     /// The settings, for whoever asks.
     pub settings: Settings,
-    /// Where this API is found.
+    /// Who we are.
+    pub introduction: Arc<Introduction>,
+    /// The way to be removed from the cluster, if it remembers us.
+    pub uninstalls: Option<Uninstalls>,
+    /// Where this API listens.
     pub address: SocketAddr,
     /// Ends the streams.
     pub stop: CancellationToken,
@@ -84,11 +103,22 @@ impl Api {
         }
         tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
-        reply::with_common_headers(response, self.address)
+        reply::with_common_headers(response, &self.leader())
+    }
+
+    /// Where others find this API, as `host:port`.
+    fn leader(&self) -> String {
+        match &self.introduction.hostname {
+            Some(hostname) if !self.address.ip().is_loopback() => format!("{hostname}:{}", self.address.port()),
+            _ => self.address.to_string(),
+        }
     }
 
     async fn answer_found(&self, found: Found, mut request: Request) -> Response {
-        if let Err(refusal) = request.check_host() {
+        // Who can be reached by others is called by names that nobody here knows.
+        if self.address.ip().is_loopback()
+            && let Err(refusal) = request.check_host()
+        {
             return *refusal;
         }
         match found {
@@ -122,6 +152,8 @@ impl Api {
             Endpoint::OurApps => v1::apps::list(self, request),
             Endpoint::OurAppStatus => v1::apps::status(self, first),
             Endpoint::OurInstances => v1::instances::list(self, request),
+            Endpoint::OurStatus => v1::status::show(self),
+            Endpoint::Uninstall => v1::uninstall::carry_out(self).await,
             Endpoint::Directory => v1::directory::show(self),
             Endpoint::ConfirmPrune => v1::directory::confirm_prune(self).await,
             Endpoint::State => v1::state::export(self),

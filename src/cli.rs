@@ -7,34 +7,51 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done; for `plan`: nothing would change; for `validate`: nothing is wrong |
+//! | 0 | done; for `plan`: nothing would change; for `validate`: nothing is wrong; for `serve`: told to end |
 //! | 1 | failed, or (`validate`, `plan`) the manifests are wrong |
 //! | 2 | `plan`: something would change |
 //! | 64 | the command line itself is wrong |
+//! | 66 | `serve`, `dev`: the directory of manifests is none |
+//! | 69 | `serve`, `dev`: the address for HTTP cannot be had |
+//! | 73 | the store is damaged, newer than this ekiden, or cannot be opened |
+//! | 74 | `serve`, `dev`: nothing more can be stored |
+//! | 75 | another ekiden uses the store |
+//! | 77 | `serve`: the master refuses us |
+//! | 78 | the config file is wrong |
+//! | 80 | `serve`: Mesos has removed the framework |
+//! | 81 | `serve`: another scheduler has taken over |
+//!
+//! `docs/operations.md` says what to do about each.
 
 mod client;
 mod confirm_prune;
 mod dev;
+mod exit;
 mod explain;
 mod get;
 mod logs;
+mod marathon;
+mod mesos;
 mod plan;
+mod serve;
+mod span;
+mod spelling;
 mod state;
 mod table;
 mod terminal;
+mod uninstall;
 mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::config::{ConfigError, ConfigFile};
 use crate::runtime::tasks::Cause;
 use crate::telemetry::LogFormat;
+use exit::Exit;
 use terminal::Terminal;
-
-/// The command line is wrong; 2, which clap would choose, means something else for `plan`.
-const USAGE: u8 = 64;
 
 /// Keeps apps running: declared in files, run on a cluster or on this machine.
 #[derive(Debug, Parser)]
@@ -43,12 +60,14 @@ const USAGE: u8 = 64;
     version,
     after_help = "Examples:\n  \
         ekiden dev manifests/examples      run these apps on this machine, and follow every edit\n  \
+        ekiden serve --manifests apps --state state --master zk://10.0.0.1:2181/mesos\n                                     \
+        run them on Mesos\n  \
         ekiden validate manifests          check manifests, as before a commit\n  \
         ekiden plan manifests              what would change, app by app\n  \
         ekiden get apps --watch            what runs\n  \
         ekiden explain /prod/web           why an app is not as declared\n  \
         ekiden logs /prod/web --follow     what it says\n\n\
-        Exit codes: 0 done, 1 failed, 2 `plan` found changes, 64 wrong usage."
+        Exit codes: 0 done, 1 failed, 2 `plan` found changes, 64 wrong usage; of `serve` more, see docs/operations.md."
 )]
 struct Cli {
     #[command(flatten)]
@@ -75,6 +94,13 @@ struct Global {
     log_format: LogFormat,
 }
 
+impl Global {
+    /// How much to log.
+    fn verbosity(&self) -> i8 {
+        i8::try_from(self.verbose).unwrap_or(i8::MAX)
+    }
+}
+
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -91,6 +117,13 @@ enum Command {
     /// They run as real processes, and every edit of a file is followed. Nothing outlives the command: Ctrl-C stops
     /// everything that it started, and so does killing it. A second Ctrl-C does not wait for tasks that take their time.
     Dev(dev::DevArgs),
+    /// Run the apps of a directory on Apache Mesos
+    ///
+    /// Every edit is followed. Tasks outlive ekiden: started again, it finds them as it left them. Marathon's flags work
+    /// where they have a meaning here.
+    Serve(Box<serve::ServeArgs>),
+    /// Remove ekiden from Mesos: its framework, its apps, and all of their tasks
+    Uninstall(Box<uninstall::UninstallArgs>),
     /// Check the manifests of a directory
     Validate(validate::ValidateArgs),
     /// Show what following a directory would change
@@ -118,37 +151,150 @@ enum Ended {
     Changes,
 }
 
-/// Runs the command line given, and says how the process is to end.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and the version are no errors; `print` sends each where it belongs.
-            let code = if error.use_stderr() { USAGE } else { 0 };
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+/// A command line that could be parsed, and still makes no sense.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    /// Nothing says what must be said.
+    #[error(
+        "`--{flag}` is missing: say it on the command line (`--{flag} {example}`), as EKIDEN_{}, or as `{flag}` in the \
+         config file",
+        flag.to_uppercase()
+    )]
+    Unset { flag: &'static str, example: &'static str },
+    /// Two ways to say the same.
+    #[error("give the secret, or the file that it is in: not both")]
+    TwoSecrets,
+    /// Two ways to say the same.
+    #[error("`--http` has the address and the port: leave `--http_port` and `--http_address` out, or it")]
+    TwoAddresses,
+    /// No port is between these.
+    #[error("`--local_port_min {min}` is above `--local_port_max {max}`: no service port is left")]
+    Ports { min: u16, max: u16 },
+    /// The secret cannot be had.
+    #[error("the secret in {} cannot be read", file.display())]
+    Secret { file: std::path::PathBuf, source: std::io::Error },
+    /// Flags of Marathon's that ask for what is not there.
+    #[error(transparent)]
+    Marathon(marathon::Refusal),
+    /// Nobody said yes.
+    #[error("nothing was removed")]
+    NotConfirmed,
+}
+
+/// What was given for a command, beyond the values themselves.
+struct Given<'a> {
+    command: &'a clap::Command,
+    matches: &'a ArgMatches,
+    file: Option<&'a ConfigFile>,
+}
+
+/// A command line with all that goes into it.
+struct Line {
+    cli: Cli,
+    command: clap::Command,
+    matches: ArgMatches,
+    file: Option<ConfigFile>,
+}
+
+/// Why a command line is none.
+enum LineError {
+    Clap(clap::Error),
+    Config(ConfigError),
+}
+
+impl Line {
+    fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, LineError> {
+        let arguments = spelling::as_ours(arguments);
+        let mut command = command();
+        let mut matches = command.clone().try_get_matches_from(&arguments)?;
+        let config = matches.subcommand().and_then(|(name, matches)| {
+            let config = matches.try_get_one::<std::path::PathBuf>("config").ok()??;
+            Some((name.to_owned(), config.clone()))
+        });
+        let mut file = None;
+        if let Some((name, path)) = config {
+            let read = ConfigFile::read(&path).map_err(LineError::Config)?;
+            let sub = |name: &str| command.find_subcommand(name).cloned().unwrap_or_default();
+            let told = spelling::with_file(sub(&name), &sub("serve"), &read).map_err(LineError::Config)?;
+            command = command.mut_subcommand(name, |_| told);
+            matches = command.clone().try_get_matches_from(&arguments)?;
+            file = Some(read);
         }
-    };
-    let mut terminal = Terminal::of_process();
-    match execute(&cli, &mut terminal) {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Wrong) => ExitCode::FAILURE,
-        Ok(Ended::Changes) => ExitCode::from(2),
-        Err(error) if terminal::reader_is_gone(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal.complain(&*error);
-            ExitCode::FAILURE
-        }
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok(Self { cli, command, matches, file })
+    }
+
+    fn given(&self) -> Given<'_> {
+        let (name, matches) = self.matches.subcommand().unwrap_or(("", &self.matches));
+        let command = self.command.find_subcommand(name).unwrap_or(&self.command);
+        Given { command, matches, file: self.file.as_ref() }
     }
 }
 
-fn execute(cli: &Cli, terminal: &mut Terminal) -> Result<Ended, Cause> {
-    let Cli { global, command } = cli;
+impl From<clap::Error> for LineError {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(error)
+    }
+}
+
+/// The whole command line, with all spellings.
+fn command() -> clap::Command {
+    let spelled = |command| marathon::taught(spelling::with_variables(command));
+    let with_codes = |command: clap::Command| {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        command.after_help(format!("{examples}\n\n{}", Exit::listed()))
+    };
+    Cli::command().mut_subcommand("serve", |serve| with_codes(spelled(serve))).mut_subcommand("uninstall", spelled)
+}
+
+/// Runs the command line given, and says how the process is to end.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut terminal = Terminal::of_process();
+    let line = match Line::parse(arguments) {
+        Ok(line) => line,
+        Err(LineError::Clap(error)) => {
+            // Help and the version are no errors; `print` sends each where it belongs.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Well };
+            return error.print().map_or(Exit::Failed, |()| exit).into();
+        }
+        Err(LineError::Config(error)) => {
+            terminal.complain(&error);
+            return Exit::of(&error).into();
+        }
+    };
+    let exit = match execute(&line, &mut terminal) {
+        Ok(Ended::Well) => Exit::Well,
+        Ok(Ended::Wrong) => Exit::Failed,
+        Ok(Ended::Changes) => Exit::Changes,
+        Err(error) if terminal::reader_is_gone(&*error) => Exit::Well,
+        Err(error) => {
+            terminal.complain(&*error);
+            Exit::of(&*error)
+        }
+    };
+    exit.into()
+}
+
+fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
+    let Cli { global, command } = &line.cli;
     match command {
         Command::Validate(args) => validate::run(args, global, terminal),
         Command::Dev(args) => {
             let threads = threads()?;
             let ended = threads.block_on(dev::run(args, global, terminal));
             // Whoever signals twice does not wait for a scan that is stuck on a network share.
+            threads.shutdown_background();
+            ended
+        }
+        Command::Serve(args) => {
+            let threads = threads()?;
+            let ended = threads.block_on(serve::run(args, &line.given(), global, terminal));
+            threads.shutdown_background();
+            ended
+        }
+        Command::Uninstall(args) => {
+            let threads = threads()?;
+            let ended = threads.block_on(uninstall::run(args, &line.given(), global, terminal));
             threads.shutdown_background();
             ended
         }
@@ -172,12 +318,10 @@ fn one_thread() -> std::io::Result<tokio::runtime::Runtime> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod desired;
 pub mod manifest;
 pub mod probe;

@@ -33,6 +33,7 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Snippet};
 
 use group::Found;
+pub(crate) use nearest::nearest;
 use source::Source;
 
 /// Largest file or request that is read. A thousand apps of 4 KiB each; larger files take longer to parse than a

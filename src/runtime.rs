@@ -18,9 +18,13 @@ pub mod event_log;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod narrator;
+pub mod serve;
+pub mod server;
+pub mod signals;
 pub mod snapshot;
 pub mod tasks;
 pub mod turn;
+pub mod uninstall;
 
 pub use clock::Clock;
 pub use event_log::EventLog;

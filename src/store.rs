@@ -41,7 +41,7 @@ mod v1;
 mod writer;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -221,11 +221,6 @@ impl Export {
     pub fn write(&self, out: impl io::Write) -> Result<(), ExportError> {
         dump::write(self.0.path(), self.0.database(), out)
     }
-}
-
-/// The file of a store in the directory that `--state` names.
-pub fn file_in(state: &Path) -> PathBuf {
-    state.join("ekiden.redb")
 }
 
 /// Verifies the store in the file at `path`, which no other process may have open, and says what is in it.

@@ -1,7 +1,5 @@
 //! Replies: JSON, Marathon's error bodies (§1.2), and the headers that every answer carries (§1.1).
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -67,7 +65,7 @@ pub(super) fn method_not_allowed(allowed: &[&str]) -> Response {
 }
 
 /// Adds what every answer carries.
-pub(super) fn with_common_headers(mut response: Response, leader: SocketAddr) -> Response {
+pub(super) fn with_common_headers(mut response: Response, leader: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

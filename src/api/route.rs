@@ -38,6 +38,10 @@ pub enum Endpoint {
     OurAppStatus,
     /// All instances.
     OurInstances,
+    /// How we are: the connection, safe mode, what is known yet.
+    OurStatus,
+    /// The operator's word that all of this shall go.
+    Uninstall,
     /// How the directory of manifests is.
     Directory,
     /// The operator's word that apps whose files vanished may go.
@@ -87,6 +91,8 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
+    Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
+    Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },
     Route { endpoint: Endpoint::Directory, verb: Verb::Get, path: "/v1/directory" },
     Route { endpoint: Endpoint::ConfirmPrune, verb: Verb::Post, path: "/v1/directory/confirm-prune" },
     Route { endpoint: Endpoint::State, verb: Verb::Get, path: "/v1/state" },

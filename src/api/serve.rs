@@ -37,12 +37,33 @@ pub enum BindError {
     /// Others could reach it, and nothing keeps them out.
     #[error(
         "{0} can be reached by others and this API asks nobody for credentials yet: use an address of this machine \
-         only, as in `--http 127.0.0.1:{port}`", port = .0.port()
+         only, as in `--http 127.0.0.1:{port}`, and let a proxy in front of it ask for them{rest}",
+        port = .0.port(), rest = otherwise(*.1)
     )]
-    Public(SocketAddr),
+    Public(SocketAddr, Exposure),
     /// The system says no.
     #[error("cannot listen on {0}: is another ekiden running? choose another address with `--http`")]
     Refused(SocketAddr, #[source] io::Error),
+}
+
+/// Who may reach the API, which asks nobody for credentials yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// Only who is on this machine, whatever is asked for.
+    Never,
+    /// Only who is on this machine; others when the operator says so (`--allow-unauthenticated-http`).
+    Refused,
+    /// Whoever can reach the address: the operator has said so.
+    Allowed,
+}
+
+fn otherwise(exposure: Exposure) -> &'static str {
+    match exposure {
+        Exposure::Refused => {
+            ". Where everybody who can reach it may do everything, `--allow-unauthenticated-http` offers it all the same"
+        }
+        Exposure::Never | Exposure::Allowed => "",
+    }
 }
 
 /// Where a connection comes from.
@@ -50,9 +71,16 @@ pub enum BindError {
 struct Remote(SocketAddr);
 
 /// Takes the address, so that whoever starts us learns at once when it cannot be had.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+pub async fn bind(address: SocketAddr, exposure: Exposure) -> Result<TcpListener, BindError> {
     if !address.ip().is_loopback() {
-        return Err(BindError::Public(address));
+        if exposure != Exposure::Allowed {
+            return Err(BindError::Public(address, exposure));
+        }
+        tracing::warn!(
+            %address,
+            "the API is offered to everybody who can reach this address: nobody is asked for credentials, and whoever \
+             connects may stop every app"
+        );
     }
     TcpListener::bind(address).await.map_err(|error| BindError::Refused(address, error))
 }

@@ -5,3 +5,5 @@ pub(super) mod directory;
 pub(super) mod instances;
 pub mod reasons;
 pub(super) mod state;
+pub(super) mod status;
+pub(super) mod uninstall;

@@ -11,7 +11,8 @@ use super::validate::counted;
 use super::{Ended, Global};
 use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
 use crate::desired::PrunePolicy;
-use crate::runtime::dev::{self, DevOptions, Started};
+use crate::runtime::dev::{self, DevOptions};
+use crate::runtime::server::Started;
 use crate::runtime::tasks::Cause;
 use crate::telemetry::{self, LogFormat};
 
@@ -50,7 +51,7 @@ pub(super) struct DevArgs {
 /// Runs until it is told to end.
 pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
     let DevArgs { directory, http, agents, resources, attributes, prune_share, state } = args;
-    telemetry::init(global.verbose, global.log_format)?;
+    telemetry::init(global.verbosity(), global.log_format)?;
     let options = DevOptions {
         directory: directory.clone(),
         http: *http,
@@ -64,20 +65,20 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
     let for_programs = global.log_format == LogFormat::Json;
     dev::run(options, |started| {
         if for_programs {
-            let Started { address, directory, files, apps, findings, agents } = started;
+            let Started { address, directory, files, apps, findings } = started;
             tracing::info!(%address, directory = %directory.display(), files, apps, findings, agents, "started");
         } else {
-            terminal.note(&summary(started));
+            terminal.note(&summary(started, *agents));
         }
     })
     .await?;
     Ok(Ended::Well)
 }
 
-fn summary(started: &Started) -> String {
-    let Started { address, directory, files, apps, findings, agents } = started;
+fn summary(started: &Started, agents: u32) -> String {
+    let Started { address, directory, files, apps, findings } = started;
     let (apps, files, agents) =
-        (counted(*apps, "app"), counted(*files, "file"), counted(*agents as usize, "agent"));
+        (counted(*apps, "app"), counted(*files, "file"), counted(agents as usize, "agent"));
     let mut text = format!(
         "ekiden {} at http://{address}\n  {apps} in {files} of {}, on {agents} of this machine\n",
         env!("CARGO_PKG_VERSION"),

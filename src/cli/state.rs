@@ -11,6 +11,7 @@ use serde_json::json;
 use super::client::{Client, encoded};
 use super::terminal::Terminal;
 use super::{Ended, Global, Output};
+use crate::runtime::server::store_file;
 use crate::runtime::tasks::Cause;
 use crate::store::{self, ExportError, ImportError, Imported, StoreError, Summary};
 
@@ -99,7 +100,7 @@ async fn export(
     let mut target = Target::of(file)?;
     let summary = match state {
         Some(state) => {
-            let path = store::file_in(state);
+            let path = store_file(state);
             store::export(&path, target.writer()).map_err(|error| match error {
                 ExportError::Store(StoreError::InUse { path }) => StateError::Running(path).into(),
                 ExportError::Store(error) => error.into(),
@@ -124,7 +125,7 @@ async fn export(
 fn import(state: &Path, file: &Path, global: &Global, terminal: &mut Terminal) -> Result<Ended, Cause> {
     let input = input(file)?;
     std::fs::create_dir_all(state).map_err(|error| StateError::File(state.to_owned(), error))?;
-    let imported = store::import(&store::file_in(state), input).map_err(|error| -> Cause {
+    let imported = store::import(&store_file(state), input).map_err(|error| -> Cause {
         match error {
             ImportError::Dump(error) => error.into(),
             ImportError::Store(error) => error.into(),
@@ -145,7 +146,7 @@ fn check(
     terminal: &mut Terminal,
 ) -> Result<Ended, Cause> {
     let summary = match (state, file) {
-        (Some(state), _) => store::check(&store::file_in(state))?,
+        (Some(state), _) => store::check(&store_file(state))?,
         (None, file) => store::check_export(input(file.unwrap_or(Path::new("-")))?)?,
     };
     tell(&format!("{summary}: nothing is wrong"), &summary, global, terminal)?;

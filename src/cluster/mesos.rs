@@ -11,16 +11,48 @@
 //!  ClusterEvent ◄─ translation ◄─ frames (RecordIO) ◄─ SUBSCRIBE ───────┘
 //! ```
 
+mod address;
+mod backoff;
+mod connection;
+mod detector;
+mod http;
+mod listener;
+mod maintenance;
+mod queue;
+mod record_io;
+mod sender;
+mod subscription;
+mod surveyor;
+mod trouble;
+mod watched;
+mod wire;
+mod zookeeper;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::Role;
 use ekiden_model::input::ClusterEvent;
-use tokio::sync::mpsc;
+use ekiden_model::{FrameworkId, Role, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
+use self::address::Masters;
+use self::connection::{Connection, Identity};
+use self::detector::Detector;
+use self::http::Transport;
+use self::queue::CallQueue;
+use self::surveyor::Surveyor;
+use self::watched::first;
 use super::Call;
 use crate::telemetry::Metrics;
+
+/// Most events that wait for their reader. Beyond, the master's stream is read no further.
+const EVENTS: usize = 1024;
+
+/// How long calls that were made already are given to be sent when the connection is closed.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What to connect to, and as whom.
 #[derive(Debug, Clone)]
@@ -98,7 +130,15 @@ pub enum MesosError {
         /// Mesos' words.
         message: String,
     },
-    /// The master does not let us in.
+    /// The certificates to trust cannot be used.
+    #[error("the certificates in {} cannot be used ({problem}): it must be a file of certificates in PEM", .path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The master does not let us in: it said so several times, seconds apart.
     #[error(
         "the master refuses us ({message}): check the principal, its secret, and what the master's ACLs allow"
     )]
@@ -118,38 +158,155 @@ pub enum MesosError {
     },
 }
 
+/// How the connection is, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionStatus {
+    /// Nobody has asked for one yet; see [`Call::Subscribe`].
+    NotWanted,
+    /// There is none, and this is why.
+    Trying {
+        /// What was tried last, and what came of it.
+        what: String,
+        /// Since when there is none.
+        since: Timestamp,
+    },
+    /// There is one.
+    Subscribed {
+        /// The leading master's address, as a URL.
+        master: String,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
 /// The connection. Events come apart, as a stream that ends only after [`Mesos::ended`] has something to tell, or with
-/// [`Mesos::shutdown`].
+/// [`Mesos::shutdown`]. Dropping it closes the connection at once.
 #[derive(Debug)]
 pub struct Mesos {
-    calls: mpsc::Sender<Call>,
+    queue: Arc<CallQueue>,
+    wanted: watch::Sender<Option<Option<FrameworkId>>>,
+    surveys: mpsc::Sender<()>,
+    ended: watch::Receiver<Option<MesosError>>,
+    status: watch::Receiver<ConnectionStatus>,
+    work: AbortOnDropHandle<()>,
+    stop: DropGuard,
 }
 
 /// Begins to look for the leading master. It subscribes when it is told to ([`Call::Subscribe`]), and answers
-/// [`Call::Survey`] before that, too.
+/// [`Call::Survey`] before that, too. Must be called within a tokio runtime.
 pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEvent>), MesosError> {
-    let (calls, _) = mpsc::channel::<Call>(1);
-    Err(MesosError::Master { master: options.master, problem: format!("not connected yet: {}", calls.capacity()) })
+    let masters = Masters::parse(&options.master)
+        .map_err(|problem| MesosError::Master { master: Masters::shown(&options.master), problem })?;
+    let authority = options.certificate_authority.as_deref();
+    let transport =
+        Transport::new(options.credentials.as_ref(), authority).map_err(|problem| MesosError::Certificates {
+            path: authority.map(Into::into).unwrap_or_default(),
+            problem: problem.to_string(),
+        })?;
+    let (wanted, wanted_by_others) = watch::channel(None);
+    let (surveys, requests) = mpsc::channel(1);
+    let (events, events_out) = mpsc::channel(EVENTS);
+    let (identity, identity_known) = watch::channel(Identity::default());
+    let (status, status_known) = watch::channel(ConnectionStatus::NotWanted);
+    let (ended_by, ended) = watch::channel(None);
+    let stop = CancellationToken::new();
+    let framework = Arc::new(options.framework);
+    let transport = Arc::new(transport);
+    let queue = Arc::new(CallQueue::new(options.metrics.clone()));
+    // ZooKeeper names masters without a scheme. Certificates are given for a reason.
+    let detector = Detector::new(masters, authority.is_some());
+    let surveyor = Surveyor {
+        options: framework.clone(),
+        transport: transport.clone(),
+        detector: detector.clone(),
+        identity: identity_known,
+        events: events.clone(),
+        requests,
+    };
+    let connection = Connection {
+        options: framework,
+        principal: options.credentials.map(|credentials| credentials.principal),
+        transport,
+        detector,
+        queue: queue.clone(),
+        events,
+        wanted: wanted_by_others,
+        identity,
+        status,
+        metrics: options.metrics,
+    };
+    let stopped = stop.clone();
+    let work = async move {
+        let _surveyor = AbortOnDropHandle::new(tokio::spawn(surveyor.run()));
+        tokio::select! {
+            error = connection.run() => {
+                tracing::error!(%error, "the connection to Mesos has ended");
+                ended_by.send_replace(Some(error));
+            }
+            () = stopped.cancelled() => {}
+        }
+    };
+    let work = AbortOnDropHandle::new(tokio::spawn(work));
+    Ok((Mesos { queue, wanted, surveys, ended, status: status_known, work, stop: stop.drop_guard() }, events_out))
 }
 
 impl Mesos {
-    /// Takes a call. Never waits for the master: what cannot be sent is dropped and counted, as a lost message would be.
-    pub async fn call(&self, call: Call) {
-        if self.calls.send(call).await.is_err() {
-            tracing::debug!("a call to a cluster that has ended is dropped");
+    /// Takes a call. Never waits for the master, nor for the reader of events: what cannot be sent is dropped and
+    /// counted, as a lost message would be. A call that is made before the reader has taken
+    /// [`ClusterEvent::Disconnected`] is void with the connection that it was made for.
+    pub fn call(&self, call: Call) -> impl Future<Output = ()> + Send + use<> {
+        match call {
+            Call::Subscribe(framework) => _ = self.wanted.send_replace(Some(framework)),
+            // When one waits already, its answer will be late enough for this request, too.
+            Call::Survey => _ = self.surveys.try_send(()),
+            call => self.queue.push(call),
         }
+        std::future::ready(())
     }
 
     /// Waits until the connection has ended for good, and says why.
     pub async fn ended(&self) -> MesosError {
-        std::future::pending().await
+        // Closed without a reason, it never ends.
+        first(&mut self.ended.clone(), Clone::clone).await
     }
 
-    /// Closes the connection. Tasks run on, for the failover timeout at least.
-    pub async fn shutdown(self) {}
+    /// How the connection is, from now on.
+    pub fn status(&self) -> watch::Receiver<ConnectionStatus> {
+        self.status.clone()
+    }
 
-    /// Removes the framework: Mesos ends all of its tasks and forgets it. Waits until the master has taken the call.
+    /// Closes the connection, after the calls that were made before, unless that takes more than two seconds. Tasks run
+    /// on, for the failover timeout at least.
+    pub async fn shutdown(self) {
+        if tokio::time::timeout(FAREWELL, self.queue.sent()).await.is_err() {
+            tracing::warn!("not all calls could be sent before the connection was closed");
+        }
+        drop(self.stop);
+        // It ends at its next await; a crash has been logged by the runtime.
+        _ = self.work.await;
+    }
+
+    /// Removes the framework: Mesos ends all of its tasks and forgets it. Needs [`Call::Subscribe`] to have been made;
+    /// waits until there is a connection and the master has taken the call, for as long as that takes. A framework that
+    /// is removed already is removed.
     pub async fn tear_down(self) -> Result<(), MesosError> {
-        std::future::ready(Ok(())).await
+        let removed = loop {
+            let (taken, done) = oneshot::channel();
+            self.queue.tear_down(taken);
+            tokio::select! {
+                done = done => match done {
+                    Ok(()) => break Ok(()),
+                    // Lost on its way: the next subscription finds out whether the master has heard it.
+                    Err(_) => tracing::debug!("the removal is asked for again"),
+                },
+                why = self.ended() => match why {
+                    MesosError::Removed { .. } => break Ok(()),
+                    why => break Err(why),
+                },
+            }
+        };
+        drop(self.stop);
+        _ = self.work.await;
+        removed
     }
 }

@@ -6,7 +6,7 @@ const LONGEST: usize = 64;
 /// The one of `known` that `word` was probably meant to be.
 ///
 /// At most a third of the letters may differ, so that `instnces` finds `instances` and `foo` finds nothing.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters: Vec<char> = simplify(word);
     if letters.len() > LONGEST {
         return None;

@@ -1,12 +1,18 @@
 //! Tells the log what happens, one line per notable event: what somebody who watches the terminal wants to read.
 
+use std::sync::Arc;
+
 use ekiden_model::event::Event;
 use ekiden_model::health::Verdict;
 use ekiden_model::instance::Condition;
 use ekiden_model::report::{Reason, Report};
 use ekiden_model::{AppId, Port, RevisionId};
 
+use tokio::sync::watch;
+
 use super::snapshot::AppSnapshot;
+use crate::desired::DirectoryStatus;
+use crate::telemetry::Metrics;
 
 /// The app that an event is about.
 pub(super) fn subject(event: &Event) -> &AppId {
@@ -78,6 +84,35 @@ pub(super) fn tell_report(before: Option<&Report>, app: Option<&AppSnapshot>) {
     };
     for reason in app.report.reasons.iter().filter(|reason| !is_passing(reason) && !known(reason)) {
         tracing::info!(app = %app.state.id, "{reason}");
+    }
+}
+
+/// Tells what is wrong with the directory, each time it changes; until the directory is not followed any more.
+pub(super) async fn tell_directory(mut status: watch::Receiver<DirectoryStatus>, metrics: Metrics) {
+    let mut told = Arc::from([]);
+    let mut pending = None;
+    loop {
+        let now = status.borrow_and_update().clone();
+        metrics.manifest_diagnostics.set(i64::try_from(now.diagnostics.len()).unwrap_or(i64::MAX));
+        if now.diagnostics != told {
+            for finding in now.diagnostics.iter().filter(|finding| !told.contains(finding)) {
+                tracing::error!(file = %finding.path, code = %finding.code, "{finding}");
+            }
+            if now.diagnostics.is_empty() {
+                tracing::info!("all manifests are well-formed again");
+            }
+            told = now.diagnostics;
+        }
+        if now.pending_prune != pending {
+            if let Some(prune) = &now.pending_prune {
+                tracing::warn!("{prune}");
+            }
+            pending = now.pending_prune;
+        }
+        if status.changed().await.is_err() {
+            // The stream has ended; the loop says so and ends the process.
+            return std::future::pending().await;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ekiden_model::report::Report;
 use ekiden_model::view::Settled;
-use ekiden_model::{Agents, AppId, AppState, Condition, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, Condition, FrameworkId, Timestamp};
 use tokio::sync::watch;
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
@@ -29,12 +29,25 @@ pub struct AppSnapshot {
     pub desired: u32,
 }
 
+/// How we stand with the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Link {
+    /// As whom the cluster knows us, if it does.
+    pub framework: Option<FrameworkId>,
+    /// Whether we are connected.
+    pub connected: bool,
+    /// Since when that is so; nothing if it never was otherwise.
+    pub since: Option<Timestamp>,
+}
+
 /// The world, as it was after some step.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     shards: Vec<Shard>,
     /// The agents we know.
     pub agents: Arc<Agents>,
+    /// How we stand with the cluster.
+    pub link: Link,
     /// When that step was.
     pub at: Timestamp,
     /// Whether absence was evidence by then.
@@ -59,6 +72,7 @@ impl Snapshot {
         Self {
             shards: vec![Shard::default(); SHARDS],
             agents: Arc::default(),
+            link: Link::default(),
             at: Timestamp::EPOCH,
             settled: Settled::No("nothing was read yet"),
         }
@@ -96,6 +110,14 @@ impl Snapshots {
     /// The latest snapshot.
     pub fn latest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.borrow())
+    }
+
+    /// Waits until something was published at all: what was stored is there to be read.
+    pub async fn first(&self) {
+        let mut snapshots = self.0.clone();
+        if snapshots.wait_for(|snapshot| snapshot.at > Timestamp::EPOCH).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until nothing is unknown any more: the store, the directory and the cluster have all been heard.
@@ -143,6 +165,15 @@ impl Publisher {
     /// Whether absence was evidence when this was last published.
     pub fn settled(&self) -> Settled {
         self.current.settled
+    }
+
+    /// Notes how we stand with the cluster, and says whether that is news.
+    pub fn put_link(&mut self, link: &Link) -> bool {
+        let is_news = self.current.link != *link;
+        if is_news {
+            self.current.link = link.clone();
+        }
+        is_news
     }
 
     /// How many apps there are.

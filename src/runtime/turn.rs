@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::event_log::EventLog;
-use super::snapshot::{AppSnapshot, Publisher};
+use super::snapshot::{AppSnapshot, Link, Publisher};
 use super::tasks::Cause;
 use super::{Clock, narrator};
 use crate::cluster::Call;
@@ -99,6 +99,7 @@ pub struct Turn<H> {
     events: EventLog,
     publisher: Publisher,
     metrics: Metrics,
+    link: Link,
     /// The last batch known to be durable.
     stored: WriteSeq,
     /// Who waits for which batch.
@@ -138,8 +139,8 @@ impl<H: Hands> Turn<H> {
         publisher: Publisher,
         metrics: Metrics,
     ) -> Self {
-        let (stored, waiting) = (WriteSeq::default(), BTreeMap::new());
-        Self { reconciler, hands, clock, events, publisher, metrics, stored, waiting }
+        let (link, stored, waiting) = (Link::default(), WriteSeq::default(), BTreeMap::new());
+        Self { reconciler, hands, clock, events, publisher, metrics, link, stored, waiting }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -195,6 +196,8 @@ impl<H: Hands> Turn<H> {
             match input {
                 Input::Stored(seq) => self.stored = self.stored.max(*seq),
                 Input::Desired(_) => _ = self.metrics.desired_changes.inc(),
+                Input::Cluster(ClusterEvent::Connected) => self.connected(now, true),
+                Input::Cluster(ClusterEvent::Disconnected) => self.connected(now, false),
                 _ => {}
             }
         }
@@ -218,6 +221,17 @@ impl<H: Hands> Turn<H> {
         Ok(())
     }
 
+    fn connected(&mut self, now: Timestamp, connected: bool) {
+        if connected {
+            tracing::info!("connected to the cluster");
+        } else if self.link.connected {
+            tracing::warn!("the connection to the cluster is lost: tasks run on, nothing is launched meanwhile");
+        }
+        if self.link.connected != connected {
+            (self.link.connected, self.link.since) = (connected, Some(now));
+        }
+    }
+
     /// Tells listeners and the log what happened.
     fn tell(&self, now: Timestamp, facts: Vec<Event>) {
         for event in facts {
@@ -232,7 +246,9 @@ impl<H: Hands> Turn<H> {
     fn publish(&mut self, now: Timestamp, agents_may_differ: bool) {
         let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
         let settled = self.reconciler.settled();
-        if touched.is_empty() && !agents_may_differ && settled == self.publisher.settled() {
+        self.link.framework.clone_from(&self.reconciler.installation().framework);
+        let link_is_news = self.publisher.put_link(&self.link);
+        if touched.is_empty() && !agents_may_differ && !link_is_news && settled == self.publisher.settled() {
             return;
         }
         for id in &touched {

@@ -34,8 +34,9 @@ pub enum TelemetryError {
     AlreadySet,
 }
 
-/// Sends the process's log to stderr, from now on. `verbosity` is the number of `-v`; `RUST_LOG` wins over it.
-pub fn init(verbosity: u8, format: LogFormat) -> Result<(), TelemetryError> {
+/// Sends the process's log to stderr, from now on. `verbosity` is the number of `-v`, or below nothing: −1 for
+/// warnings, −2 for errors alone. `RUST_LOG` wins over it.
+pub fn init(verbosity: i8, format: LogFormat) -> Result<(), TelemetryError> {
     let filter = filter(verbosity, std::env::var("RUST_LOG").ok().as_deref())?;
     let terminal = io::stderr().is_terminal();
     let style = Style::choose(format, terminal, std::env::var("NO_COLOR").ok().as_deref());
@@ -64,9 +65,11 @@ impl Style {
 }
 
 /// Our own lines by the number of `-v`; the libraries' only when they are warnings, or when everything is asked for.
-fn filter(verbosity: u8, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryError> {
+fn filter(verbosity: i8, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let directives = match (rust_log, verbosity) {
         (Some(value), _) if !value.is_empty() => value,
+        (_, ..=-2) => "error",
+        (_, -1) => "warn",
         (_, 0) => "warn,ekiden=info",
         (_, 1) => "warn,ekiden=debug",
         (_, 2) => "info,ekiden=trace",
@@ -106,7 +109,7 @@ mod tests {
         }
     }
 
-    fn lines(verbosity: u8, rust_log: Option<&str>, style: Style) -> String {
+    fn lines(verbosity: i8, rust_log: Option<&str>, style: Style) -> String {
         let page = Page::default();
         let writer = page.clone();
         let filter = filter(verbosity, rust_log).expect("a good filter");
@@ -124,6 +127,7 @@ mod tests {
         let plain = Style::Text { colour: false };
         let words = |text: String| ["launched", "looked", "connected"].map(|word| text.contains(word));
         assert_eq!(words(lines(0, None, plain)), [true, false, false]);
+        assert_eq!(words(lines(-1, None, plain)), [false, false, false]);
         assert_eq!(words(lines(1, Some(""), plain)), [true, true, false]);
         assert_eq!(words(lines(2, None, plain)), [true, true, true]);
         assert_eq!(words(lines(3, Some("hyper=info"), plain)), [false, false, true]);

@@ -63,6 +63,19 @@ pub struct Metrics {
     /// Records written.
     pub store_writes: Counter,
 
+    /// Whether we are subscribed with a Mesos master: 0 or 1. Counted by its driver, as are the next eight.
+    pub mesos_connected: Gauge,
+    /// Subscriptions that a master has confirmed.
+    pub mesos_subscriptions: Counter,
+    /// Bytes of the stream of events.
+    pub mesos_received_bytes: Counter,
+    /// Calls that wait to be sent.
+    pub mesos_calls_waiting: Gauge,
+    mesos_events: Family<Kind, Counter>,
+    mesos_calls: Family<Kind, Counter>,
+    mesos_calls_lost: Family<Kind, Counter>,
+    mesos_call_seconds: Histogram,
+
     http_requests: Family<Request, Counter>,
     /// How long an HTTP request took to its answer's first byte.
     pub http_request_seconds: Histogram,
@@ -169,6 +182,14 @@ impl Metrics {
             probe_results_dropped: Counter::default(),
             store_batch_seconds: durations(),
             store_writes: Counter::default(),
+            mesos_connected: Gauge::default(),
+            mesos_subscriptions: Counter::default(),
+            mesos_received_bytes: Counter::default(),
+            mesos_calls_waiting: Gauge::default(),
+            mesos_events: Family::default(),
+            mesos_calls: Family::default(),
+            mesos_calls_lost: Family::default(),
+            mesos_call_seconds: durations(),
             http_requests: Family::default(),
             http_request_seconds: durations(),
             event_streams: Gauge::default(),
@@ -204,6 +225,23 @@ impl Metrics {
         let batch = self.store_batch_seconds.clone();
         r.register_with_unit("store_batch", "Time until a batch of writes was durable", Unit::Seconds, batch);
         r.register("store_writes", "Records written to the store", self.store_writes.clone());
+        r.register(
+            "mesos_connected",
+            "Whether we are subscribed with a Mesos master",
+            self.mesos_connected.clone(),
+        );
+        let subscriptions = self.mesos_subscriptions.clone();
+        r.register("mesos_subscriptions", "Subscriptions that a master has confirmed", subscriptions);
+        let received = self.mesos_received_bytes.clone();
+        r.register_with_unit("mesos_received", "Bytes of the stream of events", Unit::Bytes, received);
+        let waiting = self.mesos_calls_waiting.clone();
+        r.register("mesos_calls_waiting", "Calls that wait to be sent to the master", waiting);
+        r.register("mesos_events", "Events of the master's, by kind", self.mesos_events.clone());
+        r.register("mesos_calls", "Calls that the master has taken, by kind", self.mesos_calls.clone());
+        let lost = self.mesos_calls_lost.clone();
+        r.register("mesos_calls_lost", "Calls dropped, refused or lost with a connection, by kind", lost);
+        let call = self.mesos_call_seconds.clone();
+        r.register_with_unit("mesos_call", "Time until the master had taken a call", Unit::Seconds, call);
         r.register("http_requests", "HTTP requests, by method, route and status", self.http_requests.clone());
         let request = self.http_request_seconds.clone();
         r.register_with_unit("http_request", "Time until a request was answered", Unit::Seconds, request);
@@ -245,6 +283,22 @@ impl Metrics {
         self.probes.get_or_create(&ProbeResult { outcome: outcome.as_str() }).inc();
         self.probe_seconds.observe(took.as_secs_f64());
         self.probe_slip_seconds.observe(slip.as_secs_f64());
+    }
+
+    /// Counts an event of a Mesos master's. `kind` is its type.
+    pub fn mesos_event(&self, kind: &'static str) {
+        self.mesos_events.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Counts a call that the master has taken. `kind` is its type.
+    pub fn mesos_call_sent(&self, kind: &'static str, took: Duration) {
+        self.mesos_calls.get_or_create(&Kind { kind }).inc();
+        self.mesos_call_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a call that the master has not taken, or perhaps not.
+    pub fn mesos_call_lost(&self, kind: &'static str) {
+        self.mesos_calls_lost.get_or_create(&Kind { kind }).inc();
     }
 
     /// Counts an HTTP request. `route` is the pattern and not the path, `/v2/apps/{id}`; a method that no route has is

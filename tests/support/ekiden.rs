@@ -48,9 +48,14 @@ impl Ekiden {
     /// Starts in a folder that may have been used before.
     pub(crate) async fn start_in(folder: Arc<TempDir>, ports: &str, options: &[&str]) -> Self {
         let resources = format!("cpus:8;mem:4096;disk:10000;ports:[{ports}]");
+        let dev = ["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources];
+        Self::spawn(folder, &[&dev, options].concat()).await
+    }
+
+    /// Starts a command that serves, in a folder that may have been used before.
+    pub(crate) async fn spawn(folder: Arc<TempDir>, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ekiden"))
-            .args(["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources])
-            .args(options)
+            .args(arguments)
             .current_dir(folder.path())
             .env_remove("RUST_LOG")
             .env("TMPDIR", folder.path())

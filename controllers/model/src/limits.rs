@@ -17,6 +17,9 @@ pub struct Settings {
     pub launch_timeout: Duration,
     /// A kill that was not answered is sent again after this.
     pub kill_retry: Duration,
+    /// Once the cluster has answered for every task, it is asked about all of them again after this
+    /// (`--reconciliation_interval`): whatever message was lost for good comes to light then.
+    pub reconcile_every: Duration,
     /// An offer that nothing wants is declined for this long (`--decline_offer_duration`).
     pub decline_for: Duration,
     /// So long before an agent's announced maintenance its instances begin to move away, and nothing is placed on it
@@ -43,6 +46,7 @@ impl Default for Settings {
             service_ports: 10_000..=20_000,
             launch_timeout: Duration::from_secs(300),
             kill_retry: Duration::from_secs(30),
+            reconcile_every: Duration::from_secs(600),
             decline_for: Duration::from_secs(120),
             drain_before: Duration::ZERO,
             launches_per_turn: 16,

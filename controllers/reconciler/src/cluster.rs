@@ -19,9 +19,6 @@ use crate::{Entry, Reconciler};
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(15);
 /// Longest wait for them.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(240);
-/// Once all tasks are answered for, they are asked about again after this (Marathon's `--reconciliation_interval`):
-/// whatever message was lost for good comes to light then.
-const ASK_EVERY: Duration = Duration::from_secs(600);
 
 /// The connection to the cluster.
 #[derive(Debug, Default)]
@@ -83,7 +80,7 @@ impl Reconciler {
                 if self.cluster.connected && !self.cluster.reconciled {
                     self.cluster.reconciled = true;
                     self.cluster.asked = 0;
-                    self.cluster.ask_again = Some(self.now + ASK_EVERY);
+                    self.cluster.ask_again = Some(self.now + self.settings.reconcile_every);
                     self.settled_perhaps();
                 }
             }
@@ -279,7 +276,7 @@ impl Reconciler {
         self.journal.push(Effect::Reconcile(Vec::new()));
         self.cluster.strays.clear();
         if self.cluster.reconciled {
-            self.cluster.ask_again = Some(self.now + ASK_EVERY);
+            self.cluster.ask_again = Some(self.now + self.settings.reconcile_every);
             return;
         }
         let wait = ASK_AGAIN_MIN.saturating_mul(1 << self.cluster.asked.min(8)).min(ASK_AGAIN_MAX);

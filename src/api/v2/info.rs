@@ -61,6 +61,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     };
     let settings = &api.settings;
     let mut config = absent(CONFIG_ABSENT);
+    let elected = api.leader();
     let known = [
         ("checkpoint", json!(true)),
         ("decline_offer_duration", json!(settings.decline_for.as_millis() as u64)),
@@ -75,13 +76,14 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         ("task_launch_timeout", json!(settings.launch_timeout.as_millis() as u64)),
     ];
     config.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    config.extend(api.introduction.config.clone());
     reply::json(&json!({
         "name": "ekiden",
         "version": MARATHON_VERSION,
         "buildref": concat!("ekiden-", env!("CARGO_PKG_VERSION")),
         "elected": true,
-        "leader": api.address.to_string(),
-        "frameworkId": null,
+        "leader": elected,
+        "frameworkId": api.snapshots.latest().link.framework.as_ref().map(ToString::to_string),
         "marathon_config": config,
         "zookeeper_config": absent(ZOOKEEPER_ABSENT),
         "http_config": { "http_port": api.address.port(), "https_port": null },

@@ -1,0 +1,264 @@
+//! `ekiden serve`
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+use ekiden_model::limits::Settings;
+
+use super::mesos::{MesosArgs, SECRET, redacted};
+use super::span::{millis, seconds};
+use super::terminal::Terminal;
+use super::validate::counted;
+use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
+use crate::api::{Exposure, Introduction};
+use crate::desired::PrunePolicy;
+use crate::probe::ProbeOptions;
+use crate::runtime::serve::{self, ServeOptions};
+use crate::runtime::server::Started;
+use crate::runtime::tasks::Cause;
+use crate::telemetry::{self, LogFormat};
+
+/// Where the API is when nobody says.
+const HTTP_PORT: u16 = 8080;
+
+/// What `ekiden serve` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Every flag may be written with underscores, as Marathon has it, and set by a variable \
+    (EKIDEN_FRAMEWORK_NAME) or in the config file (framework_name = \"…\"); a flag wins over a variable, that over the \
+    file. Spans of time are plain numbers in the unit shown, or say their own: 500ms, 30s, 5m, 7d. All of Marathon's \
+    flags are known: docs/flags.md says what became of each.\n\n\
+    Examples:\n  \
+    ekiden serve --manifests apps --state /var/lib/ekiden --master zk://10.0.0.1:2181,10.0.0.2:2181/mesos\n  \
+    ekiden serve --config /etc/ekiden.toml --print-config     what would be used, and where it comes from\n  \
+    ekiden get status                                         in another terminal: is it connected?\n\n\
+    SIGTERM ends it and leaves tasks running; `ekiden uninstall` ends them, too. docs/operations.md says more.")]
+pub(super) struct ServeArgs {
+    /// The directory with the manifests: .json, .yaml, .yml
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
+    /// The folder in which ekiden remembers what must survive a restart; back it up
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// A file (TOML) with any of these flags
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print what would be used and where it comes from, and end
+    #[arg(long)]
+    print_config: bool,
+    /// When more than this share of all apps would vanish with their files at once (and more than 3 of them), ekiden asks
+    /// before it stops any: see `ekiden confirm-prune`. 100 never asks
+    #[arg(long, value_name = "PERCENT", default_value_t = PrunePolicy::default().percent, value_parser = clap::value_parser!(u8).range(0..=100))]
+    prune_share: u8,
+
+    #[command(flatten)]
+    mesos: MesosArgs,
+
+    /// Where the HTTP API is offered; port 0 takes a free one. At 127.0.0.1:8080 when not given
+    #[arg(long, value_name = "ADDRESS", help_heading = "HTTP")]
+    http: Option<SocketAddr>,
+    /// The port alone
+    #[arg(long, value_name = "PORT", help_heading = "HTTP")]
+    http_port: Option<u16>,
+    /// The address alone
+    #[arg(long, value_name = "IP", help_heading = "HTTP")]
+    http_address: Option<IpAddr>,
+    /// Let others than this machine reach the API, which asks nobody for credentials yet: whoever reaches it may stop
+    /// every app
+    #[arg(
+        long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, help_heading = "HTTP",
+        num_args = 0..=1, require_equals = true, default_missing_value = "true"
+    )]
+    allow_unauthenticated_http: bool,
+
+    /// The first service port to give to apps that ask for any
+    #[arg(long, value_name = "PORT", default_value_t = 10_000, help_heading = "Decisions")]
+    local_port_min: u16,
+    /// The last one
+    #[arg(long, value_name = "PORT", default_value_t = 20_000, help_heading = "Decisions")]
+    local_port_max: u16,
+    /// A task that does not run so long after its launch is replaced; raise it where images are large
+    #[arg(long, value_name = "MS", default_value = "300000", value_parser = millis, help_heading = "Decisions")]
+    task_launch_timeout: Duration,
+    /// A kill that nobody answered is sent again after this
+    #[arg(long, value_name = "MS", default_value = "30000", value_parser = millis, help_heading = "Decisions")]
+    kill_retry_timeout: Duration,
+    /// How often Mesos is asked about all tasks, so that no lost message goes unnoticed
+    #[arg(long, value_name = "MS", default_value = "600000", value_parser = millis, help_heading = "Decisions")]
+    reconciliation_interval: Duration,
+    /// How long Mesos offers what nobody wanted to others first
+    #[arg(long, value_name = "MS", default_value = "120000", value_parser = millis, help_heading = "Decisions")]
+    decline_offer_duration: Duration,
+    /// So long before an agent's maintenance its instances begin to move away
+    #[arg(long, value_name = "S", default_value = "0", value_parser = seconds, help_heading = "Decisions")]
+    draining_seconds: Duration,
+    /// Most health checks under way at once
+    #[arg(long, value_name = "N", default_value_t = ProbeOptions::CONCURRENCY as u32, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Decisions")]
+    max_concurrent_marathon_health_checks: u32,
+
+    /// How much is logged
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    logging_level: Option<Level>,
+}
+
+/// Marathon's names for how much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// Errors
+    #[value(alias = "off")]
+    Error,
+    /// And warnings
+    Warn,
+    /// And what happens
+    Info,
+    /// And what is looked at
+    Debug,
+    /// Everything
+    #[value(alias = "all")]
+    Trace,
+}
+
+/// Runs until it is told to end.
+pub(super) async fn run(
+    args: &ServeArgs,
+    given: &Given<'_>,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<Ended, Cause> {
+    let mut warnings = marathon::look_through(given.matches).map_err(UsageError::Marathon)?;
+    warnings.extend(marathon::variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())));
+    if args.print_config {
+        print_config(given, global, terminal)?;
+        return Ok(Ended::Well);
+    }
+    let (mesos, more) = args.mesos.options(given.matches)?;
+    warnings.extend(more);
+    let options = ServeOptions {
+        directory: required(args.manifests.as_ref(), "manifests", "/srv/apps")?,
+        state: required(args.state.as_ref(), "state", "/var/lib/ekiden")?,
+        http: args.http()?,
+        exposure: if args.allow_unauthenticated_http { Exposure::Allowed } else { Exposure::Refused },
+        prune: PrunePolicy { percent: args.prune_share, ..PrunePolicy::default() },
+        settings: args.settings(&mesos.framework.role)?,
+        probes: args.max_concurrent_marathon_health_checks as usize,
+        introduction: args.introduction(),
+        mesos,
+    };
+    telemetry::init(args.verbosity(global), global.log_format)?;
+    for marathon::Warning(text) in warnings {
+        tracing::warn!("{text}");
+    }
+    let for_programs = global.log_format == LogFormat::Json;
+    let (master, framework) = (redacted(&options.mesos.master), options.mesos.framework.name.clone());
+    serve::run(options, |started| {
+        if for_programs {
+            let Started { address, directory, files, apps, findings } = started;
+            tracing::info!(%address, directory = %directory.display(), files, apps, findings, master, framework, "started");
+        } else {
+            terminal.note(&summary(started, &master, &framework));
+        }
+    })
+    .await?;
+    Ok(Ended::Well)
+}
+
+fn required(value: Option<&PathBuf>, flag: &'static str, example: &'static str) -> Result<PathBuf, UsageError> {
+    value.cloned().ok_or(UsageError::Unset { flag, example })
+}
+
+impl ServeArgs {
+    fn http(&self) -> Result<SocketAddr, UsageError> {
+        if let (Some(http), None, None) = (self.http, self.http_port, self.http_address) {
+            return Ok(http);
+        }
+        if self.http.is_some() {
+            return Err(UsageError::TwoAddresses);
+        }
+        let address = self.http_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Ok(SocketAddr::new(address, self.http_port.unwrap_or(HTTP_PORT)))
+    }
+
+    fn settings(&self, role: &ekiden_model::Role) -> Result<Settings, UsageError> {
+        if self.local_port_min > self.local_port_max {
+            return Err(UsageError::Ports { min: self.local_port_min, max: self.local_port_max });
+        }
+        Ok(Settings {
+            default_role: role.clone(),
+            service_ports: self.local_port_min..=self.local_port_max,
+            launch_timeout: self.task_launch_timeout,
+            kill_retry: self.kill_retry_timeout,
+            reconcile_every: self.reconciliation_interval,
+            decline_for: self.decline_offer_duration,
+            drain_before: self.draining_seconds,
+            ..Settings::default()
+        })
+    }
+
+    fn introduction(&self) -> Introduction {
+        let mut config = serde_json::Map::new();
+        config.extend(self.mesos.shown().map(|(name, value)| (name.to_owned(), value)));
+        let interval = self.reconciliation_interval.as_millis() as u64;
+        config.insert("reconciliation_interval".to_owned(), interval.into());
+        Introduction { hostname: Some(self.mesos.hostname()), config }
+    }
+
+    fn verbosity(&self, global: &Global) -> i8 {
+        match self.logging_level {
+            _ if global.verbose > 0 => global.verbosity(),
+            None | Some(Level::Info) => 0,
+            Some(Level::Error) => -2,
+            Some(Level::Warn) => -1,
+            Some(Level::Debug) => 1,
+            Some(Level::Trace) => 2,
+        }
+    }
+}
+
+/// Prints every setting, and where it comes from: a config file that says the same, secrets apart.
+fn print_config(given: &Given<'_>, global: &Global, terminal: &mut Terminal) -> std::io::Result<()> {
+    let mut lines = String::new();
+    let mut all = serde_json::Map::new();
+    for argument in given.command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let id = argument.get_id().as_str();
+        if spelling::is_of_one_start(argument.get_long().unwrap_or(id)) {
+            continue;
+        }
+        let raw = given.matches.get_raw(id).and_then(Iterator::last);
+        let value = raw.map(|value| shown(id, &value.to_string_lossy()));
+        let origin = spelling::origin(given.matches, id, given.file);
+        let _ = match &value {
+            Some(value) => writeln!(lines, "{id} = {} # {origin}", serde_json::Value::String(value.clone())),
+            None => writeln!(lines, "# {id} is not set"),
+        };
+        all.insert(id.to_owned(), serde_json::json!({ "value": value, "from": origin }));
+    }
+    match global.output {
+        Output::Json => terminal.json(&all.into()),
+        Output::Table => terminal.print(lines),
+    }
+}
+
+fn shown(id: &str, value: &str) -> String {
+    if id == SECRET { "***".to_owned() } else { redacted(value) }
+}
+
+fn summary(started: &Started, master: &str, framework: &str) -> String {
+    let Started { address, directory, files, apps, findings } = started;
+    let (apps, files) = (counted(*apps, "app"), counted(*files, "file"));
+    let mut text = format!(
+        "ekiden {} at http://{address}\n  {apps} in {files} of {}, as framework {framework} of {master}\n",
+        env!("CARGO_PKG_VERSION"),
+        directory.display(),
+    );
+    if *findings > 0 {
+        let findings = counted(*findings, "error");
+        let _ = writeln!(text, "  {findings} in the manifests: `ekiden validate {}`", directory.display());
+    }
+    text.push_str(
+        "  `ekiden get status` says whether it is connected, `ekiden explain APP` what an app waits for; Ctrl-C ends \
+         ekiden and leaves tasks running",
+    );
+    text
+}

@@ -1,0 +1,427 @@
+//! Calls that wait to be sent: bounded, in their order, and void with the subscription that they were made for.
+//!
+//! Putting one in never waits, whatever the master does: the reconciler's loop may be the very one whose events wait to
+//! be taken. What there is no room for, and what nobody is connected to hear, is dropped and counted; whatever hung on
+//! it is found out by the reconciliation that follows every connection.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ekiden_model::{AgentId, OfferId, Role, TaskId};
+use tokio::sync::{Notify, oneshot};
+
+use super::super::Call;
+use crate::telemetry::Metrics;
+
+/// Most calls that wait. A reconciler with 100,000 tasks makes fewer in one step; beyond, the newest is dropped.
+const MOST_WAITING: usize = 200_000;
+
+/// While so many calls wait, no more events are read: most calls are answers to events (acknowledgements), and a master
+/// that is slow in taking them should not be heard faster. The number is small enough for an acknowledgement to be
+/// sent within seconds, that is before an agent repeats its update (10 s).
+const MANY_WAITING: usize = 8_000;
+
+/// When so few are left, events are read again.
+const FEW_WAITING: usize = 2_000;
+
+/// Most tasks asked about in one call: a master works on one call at a time, for everybody.
+const TASKS_ASKED_AT_ONCE: usize = 1_000;
+
+/// Begins the ids of tasks that never existed, by whose state is known that all answers to an implicit reconciliation
+/// have come. No task of an app has such an id: theirs end with `._app.` and a number.
+const MARKER: &str = "ekiden-reconciled.";
+
+/// What waits to be sent.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A call of the reconciler's.
+    Call(Call),
+    /// Asks for the state of a task that never existed; see [`MARKER`].
+    Marker(TaskId),
+    /// Maintenance may go ahead.
+    AcceptInverse(Vec<OfferId>),
+    /// Removes the framework; told when the master has taken the call.
+    TearDown(oneshot::Sender<()>),
+}
+
+impl Item {
+    /// What it is counted as.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(call) => kind(call),
+            Self::Marker(_) => "reconcile",
+            Self::AcceptInverse(_) => "accept_inverse",
+            Self::TearDown(_) => "teardown",
+        }
+    }
+}
+
+/// The queue. Shared by who makes calls, who sends them, and who reads what the master says.
+#[derive(Debug)]
+pub(super) struct CallQueue {
+    state: Mutex<State>,
+    arrived: Notify,
+    drained: Notify,
+    metrics: Metrics,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: bool,
+    waiting: VecDeque<(u64, Item)>,
+    /// The kind of the call that is being sent.
+    sending: Option<&'static str>,
+    /// Counts what was ever put in.
+    entered: u64,
+    /// Of each role, the entry with the last word on whether it wants offers; those before it count no more.
+    last_word: BTreeMap<Role, u64>,
+    /// Counts markers, over all subscriptions.
+    markers: u64,
+    /// Waits for the next subscription, which it ends.
+    tear_down: Option<oneshot::Sender<()>>,
+}
+
+impl CallQueue {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        let (arrived, drained) = (Notify::new(), Notify::new());
+        Self { state: Mutex::default(), arrived, drained, metrics }
+    }
+
+    /// From now on calls are taken in: somebody is subscribed.
+    pub(super) fn open(&self) {
+        let mut state = self.state();
+        state.open = true;
+        if let Some(taken) = state.tear_down.take() {
+            state.enter(Item::TearDown(taken));
+        }
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// The subscription is over: what waits is void, and so is what is being sent.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.open = false;
+        state.last_word.clear();
+        let sending = state.sending.take();
+        let waiting = std::mem::take(&mut state.waiting);
+        for kind in sending.into_iter().chain(waiting.iter().map(|(_, item)| item.kind())) {
+            self.metrics.mesos_call_lost(kind);
+        }
+        // Whoever wants the framework removed wants it on the next subscription, too.
+        state.tear_down = waiting.into_iter().rev().find_map(|(_, item)| match item {
+            Item::TearDown(taken) => Some(taken),
+            _ => None,
+        });
+        self.metrics.mesos_calls_waiting.set(0);
+        drop(state);
+        self.drained.notify_waiters();
+    }
+
+    /// Takes a call in. The two that are no calls to a master do not belong here.
+    pub(super) fn push(&self, call: Call) {
+        match call {
+            Call::Survey | Call::Subscribe(_) => {}
+            Call::Reconcile(tasks) if tasks.is_empty() => {
+                let marker = self.next_marker();
+                self.enter([Item::Call(Call::Reconcile(tasks)), Item::Marker(marker)]);
+            }
+            Call::Reconcile(tasks) => {
+                let asked = tasks.chunks(TASKS_ASKED_AT_ONCE);
+                self.enter(asked.map(<[(TaskId, AgentId)]>::to_vec).map(Call::Reconcile).map(Item::Call));
+            }
+            call => self.enter([Item::Call(call)]),
+        }
+    }
+
+    /// Takes in the answer to inverse offers.
+    pub(super) fn accept_inverse(&self, offers: Vec<OfferId>) {
+        self.enter([Item::AcceptInverse(offers)]);
+    }
+
+    /// Asks for the framework's removal, now or as soon as somebody is subscribed.
+    pub(super) fn tear_down(&self, taken: oneshot::Sender<()>) {
+        let mut state = self.state();
+        if state.open {
+            state.enter(Item::TearDown(taken));
+        } else {
+            state.tear_down = Some(taken);
+        }
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// The next one to send. Whoever takes it has sent the one before.
+    pub(super) async fn next(&self) -> Item {
+        loop {
+            let arrived = self.arrived.notified();
+            if let Some(item) = self.try_next() {
+                return item;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Waits while so many calls wait that no more should be made.
+    pub(super) async fn room(&self) {
+        if self.state().waiting.len() < MANY_WAITING {
+            return;
+        }
+        self.shrunk_to(|state| state.waiting.len() <= FEW_WAITING).await;
+    }
+
+    /// Waits until all that was taken in has been sent.
+    pub(super) async fn sent(&self) {
+        self.shrunk_to(|state| state.waiting.is_empty() && state.sending.is_none()).await;
+    }
+
+    /// What a status of this task says about reconciliation: nothing, unless it is a marker; then, whether it is the
+    /// last one that was asked about.
+    pub(super) fn is_last_marker(&self, task: &TaskId) -> Option<bool> {
+        let number = task.as_str().strip_prefix(MARKER)?;
+        Some(number.parse() == Ok(self.state().markers))
+    }
+
+    fn try_next(&self) -> Option<Item> {
+        let mut state = self.state();
+        state.sending = None;
+        let item = loop {
+            let Some((number, item)) = state.waiting.pop_front() else { break None };
+            if state.counts(number, &item) {
+                state.sending = Some(item.kind());
+                break Some(item);
+            }
+        };
+        let waiting = state.waiting.len();
+        drop(state);
+        self.metrics.mesos_calls_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        if item.is_none() || waiting == FEW_WAITING {
+            self.drained.notify_waiters();
+        }
+        item
+    }
+
+    async fn shrunk_to(&self, enough: impl Fn(&State) -> bool) {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            // Only from here on is a notification not missed.
+            drained.as_mut().enable();
+            if enough(&self.state()) {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn enter(&self, items: impl IntoIterator<Item = Item>) {
+        let mut state = self.state();
+        for item in items {
+            if state.open && state.waiting.len() < MOST_WAITING {
+                state.enter(item);
+            } else {
+                self.metrics.mesos_call_lost(item.kind());
+                tracing::debug!(kind = item.kind(), connected = state.open, "a call is dropped");
+            }
+        }
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    fn next_marker(&self) -> TaskId {
+        let mut state = self.state();
+        state.markers += 1;
+        TaskId::new(format!("{MARKER}{}", state.markers))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enter(&mut self, item: Item) {
+        self.entered += 1;
+        if let Some(role) = role(&item) {
+            self.last_word.insert(role.clone(), self.entered);
+        }
+        self.waiting.push_back((self.entered, item));
+    }
+
+    /// Whether an entry still counts. Of a role's the last one does, and its place is the last: a revival clears the
+    /// refusals before it, and must not clear fewer of them than the reconciler meant.
+    fn counts(&mut self, number: u64, item: &Item) -> bool {
+        let Some(role) = role(item) else { return true };
+        let counts = self.last_word.get(role) == Some(&number);
+        if counts {
+            self.last_word.remove(role);
+        }
+        counts
+    }
+}
+
+fn role(item: &Item) -> Option<&Role> {
+    match item {
+        Item::Call(Call::Revive(role) | Call::Suppress(role)) => Some(role),
+        _ => None,
+    }
+}
+
+fn kind(call: &Call) -> &'static str {
+    match call {
+        Call::Survey => "survey",
+        Call::Subscribe(_) => "subscribe",
+        Call::Accept { .. } => "accept",
+        Call::Decline { .. } => "decline",
+        Call::Revive(_) => "revive",
+        Call::Suppress(_) => "suppress",
+        Call::Kill { .. } => "kill",
+        Call::Acknowledge(_) => "acknowledge",
+        Call::Reconcile(_) => "reconcile",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn queue() -> CallQueue {
+        let queue = CallQueue::new(Metrics::default());
+        queue.open();
+        queue
+    }
+
+    fn kill(task: &str) -> Call {
+        Call::Kill { task: TaskId::new(task), agent: None, grace: None }
+    }
+
+    fn decline(offer: &str) -> Call {
+        Call::Decline { offers: vec![OfferId::new(offer)], refuse_for: Duration::from_secs(5) }
+    }
+
+    /// All that waits, as it would be sent.
+    fn sent(queue: &CallQueue) -> Vec<String> {
+        let shown = |item| match item {
+            Item::Call(Call::Kill { task, .. }) => format!("kill {task}"),
+            Item::Call(Call::Decline { offers, .. }) => format!("decline {}", offers[0]),
+            Item::Call(Call::Revive(role)) => format!("revive {role}"),
+            Item::Call(Call::Suppress(role)) => format!("suppress {role}"),
+            Item::Call(Call::Reconcile(tasks)) => format!("reconcile {}", tasks.len()),
+            other => other.kind().to_owned(),
+        };
+        std::iter::from_fn(|| queue.next().now_or_never()).map(shown).collect()
+    }
+
+    #[test]
+    fn calls_leave_in_the_order_in_which_they_came() {
+        let queue = queue();
+        for call in [kill("a"), decline("o1"), kill("b")] {
+            queue.push(call);
+        }
+        assert_eq!(sent(&queue), ["kill a", "decline o1", "kill b"]);
+    }
+
+    #[test]
+    fn of_what_is_said_about_a_roles_offers_only_the_last_is_sent_and_in_its_own_place() {
+        let queue = queue();
+        let (a, b) = (Role::new("a"), Role::new("b"));
+        for call in [
+            Call::Revive(a.clone()),
+            Call::Suppress(b.clone()),
+            decline("o1"),
+            Call::Suppress(a.clone()),
+            Call::Revive(a.clone()),
+            decline("o2"),
+        ] {
+            queue.push(call);
+        }
+        assert_eq!(sent(&queue), ["suppress b", "decline o1", "revive a", "decline o2"]);
+        queue.push(Call::Suppress(a));
+        assert_eq!(sent(&queue), ["suppress a"]);
+    }
+
+    #[test]
+    fn nothing_made_for_one_subscription_is_sent_on_the_next() {
+        let queue = queue();
+        queue.push(kill("a"));
+        queue.close();
+        queue.push(kill("b"));
+        queue.open();
+        queue.push(kill("c"));
+        assert_eq!(sent(&queue), ["kill c"]);
+        assert!(queue.metrics.encode_text().contains("ekiden_mesos_calls_lost_total{kind=\"kill\"} 2"));
+    }
+
+    #[test]
+    fn what_is_being_sent_as_the_subscription_ends_is_lost_too() {
+        let queue = queue();
+        queue.push(kill("a"));
+        assert!(queue.next().now_or_never().is_some());
+        queue.close();
+        assert!(queue.metrics.encode_text().contains("ekiden_mesos_calls_lost_total{kind=\"kill\"} 1"));
+    }
+
+    #[test]
+    fn a_removal_outlives_the_subscription() {
+        let queue = CallQueue::new(Metrics::default());
+        let (taken, _waits) = oneshot::channel();
+        queue.tear_down(taken);
+        assert_eq!(sent(&queue), [""; 0]);
+        queue.open();
+        queue.close();
+        queue.open();
+        assert_eq!(sent(&queue), ["teardown"]);
+    }
+
+    #[test]
+    fn after_all_tasks_are_asked_about_comes_one_that_never_was() {
+        let queue = queue();
+        queue.push(Call::Reconcile(Vec::new()));
+        queue.push(Call::Reconcile(Vec::new()));
+        let markers: Vec<TaskId> = std::iter::from_fn(|| queue.next().now_or_never())
+            .filter_map(|item| if let Item::Marker(task) = item { Some(task) } else { None })
+            .collect();
+        assert_eq!(markers.len(), 2);
+        assert_eq!(queue.is_last_marker(&markers[0]), Some(false));
+        assert_eq!(queue.is_last_marker(&markers[1]), Some(true));
+        assert_eq!(queue.is_last_marker(&TaskId::new("web.instance-1._app.1")), None);
+    }
+
+    #[test]
+    fn many_tasks_are_asked_about_in_portions() {
+        let queue = queue();
+        let tasks = (0..2500).map(|n| (TaskId::new(format!("t{n}")), AgentId::new("a")));
+        queue.push(Call::Reconcile(tasks.collect()));
+        assert_eq!(sent(&queue), ["reconcile 1000", "reconcile 1000", "reconcile 500"]);
+    }
+
+    #[tokio::test]
+    async fn while_many_calls_wait_there_is_no_room_until_most_are_sent() {
+        let queue = queue();
+        assert!(queue.room().now_or_never().is_some());
+        for _ in 0..MANY_WAITING {
+            queue.push(kill("a"));
+        }
+        let room = queue.room();
+        tokio::pin!(room);
+        assert!(room.as_mut().now_or_never().is_none());
+        for _ in 0..MANY_WAITING - FEW_WAITING {
+            queue.next().await;
+        }
+        assert!(room.now_or_never().is_some());
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let queue = queue();
+        for _ in 0..MOST_WAITING + 3 {
+            queue.push(kill("a"));
+        }
+        assert_eq!(queue.state().waiting.len(), MOST_WAITING);
+        assert!(queue.metrics.encode_text().contains("ekiden_mesos_calls_lost_total{kind=\"kill\"} 3"));
+    }
+}

@@ -1,0 +1,142 @@
+//! The checks that Mesos' executor makes: `HealthCheck`, which has consequences, and `CheckInfo`, which has none.
+
+use ekiden_model::app::{Check, CheckAddress, CheckKind, HealthCheck, NetworkMode};
+use ekiden_model::effect::TaskLaunch;
+use serde::Serialize;
+
+use super::task::CommandInfo;
+
+/// `HealthCheck`: the task is healthy, unhealthy, or killed by its executor.
+#[derive(Debug, Serialize)]
+pub(super) struct HealthCheckInfo<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CommandInfo<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<Tcp>,
+    delay_seconds: f64,
+    interval_seconds: f64,
+    timeout_seconds: f64,
+    grace_period_seconds: f64,
+    consecutive_failures: u32,
+}
+
+/// `CheckInfo`: somebody may want to know.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckInfo<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<CheckCommand<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<Tcp>,
+    delay_seconds: f64,
+    interval_seconds: f64,
+    timeout_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckCommand<'a> {
+    command: CommandInfo<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Http<'a> {
+    /// A `CheckInfo` knows `http` only, and no other address than 127.0.0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    port: u16,
+    path: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Tcp {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    port: u16,
+}
+
+impl<'a> HealthCheckInfo<'a> {
+    pub(super) fn of(check: &'a HealthCheck, launch: &TaskLaunch) -> Self {
+        let protocol = Some(if check.ipv6 { "IPV6" } else { "IPV4" });
+        let (mut command, mut http, mut tcp) = (None, None, None);
+        let kind = match &check.kind {
+            CheckKind::Command { command: text } => {
+                command = Some(CommandInfo::shell(text));
+                "COMMAND"
+            }
+            CheckKind::Http { tls, address, path, .. } => {
+                let scheme = Some(if *tls { "https" } else { "http" });
+                http = Some(Http { scheme, protocol, port: port(*address, launch), path });
+                "HTTP"
+            }
+            CheckKind::Tcp { address, .. } => {
+                tcp = Some(Tcp { protocol, port: port(*address, launch) });
+                "TCP"
+            }
+        };
+        Self {
+            kind,
+            command,
+            http,
+            tcp,
+            delay_seconds: check.delay.as_secs_f64(),
+            interval_seconds: check.interval.as_secs_f64(),
+            timeout_seconds: check.timeout.as_secs_f64(),
+            grace_period_seconds: check.grace_period.as_secs_f64(),
+            // To Mesos 0 is not never but at once.
+            consecutive_failures: if check.max_failures == 0 { u32::MAX } else { check.max_failures },
+        }
+    }
+}
+
+impl<'a> CheckInfo<'a> {
+    pub(super) fn of(check: &'a Check, launch: &TaskLaunch) -> Self {
+        let (mut command, mut http, mut tcp) = (None, None, None);
+        let kind = match &check.kind {
+            CheckKind::Command { command: text } => {
+                command = Some(CheckCommand { command: CommandInfo::shell(text) });
+                "COMMAND"
+            }
+            CheckKind::Http { address, path, .. } => {
+                http = Some(Http { scheme: None, protocol: None, port: port(*address, launch), path });
+                "HTTP"
+            }
+            CheckKind::Tcp { address, .. } => {
+                tcp = Some(Tcp { protocol: None, port: port(*address, launch) });
+                "TCP"
+            }
+        };
+        Self {
+            kind,
+            command,
+            http,
+            tcp,
+            delay_seconds: check.delay.as_secs_f64(),
+            interval_seconds: check.interval.as_secs_f64(),
+            timeout_seconds: check.timeout.as_secs_f64(),
+        }
+    }
+}
+
+/// The port to ask. An executor asks from within the task's network, so where that has an inside, it is the port inside.
+/// A port that has no number cannot answer: 0 fails, and the failure says so.
+fn port(address: CheckAddress, launch: &TaskLaunch) -> u16 {
+    let index = match address {
+        CheckAddress::Port(port) => return port.get(),
+        CheckAddress::PortIndex(index) => index as usize,
+    };
+    let template = &launch.app.template;
+    let on_host = launch.host_ports.get(index).copied().flatten();
+    let inside = template.ports.get(index).and_then(|definition| definition.container_port);
+    let has_inside = template.networks.iter().any(|network| network.mode != NetworkMode::Host);
+    let port = if has_inside { inside.or(on_host) } else { on_host };
+    port.map_or(0, ekiden_model::Port::get)
+}

@@ -1,0 +1,197 @@
+//! Surveys: what the operator API tells about frameworks and their tasks, to whoever asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ekiden_model::input::{Found, FoundTask};
+use ekiden_model::{Agent, AgentId, Fingerprint, FrameworkId, Port, Role, TaskId, Timestamp};
+use serde::Deserialize;
+
+use super::WireError;
+use super::offer::AgentInfo;
+use super::resources::AllocationInfo;
+use super::status::{Status, condition};
+use super::task::{PORTS_LABEL, TEMPLATE_LABEL};
+use super::values::{Labels, Nanoseconds, Text, Value, at_seconds};
+
+/// The calls to `/api/v1` whose answers [`read`] wants, in this order. Tasks come last: what was launched between two
+/// answers has its framework in the one before.
+pub(in super::super) const CALLS: [&str; 3] =
+    [r#"{"type":"GET_AGENTS"}"#, r#"{"type":"GET_FRAMEWORKS"}"#, r#"{"type":"GET_TASKS"}"#];
+
+/// Whom to look for.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Wanted<'a> {
+    /// Our name.
+    pub(in super::super) name: &'a str,
+    /// Our id, if we have one; the name does not matter then.
+    pub(in super::super) id: Option<&'a FrameworkId>,
+    /// Whether we are subscribed, so that whoever is connected as this framework is us.
+    pub(in super::super) subscribed: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    get_agents: Option<GetAgents<'a>>,
+    #[serde(borrow)]
+    get_frameworks: Option<GetFrameworks<'a>>,
+    #[serde(borrow)]
+    get_tasks: Option<GetTasks<'a>>,
+}
+
+#[derive(Deserialize)]
+struct GetAgents<'a> {
+    #[serde(borrow, default)]
+    agents: Vec<RegisteredAgent<'a>>,
+    /// Those that a new master has heard of and not from.
+    #[serde(borrow, default)]
+    recovered_agents: Vec<AgentInfo<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RegisteredAgent<'a> {
+    #[serde(borrow)]
+    agent_info: AgentInfo<'a>,
+}
+
+#[derive(Deserialize)]
+struct GetFrameworks<'a> {
+    /// Those that are neither removed nor completed.
+    #[serde(borrow, default)]
+    frameworks: Vec<Framework<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Framework<'a> {
+    #[serde(borrow)]
+    framework_info: FrameworkInfo<'a>,
+    #[serde(default)]
+    connected: bool,
+    registered_time: Option<Nanoseconds>,
+}
+
+#[derive(Deserialize)]
+struct FrameworkInfo<'a> {
+    #[serde(borrow)]
+    id: Option<Value<Text<'a>>>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    hostname: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct GetTasks<'a> {
+    #[serde(borrow, default)]
+    tasks: Vec<Task<'a>>,
+    #[serde(borrow, default)]
+    unreachable_tasks: Vec<Task<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Task<'a> {
+    #[serde(borrow)]
+    task_id: Value<Text<'a>>,
+    #[serde(borrow)]
+    framework_id: Value<Text<'a>>,
+    #[serde(borrow)]
+    agent_id: Value<Text<'a>>,
+    #[serde(borrow)]
+    state: Text<'a>,
+    #[serde(default)]
+    resources: Vec<TaskResource>,
+    #[serde(borrow, default)]
+    statuses: Vec<Status<'a>>,
+    #[serde(default)]
+    labels: Labels,
+}
+
+#[derive(Deserialize)]
+struct TaskResource {
+    allocation_info: Option<AllocationInfo>,
+}
+
+/// Reads the answers to [`CALLS`].
+///
+/// Of several frameworks of our name the one that is connected counts, or else the one that registered last: that is who
+/// was here before us.
+pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<Found, WireError> {
+    let [agents, frameworks, tasks] = answers;
+    let agents = answer(agents)?.get_agents.ok_or(WireError::Missing("get_agents"))?;
+    let frameworks = answer(frameworks)?.get_frameworks.ok_or(WireError::Missing("get_frameworks"))?;
+    let tasks = answer(tasks)?.get_tasks.ok_or(WireError::Missing("get_tasks"))?;
+
+    let candidates = frameworks.frameworks.iter().filter_map(|framework| Some((framework.id()?, framework)));
+    let ours = candidates.filter(|(id, framework)| match wanted.id {
+        Some(wanted) => id == wanted,
+        None => framework.framework_info.name.0 == wanted.name,
+    });
+    let latest = ours
+        .max_by_key(|(_, framework)| (framework.connected, framework.registered_time.map(Nanoseconds::timestamp)));
+    let Some((id, framework)) = latest else { return Ok(Found::default()) };
+
+    let registered = agents.agents.into_iter().map(|agent| agent.agent_info);
+    let agents: BTreeMap<AgentId, Arc<Agent>> = registered
+        .chain(agents.recovered_agents)
+        .map(Agent::from)
+        .map(|agent| (agent.id.clone(), Arc::new(agent)))
+        .collect();
+    let connected_from = framework.framework_info.hostname.as_ref().map_or("", |hostname| &*hostname.0);
+    Ok(Found {
+        connected_from: (framework.connected && !wanted.subscribed).then(|| Arc::from(connected_from)),
+        tasks: tasks
+            .tasks
+            .into_iter()
+            .chain(tasks.unreachable_tasks)
+            .filter(|task| task.framework_id.value.0 == id.as_str())
+            .filter_map(|task| task.found(&agents))
+            .collect(),
+        framework: Some(id),
+    })
+}
+
+fn answer(bytes: &[u8]) -> Result<Answer<'_>, WireError> {
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+impl Framework<'_> {
+    fn id(&self) -> Option<FrameworkId> {
+        self.framework_info.id.as_ref().map(|id| FrameworkId::new(&*id.value.0))
+    }
+}
+
+impl Task<'_> {
+    /// None for one that has ended, or whose state has no word here.
+    fn found(self, agents: &BTreeMap<AgentId, Arc<Agent>>) -> Option<FoundTask> {
+        let condition = condition(&self.state.0, None, "").filter(|condition| condition.is_live())?;
+        let last = self.statuses.last();
+        let role = self.resources.into_iter().find_map(|resource| resource.allocation_info);
+        Some(FoundTask {
+            task: TaskId::new(&*self.task_id.value.0),
+            condition,
+            since: last.and_then(|status| status.timestamp).map_or(Timestamp::EPOCH, at_seconds),
+            agent: agent(AgentId::new(&*self.agent_id.value.0), agents),
+            role: role.map_or_else(Role::any, |allocation| Role::new(allocation.role)),
+            host_ports: self.labels.get(PORTS_LABEL).map(host_ports).unwrap_or_default(),
+            template: self.labels.get(TEMPLATE_LABEL).and_then(template),
+            healthy: last.and_then(|status| status.healthy),
+        })
+    }
+}
+
+/// An agent that does not answer is in no list: nothing but its id is known of it.
+fn agent(id: AgentId, agents: &BTreeMap<AgentId, Arc<Agent>>) -> Arc<Agent> {
+    agents.get(&id).cloned().unwrap_or_else(|| {
+        let hostname = Arc::from(id.as_str());
+        Arc::new(Agent { id, hostname, attributes: BTreeMap::new(), region: None, zone: None })
+    })
+}
+
+fn host_ports(label: &str) -> Vec<Option<Port>> {
+    label.split(',').map(|port| port.parse().ok().and_then(Port::new)).collect()
+}
+
+fn template(label: &str) -> Option<Fingerprint> {
+    u64::from_str_radix(label, 16).ok().map(Fingerprint::from_u64)
+}
