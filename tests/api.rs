@@ -6,6 +6,7 @@
 mod ekiden;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ::ekiden::api::route::{ROUTES, Verb};
 use ekiden::{Answer, Ekiden, send};
@@ -46,7 +47,9 @@ fn ids(apps: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn every_route_answers_and_says_so_in_the_same_headers() {
-    let ekiden = start("41200-41219").await;
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    ekiden::write(&folder.path().join("manifests").join("apps.yaml"), APPS);
+    let ekiden = Ekiden::start_in(folder, "41200-41219", &["--state", "state"]).await;
     let web = ekiden.until_running("/prod/web", 2).await;
     let task = web[0]["id"].as_str().expect("an id");
     for route in ROUTES {

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "store/dump.rs"]
+mod dump;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -44,7 +44,8 @@ impl Cluster {
     pub(crate) fn new() -> Self {
         let folder = TempDir::with_prefix("ekiden-mesos-").expect("a folder").keep();
         let mut reaper = Command::new(kit::reaper());
-        let reaper = reaper.arg(&folder).stdin(Stdio::piped()).current_dir("/").spawn().expect("the reaper starts");
+        let reaper =
+            reaper.arg(&folder).stdin(Stdio::piped()).current_dir("/").spawn().expect("the reaper starts");
         let none = BTreeMap::new();
         Self {
             folder,
@@ -209,7 +210,8 @@ impl Cluster {
         self.until(&format!("{name} is registered"), async || {
             let state = self.ask("/master/state").await?;
             let agents = state["slaves"].as_array()?.clone();
-            let ours = agents.iter().find(|agent| agent["active"] == json!(true) && agent["port"] == json!(port))?;
+            let ours =
+                agents.iter().find(|agent| agent["active"] == json!(true) && agent["port"] == json!(port))?;
             Some(ours["id"].as_str()?.to_owned())
         })
         .await
@@ -221,7 +223,10 @@ impl Cluster {
         self.until(&format!("{name} is given up"), async || {
             let state = self.ask("/master/state").await?;
             let agents = state["slaves"].as_array()?;
-            agents.iter().all(|agent| agent["port"] != json!(port) || agent["active"] == json!(false)).then_some(())
+            agents
+                .iter()
+                .all(|agent| agent["port"] != json!(port) || agent["active"] == json!(false))
+                .then_some(())
         })
         .await;
     }
@@ -308,7 +313,8 @@ fn show_logs(folder: &Path) {
             // A link leads to what is seen anyway.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(path);
-            } else if path.extension() == Some(OsStr::new("log")) || path.file_name() == Some(OsStr::new("stderr")) {
+            } else if path.extension() == Some(OsStr::new("log")) || path.file_name() == Some(OsStr::new("stderr"))
+            {
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().collect();
                 if !lines.is_empty() {
