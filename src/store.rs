@@ -255,9 +255,9 @@ pub fn import(path: &Path, input: impl io::BufRead) -> Result<Imported, ImportEr
             if there == records {
                 return Ok(Imported::Same(summary));
             }
-            let held = Summary::of(&there);
-            if !held.is_unused() {
-                return Err(StoreError::NotEmpty { path: path.to_owned(), held: held.to_string() }.into());
+            if !summary::are_unused(&there) {
+                let held = Summary::of(&there).to_string();
+                return Err(StoreError::NotEmpty { path: path.to_owned(), held }.into());
             }
             Some(file)
         }

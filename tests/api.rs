@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::ekiden::api::route::{ROUTES, Verb};
-use ekiden::{Answer, Ekiden, send};
+use ekiden::Ekiden;
+use ekiden::client::{Answer, send};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -213,14 +214,17 @@ async fn commands_show_what_the_api_tells() {
     assert_eq!((code, logs.as_str()), (0, "oops\n"));
 
     assert_eq!(run(&["plan", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/apps.yaml"), &APPS.replace("instances: 2", "instances: 5"));
+    ekiden::client::write(
+        &ekiden.folder.path().join("next/apps.yaml"),
+        &APPS.replace("instances: 2", "instances: 5"),
+    );
     let (code, plan, _) = run(&["plan", "next"]).await;
     assert!(code == 2 && plan.contains("~ /prod/web: scale") && plan.contains("instances: 2 -> 5"), "{plan}");
     let (code, plan, _) = run(&["plan", "next", "--from-nothing", "--output", "json"]).await;
     let plan: Value = serde_json::from_str(&plan).expect("JSON");
     assert_eq!((code, plan["changes"].as_array().map(Vec::len)), (2, Some(3)));
     assert_eq!(run(&["validate", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
+    ekiden::client::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
     let (code, wrong, _) = run(&["validate", "next"]).await;
     assert!(code == 1 && wrong.contains("bad.yaml:2"), "{wrong}");
     assert_eq!(run(&["plan", "next"]).await.0, 1);
@@ -271,7 +275,7 @@ impl Events {
                 }
             }
         };
-        tokio::time::timeout(ekiden::PATIENCE, read).await.expect("an event in time")
+        tokio::time::timeout(ekiden::client::PATIENCE, read).await.expect("an event in time")
     }
 
     async fn until(&mut self, wanted: &str) -> (String, Value) {
@@ -282,4 +286,43 @@ impl Events {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_state_is_exported_while_ekiden_runs_and_imported_elsewhere() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    ekiden::write(&folder.path().join("manifests").join("apps.yaml"), APPS);
+    let ekiden = Ekiden::start_in(folder, "41340-41359", &["--state", "state"]).await;
+    ekiden.until_running("/prod/web", 2).await;
+    ekiden.until_running("/prod/db/main", 1).await;
+    let state = async |arguments: &[&str]| {
+        let output = ekiden.command(&[&["state"], arguments].concat()).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let kept = "3 apps with 3 instances, no framework";
+    assert_eq!(state(&["export", "backup"]).await, (Some(0), format!("{kept} in backup\n")));
+    assert_eq!(state(&["check", "backup"]).await, (Some(0), format!("{kept}: nothing is wrong\n")));
+    let metadata = std::fs::metadata(ekiden.folder.path().join("backup")).expect("a file");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o600);
+    let (code, lines) = state(&["export"]).await;
+    assert_eq!(code, Some(0), "{lines}");
+    assert!(lines.contains("\"key\":\"/prod/web#0000000001\""), "{lines}");
+
+    let (code, said) = state(&["export", "--state", "state", "other-backup"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is in use by an ekiden that runs: leave out --state to export through it"), "{said}");
+    assert!(!ekiden.folder.path().join("other-backup").exists(), "half of an export is left");
+    assert_eq!(state(&["import", "--state", "state", "backup"]).await.0, Some(75));
+
+    let imported = format!("{kept} imported into other\n");
+    assert_eq!(state(&["import", "--state", "other", "backup"]).await, (Some(0), imported));
+    assert_eq!(state(&["check", "--state", "other"]).await, (Some(0), format!("{kept}: nothing is wrong\n")));
+    assert_eq!(state(&["export", "--state", "other", "again"]).await.0, Some(0));
+    let file = |name: &str| std::fs::read_to_string(ekiden.folder.path().join(name)).expect("a file");
+    assert_eq!(file("again"), file("backup"));
+    std::fs::write(ekiden.folder.path().join("cut"), &file("backup")[..500]).expect("written");
+    let (code, said) = state(&["import", "--state", "third", "cut"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the export is cut off after"), "{said}");
 }

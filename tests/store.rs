@@ -4,6 +4,8 @@
 
 #[path = "store/dump.rs"]
 mod dump;
+#[path = "store/full.rs"]
+mod full;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,10 +23,10 @@ use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
 use ekiden_model::report::{Failure, FailureCause, KillCause};
 use ekiden_model::revision::{Phase, Revision, Rollout, Standing};
 use ekiden_model::{
-    Agent, AgentId, App, AppId, Condition, Goal, Incarnation, Instance, InstanceKey, Port, RevisionId, Role, Slot,
-    TaskId, Timestamp,
+    Agent, AgentId, App, AppId, AppKey, Condition, FrameworkId, Goal, Incarnation, Instance, InstanceKey, Port,
+    RevisionId, Role, Slot, TaskId, Timestamp,
 };
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -258,7 +260,7 @@ fn any_backoff() -> impl Strategy<Value = Backoff> {
 fn any_app_record() -> impl Strategy<Value = Record> {
     any_id().prop_flat_map(|id| {
         (
-            any::<u64>(),
+            (any::<u64>(), option::of(any_key())),
             option::of(any_declared(id.clone())),
             vec(any_revision(id.clone()), 0..3),
             option::of(any_rollout()),
@@ -268,10 +270,20 @@ fn any_app_record() -> impl Strategy<Value = Record> {
             vec(any_time(), 0..3),
         )
             .prop_map(
-                move |(birth, declared, revisions, rollout, service_ports, backoff, last_failure, condemned)| {
+                move |(
+                    (birth, key),
+                    declared,
+                    revisions,
+                    rollout,
+                    service_ports,
+                    backoff,
+                    last_failure,
+                    condemned,
+                )| {
                     Record::App(Box::new(AppRecord {
                         id: id.clone(),
                         birth,
+                        key,
                         declared,
                         revisions,
                         rollout,
@@ -285,13 +297,31 @@ fn any_app_record() -> impl Strategy<Value = Record> {
     })
 }
 
+fn any_key() -> impl Strategy<Value = AppKey> {
+    any::<u128>().prop_map(AppKey::from_bits)
+}
+
+fn any_installation() -> impl Strategy<Value = Record> {
+    let framework = || option::of(any_text().prop_map(FrameworkId::new));
+    let numbers = (any::<u64>(), any::<u64>(), any::<u32>());
+    let sets = (btree_set(any_key(), 0..3), btree_set(any_text().prop_map(TaskId::new), 0..3));
+    (numbers, framework(), framework(), sets).prop_map(
+        |((realm, births, life), framework, disowned_framework, (predecessors, disowned))| {
+            Record::Installation(Installation {
+                realm,
+                births,
+                framework,
+                life,
+                predecessors,
+                disowned_framework,
+                disowned,
+            })
+        },
+    )
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
-    prop_oneof![
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(realm, births)| Record::Installation(Installation { births, ..Installation::new(realm) })),
-        any_app_record(),
-        any_slot(),
-    ]
+    prop_oneof![any_installation(), any_app_record(), any_slot(),]
 }
 
 fn any_write() -> impl Strategy<Value = Write> {
@@ -547,6 +577,7 @@ async fn definitions_come_back_with_all_that_they_say() {
         Record::App(Box::new(AppRecord {
             id: app.id.clone(),
             birth: 1,
+            key: None,
             declared: Some(declared),
             revisions: vec![revision],
             rollout: None,

@@ -138,7 +138,7 @@ impl Exit {
             _ => {}
         }
         match error.downcast_ref::<MesosError>()? {
-            MesosError::Master { .. } => Some(Self::Usage),
+            MesosError::Master { .. } | MesosError::Certificates { .. } => Some(Self::Usage),
             MesosError::Removed { .. } => Some(Self::Removed),
             MesosError::Refused { .. } => Some(Self::Refused),
             MesosError::Superseded { .. } => Some(Self::Superseded),

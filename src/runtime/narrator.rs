@@ -130,6 +130,7 @@ fn is_passing(reason: &Reason) -> bool {
             | Reason::AwaitingReadiness { .. }
             | Reason::AtFloor { .. }
             | Reason::NotSettled { .. }
+            | Reason::Unanswered { .. }
     )
 }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use ekiden_model::record::{Installation, Record};
 use redb::{
@@ -117,9 +117,11 @@ fn read(path: &Path, database: &Database) -> Result<Vec<Record>, StoreError> {
     let snapshot = Snapshot::of(path, database)?;
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(READERS_MAX);
     let (batches, queue) = mpsc::sync_channel(2 * threads);
-    let queue = Mutex::new(queue);
+    let queue = Arc::new(Mutex::new(queue));
     let (walked, mut parts) = std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads).map(|_| scope.spawn(|| read_batches(path, &queue))).collect();
+        let readers: Vec<_> = std::iter::repeat_n(queue, threads)
+            .map(|queue| scope.spawn(move || read_batches(path, &queue)))
+            .collect();
         let walked = walk_in_batches(&snapshot, &batches);
         // Whoever reads has no more to wait for.
         drop(batches);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ekiden_model::record::Record;
+use ekiden_model::record::{Installation, Record};
 
 /// What a store holds, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,11 +41,13 @@ impl Summary {
         }
         summary
     }
+}
 
-    /// Whether nothing was ever declared, nor any cluster joined: what is lost with it, nobody misses.
-    pub(super) fn is_unused(&self) -> bool {
-        self.births == 0 && self.framework.is_none() && self.apps + self.slots == 0
-    }
+/// Whether nothing was ever declared, nor any cluster joined: what is lost with it, nobody misses.
+pub(super) fn are_unused(records: &[Record]) -> bool {
+    let [Record::Installation(installation)] = records else { return false };
+    // How often it was started says nothing.
+    *installation == Installation { life: installation.life, ..Installation::new(installation.realm) }
 }
 
 impl fmt::Display for Summary {

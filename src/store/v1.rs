@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::record::{self, Record};
-use ekiden_model::{Agent, App, AppId, FrameworkId, Port, Role};
+use ekiden_model::{Agent, App, AppId, AppKey, FrameworkId, Port, Role, TaskId};
 use serde::{Deserialize, Serialize};
 
 const INSTALLATION: &str = "#installation";
@@ -54,7 +54,7 @@ impl Reader {
     /// Reads one record; the text of an error is a fragment for people.
     pub(super) fn read(&mut self, record_key: &str, json: &str) -> Result<Record, String> {
         let record = if record_key == INSTALLATION {
-            Record::Installation(parse::<Installation>(json)?.read())
+            Record::Installation(parse::<Installation>(json)?.read()?)
         } else if record_key.contains('#') {
             Record::Slot(parse::<instance::SlotRecord<_>>(json)?.read(&mut self.shared)?)
         } else {
@@ -118,17 +118,64 @@ struct Installation {
     births: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     framework: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    life: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    predecessors: Vec<Key>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disowned_framework: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    disowned: Vec<String>,
+}
+
+/// An app's key, in hexadecimal: JSON's numbers have too few digits for it.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Key(String);
+
+impl Key {
+    fn of(key: AppKey) -> Self {
+        Self(format!("{:032x}", key.to_bits()))
+    }
+
+    fn read(self) -> Result<AppKey, String> {
+        let bits =
+            u128::from_str_radix(&self.0, 16).map_err(|error| format!("`{}` is no key: {error}", self.0))?;
+        Ok(AppKey::from_bits(bits))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Installation {
     fn of(installation: &record::Installation) -> Self {
-        let record::Installation { realm, births, framework } = installation;
-        Self { realm: *realm, births: *births, framework: framework.as_ref().map(ToString::to_string) }
+        let record::Installation { realm, births, framework, life, predecessors, disowned_framework, disowned } =
+            installation;
+        Self {
+            realm: *realm,
+            births: *births,
+            framework: framework.as_ref().map(ToString::to_string),
+            life: *life,
+            predecessors: predecessors.iter().copied().map(Key::of).collect(),
+            disowned_framework: disowned_framework.as_ref().map(ToString::to_string),
+            disowned: disowned.iter().map(ToString::to_string).collect(),
+        }
     }
 
-    fn read(self) -> record::Installation {
-        let Self { realm, births, framework } = self;
-        record::Installation { realm, births, framework: framework.map(FrameworkId::new) }
+    fn read(self) -> Result<record::Installation, String> {
+        let Self { realm, births, framework, life, predecessors, disowned_framework, disowned } = self;
+        Ok(record::Installation {
+            realm,
+            births,
+            framework: framework.map(FrameworkId::new),
+            life,
+            predecessors: predecessors.into_iter().map(Key::read).collect::<Result<_, _>>()?,
+            disowned_framework: disowned_framework.map(FrameworkId::new),
+            disowned: disowned.into_iter().map(TaskId::new).collect(),
+        })
     }
 }
 

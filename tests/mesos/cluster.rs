@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::ekiden::{PATIENCE, send};
+use crate::client::{self, PATIENCE, send};
 use crate::kit;
 use crate::ports::Ports;
 use crate::process::Process;
@@ -121,6 +121,16 @@ impl Cluster {
         self.until_registered(name).await;
     }
 
+    /// A port for one more server.
+    pub(crate) fn port(&mut self) -> u16 {
+        self.ports.server()
+    }
+
+    /// The ports for the tasks of an agent, from 1 on, the way Mesos writes ranges.
+    pub(crate) fn tasks(&self, agent: u16) -> String {
+        self.ports.tasks(agent)
+    }
+
     /// What `--master` is told: one address, or where ZooKeeper is.
     pub(crate) fn address(&self) -> String {
         let lone = || format!("127.0.0.1:{}", self.masters.values().next().expect("a master"));
@@ -129,7 +139,7 @@ impl Cluster {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self, name: &str) {
-        self.process(name).end(Signal::KILL);
+        self.process(name).kill();
     }
 
     /// Stops it from doing anything, as a machine without a network does.
@@ -151,9 +161,11 @@ impl Cluster {
         }
     }
 
-    /// Forgets what an agent knows of itself and of its tasks, who live on: it comes back as a new one.
-    pub(crate) fn forget(&mut self, name: &str) {
-        std::fs::remove_dir_all(self.folder.join(name)).expect("removed");
+    /// Takes from an agent that has been killed its tasks and all that it knew, as setting up its machine anew does: it
+    /// comes back as another one.
+    pub(crate) fn set_up_anew(&mut self, name: &str) {
+        let status = Command::new(kit::reaper()).arg(self.folder.join(name)).stdin(Stdio::null()).status();
+        assert!(status.expect("the reaper starts").success());
     }
 
     /// What the leading master says at a path.
@@ -197,11 +209,6 @@ impl Cluster {
         let answer = send(&address, &request).await.expect("the master answers");
         assert!(answer.status == 200 || answer.status == 202, "{call}: {} {}", answer.status, answer.body);
         serde_json::from_str(&answer.body).ok()
-    }
-
-    /// The id under which the master has an agent that is registered.
-    pub(crate) async fn agent_id(&self, name: &str) -> String {
-        self.until_registered(name).await
     }
 
     /// Waits until the leading master has an agent, and says under which id.
@@ -260,9 +267,16 @@ impl Cluster {
     async fn until_answers(&mut self, name: &str, port: u16) {
         let deadline = Instant::now() + PATIENCE;
         while get(port, "/version").await.is_none() {
-            assert!(!self.process(name).has_ended(), "{name} has ended");
+            assert!(self.process(name).ended().is_none(), "{name} has ended");
             assert!(Instant::now() < deadline, "{name} does not answer");
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until processes have ended by themselves.
+    pub(crate) async fn until_all_ended(&mut self, names: &[&str]) {
+        for name in names {
+            self.process(name).until_ended().await;
         }
     }
 
@@ -289,7 +303,7 @@ impl Drop for Cluster {
         // It ends our own processes, too; those are zombies until they are waited for.
         let _ = self.reaper.wait();
         for process in self.processes.values_mut() {
-            process.has_ended();
+            process.ended();
         }
     }
 }
@@ -297,9 +311,9 @@ impl Drop for Cluster {
 /// JSON, from whoever listens there.
 async fn get(port: u16, path: &str) -> Option<Value> {
     let address = format!("127.0.0.1:{port}");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     // One that is stopped takes connections, and is silent.
-    let answer = tokio::time::timeout(Duration::from_secs(5), send(&address, &request)).await.ok()?.ok()?;
+    let answer = client::get(&address, path, "application/json");
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.ok()?.ok()?;
     (answer.status == 200).then(|| serde_json::from_str(&answer.body).ok()).flatten()
 }
 

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(keys(&decision).len(), 2);
         assert_eq!(
             told(&decision),
-            ["3 of 5 wait for offers: 2 agents lack cpus (largest has 0, needs 1)", "2 starting"]
+            ["3 of 5 wait for offers: 2 agents lack cpus (largest has 0, needs 1): a0 and a1", "2 starting"]
         );
     }
 

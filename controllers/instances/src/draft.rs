@@ -1,6 +1,6 @@
 //! A decision in the making: the view, what the rules so far have decided, and the counts that follow from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ekiden_model::action::Action;
 use ekiden_model::app::{App, UnreachableStrategy};
@@ -17,9 +17,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) declared: Option<&'a App>,
     /// One budget for all voluntary kills of this decision.
     pub(crate) budget: Budget,
-    /// Wanted instances that count for nothing at present: unreachable for so long that they may be replaced, or on
-    /// agents that a global app does not count.
-    pub(crate) uncounted: BTreeSet<InstanceKey>,
+    /// Wanted instances that do not count towards the targets at present, and why.
+    pub(crate) uncounted: BTreeMap<InstanceKey, Apart>,
     /// Killed in this decision.
     pub(crate) killed: BTreeSet<InstanceKey>,
     forgotten: BTreeSet<InstanceKey>,
@@ -28,17 +27,35 @@ pub(crate) struct Draft<'a> {
     waits: Waits,
 }
 
+/// Why a wanted instance does not count towards its revision's target, so that another is launched in its stead.
+///
+/// | | in the set that constraints look at | takes up a place under the ceiling (S1) |
+/// |---|---|---|
+/// | absent | no: nobody knows whether it is there | no |
+/// | moving | no: as those that a rollout replaces, or nothing could move within a full rack | yes |
+/// | dying | yes: it is there until it has ended | no: a loss that we did not choose |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// Unreachable for so long that it may be replaced, or on an agent that a global app does not count.
+    Absent,
+    /// On an agent that is to be left: it serves until its replacement does.
+    Moving,
+    /// Ending by the cluster's doing.
+    Dying,
+}
+
 /// What the report will say, in the order in which it says it; the counts of what starts and ends come last.
 #[derive(Default)]
 pub(crate) struct Waits {
     pub(crate) unsupported: Option<Reason>,
-    pub(crate) awaiting_settled: Option<&'static str>,
+    pub(crate) awaiting_settled: Option<Reason>,
     pub(crate) backing_off: Option<Reason>,
     pub(crate) awaiting_offers: Option<Reason>,
     pub(crate) agents_vanished: Option<Reason>,
     pub(crate) breaker_open: Option<Reason>,
     pub(crate) at_floor: bool,
     pub(crate) unreachable: Option<Reason>,
+    pub(crate) draining: Option<Reason>,
     /// Launched in this decision: on their way as soon as it is followed.
     pub(crate) launched: u32,
 }
@@ -49,7 +66,7 @@ impl<'a> Draft<'a> {
             view,
             declared: view.app.declared.as_ref().map(|declared| &*declared.app),
             budget: Budget::new(view.app, view.desired),
-            uncounted: BTreeSet::new(),
+            uncounted: BTreeMap::new(),
             killed: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             counted: view.app.instances.by_revision().map(|(id, census)| (id, census.wanted)).collect(),
@@ -85,45 +102,57 @@ impl<'a> Draft<'a> {
 
     /// Whether an instance is wanted still and counts.
     pub(crate) fn counts(&self, instance: &Instance) -> bool {
-        self.is_wanted(instance) && !self.uncounted.contains(&instance.key)
+        self.is_wanted(instance) && !self.uncounted.contains_key(&instance.key)
     }
 
-    /// How many instances take up a place under the ceiling (S1): those that count, and those that are ending and
-    /// will say so when they have ended. One that is told to end goes on using its place until then.
+    /// How many instances take up a place under the ceiling (S1): those that count or are moving, and those that are
+    /// ending and will say so when they have ended. One that we told to end goes on using its place until then.
     pub(crate) fn occupied(&self) -> u32 {
-        self.view.app.instances.total().placed().saturating_sub(self.not_placed().count() as u32)
+        let without = self.gone().count() + self.apart(Apart::Dying).count();
+        self.view.app.instances.total().placed().saturating_sub(without as u32)
     }
 
     /// The instances whose slots this decision has set free, or lends to a replacement.
     pub(crate) fn displaced(&self) -> impl Iterator<Item = &'a Instance> + '_ {
         // A global app's instance on an absent agent keeps its slot: it is not replaced anywhere.
-        let lent = self.uncounted.iter().filter(|_| self.declared.is_none_or(|app| !app.is_global()));
+        let lent = self.uncounted.keys().filter(|_| self.declared.is_none_or(|app| !app.is_global()));
         let keys = self.killed.iter().chain(&self.forgotten).chain(lent);
         keys.filter_map(|key| self.view.app.instances.get(*key))
     }
 
-    /// Instances that the roll has as placed and that are not: replaced, or forgotten in this decision, or killed in
-    /// it on an agent that does not answer.
+    /// Instances that the roll has as placed and that constraints do not look at: replaced, moving, or forgotten in
+    /// this decision, or killed in it on an agent that does not answer.
     pub(crate) fn not_placed(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        self.gone().chain(self.apart(Apart::Moving))
+    }
+
+    /// Those of them that use nothing any more, as far as anybody knows.
+    fn gone(&self) -> impl Iterator<Item = &'a Instance> + '_ {
         let instances = &self.view.app.instances;
         let killed = self.killed.iter().filter_map(|key| instances.get(*key));
         let unanswered = killed.filter(|instance| instance.condition == Condition::Unreachable);
         let forgotten = self.forgotten.iter().filter_map(|key| instances.get(*key));
-        let uncounted = self.uncounted.iter().filter_map(|key| instances.get(*key));
-        let others = unanswered.chain(forgotten).filter(|instance| !self.uncounted.contains(&instance.key));
-        uncounted.chain(others).filter(|instance| instance.is_placed())
+        let others = unanswered.chain(forgotten).filter(|instance| !self.uncounted.contains_key(&instance.key));
+        self.apart(Apart::Absent).chain(others).filter(|instance| instance.is_placed())
     }
 
-    /// Leaves a wanted instance out of all counts.
-    pub(crate) fn leave_out(&mut self, instance: &Instance) {
-        if self.is_wanted(instance) && self.uncounted.insert(instance.key) {
+    /// The instances that are apart for this reason.
+    pub(crate) fn apart(&self, why: Apart) -> impl Iterator<Item = &'a Instance> + '_ {
+        let keys = self.uncounted.iter().filter(move |(_, apart)| **apart == why);
+        keys.filter_map(|(key, _)| self.view.app.instances.get(*key))
+    }
+
+    /// Leaves a wanted instance out of the counts. The first reason stays.
+    pub(crate) fn leave_out(&mut self, instance: &Instance, why: Apart) {
+        if self.counts(instance) {
+            self.uncounted.insert(instance.key, why);
             self.discount(instance.revision);
         }
     }
 
     /// Counts again what was left out, shall go, and may not yet: until then it takes up a place.
     pub(crate) fn count_in(&mut self, instance: &Instance) {
-        if self.is_wanted(instance) && self.uncounted.remove(&instance.key) {
+        if self.is_wanted(instance) && self.uncounted.remove(&instance.key).is_some() {
             let group = self.counted.iter_mut().find(|(id, _)| *id == instance.revision);
             if let Some((_, count)) = group {
                 *count += 1;
@@ -142,7 +171,11 @@ impl<'a> Draft<'a> {
         match self.view.settled {
             Settled::Yes => true,
             Settled::No(awaiting) => {
-                self.waits.awaiting_settled = Some(awaiting);
+                self.waits.awaiting_settled = Some(Reason::NotSettled { awaiting });
+                false
+            }
+            Settled::Unanswered { tasks, since } => {
+                self.waits.awaiting_settled = Some(Reason::Unanswered { tasks, since });
                 false
             }
         }
@@ -217,13 +250,14 @@ impl<'a> Draft<'a> {
             waits.at_floor.then(|| Reason::AtFloor { healthy: self.budget.healthy(), floor: self.budget.floor() });
         let reasons = [
             waits.unsupported,
-            waits.awaiting_settled.map(|awaiting| Reason::NotSettled { awaiting }),
+            waits.awaiting_settled,
             waits.backing_off,
             waits.awaiting_offers,
             waits.agents_vanished,
             waits.breaker_open,
             at_floor,
             waits.unreachable,
+            waits.draining,
             (starting > 0).then_some(Reason::Starting { count: starting }),
             (ending > 0).then_some(Reason::Ending { count: ending }),
         ];

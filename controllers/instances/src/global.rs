@@ -1,37 +1,43 @@
 //! Global placement: exactly one instance on every agent that matches.
 //!
-//! What counts is what is on agents that are present and match. An instance on an agent that does not answer, or of
-//! which nothing is known yet after a restart, is neither missing nor too many: it is left alone, and so is its
-//! agent's place.
+//! What counts is what is on agents that are present, match and are not to be left for maintenance. An instance on an
+//! agent that does not answer, or of which nothing is known yet after a restart, is neither missing nor too many: it is
+//! left alone, and so is its agent's place. One on an agent that is to be left is stopped without replacement, see
+//! [`crate::draining`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ekiden_model::agent::Presence;
 use ekiden_model::app::App;
+use ekiden_model::limits::Settings;
 use ekiden_model::report::KillCause;
-use ekiden_model::{AgentId, Agents, Instance};
+use ekiden_model::{AgentId, Agents, Instance, Timestamp};
 
-use crate::draft::Draft;
+use crate::draft::{Apart, Draft};
 use crate::placement::constraint;
 
 /// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
-/// CLUSTER with a value): the number of instances that a global app shall have.
-pub fn matching_agents(app: &App, agents: &Agents) -> u32 {
-    matching(app, agents).len() as u32
+/// CLUSTER with a value), those left out that are to be left at `now`: the number of instances that a global app shall
+/// have.
+pub fn matching_agents(app: &App, agents: &Agents, now: Timestamp, settings: &Settings) -> u32 {
+    let leaving = agents.leaving(now, settings.drain_before);
+    matching(app, agents, &leaving.agents).len() as u32
 }
 
-fn matching(app: &App, agents: &Agents) -> Arc<BTreeSet<AgentId>> {
-    agents.matching(&app.constraints, |agent| constraint::admits(&app.constraints, agent))
+/// As [`matching_agents`], and which, with others left out.
+pub(crate) fn matching(app: &App, agents: &Agents, except: &Arc<BTreeSet<AgentId>>) -> Arc<BTreeSet<AgentId>> {
+    agents.matching(&app.constraints, except, |agent| constraint::admits(&app.constraints, agent))
 }
 
-/// Leaves out of the counts what is not on a present agent that matches.
+/// Leaves out of the counts what is not on a present agent that matches and is to stay.
 pub(crate) fn leave_out_the_absent(draft: &mut Draft<'_>) {
     let Some(app) = draft.declared.filter(|app| app.is_global()) else { return };
-    let instances = &draft.view.app.instances;
-    for key in instances.wanted_outside(&matching(app, draft.view.agents)) {
+    let (agents, instances) = (draft.view.agents, &draft.view.app.instances);
+    let leaving = agents.leaving(draft.view.now, draft.view.settings.drain_before);
+    for key in instances.wanted_outside(&matching(app, agents, &leaving.agents)) {
         if let Some(instance) = instances.get(key) {
-            draft.leave_out(instance);
+            draft.leave_out(instance, Apart::Absent);
         }
     }
 }
@@ -60,7 +66,7 @@ fn misplaced<'a>(draft: &Draft<'a>) -> Vec<&'a Instance> {
             state.presence == Presence::Present && !constraint::admits(&app.constraints, &state.agent)
         })
     };
-    draft.uncounted.iter().filter_map(|key| draft.view.app.instances.get(*key)).filter(is_misplaced).collect()
+    draft.apart(Apart::Absent).filter(is_misplaced).collect()
 }
 
 #[cfg(test)]
@@ -85,7 +91,7 @@ mod tests {
         let zone = Operator::Like(Pattern::new("z0").expect("a pattern"));
         let mut world = global(5).constrained("zone", zone);
         let app = world.app.declared.as_ref().expect("declared").app.clone();
-        assert_eq!(crate::matching_agents(&app, &world.agents), 3);
+        assert_eq!(crate::matching_agents(&app, &world.agents, world.now, &world.settings), 3);
         world = world.scaled_to(3);
         world.go();
         let mut places = world.places();
@@ -101,7 +107,7 @@ mod tests {
         let mut world = world.scaled_to(3);
         assert_eq!(
             told(&world.step()),
-            ["1 of 3 wait for offers: 2 agents already have its one instance", "2 starting"]
+            ["1 of 3 wait for offers: 2 agents already have its one instance: a0 and a1", "2 starting"]
         );
     }
 
@@ -255,7 +261,7 @@ mod tests {
             Event::Roll => world.revision(2, 0),
         }
         let app = world.app.declared.as_ref().expect("declared").app.clone();
-        world.desired = crate::matching_agents(&app, &world.agents);
+        world.desired = crate::matching_agents(&app, &world.agents, world.now, &world.settings);
         let newest = world.app.revisions.last().expect("a revision").id.0;
         world.revision(1, 0);
         world.revision(newest, world.desired);

@@ -5,8 +5,9 @@
 //! and chooses no port number.
 //!
 //! ```text
-//! decide:  endings ─► wait for agents ─► overdue ─► misplaced ─► condemned ─► surplus ─► deficit ─► report
-//!          (what is)                     └──────────── kills, one budget ───────────┘    (placement)
+//! decide:  endings ─► dying, moving ─► wait for agents ─► overdue ─► misplaced ─► condemned ─► surplus ─► draining
+//!          └───────────── what is and counts ─────────┘   └───────────────── kills, one budget ──────────────────┘
+//!                                                                                    deficit (placement) ─► report
 //! ```
 //!
 //! Each rule is a module that reads and changes one `Draft`; the order above is the order in
@@ -16,6 +17,8 @@ mod backoff;
 mod condemned;
 mod deficit;
 mod draft;
+mod draining;
+mod dying;
 mod endings;
 mod global;
 mod offers;
@@ -41,13 +44,17 @@ use crate::draft::Draft;
 pub fn decide(view: &View<'_>) -> Decision {
     let mut draft = Draft::new(view);
     let backoff = endings::account(&mut draft);
+    dying::leave_out(&mut draft);
+    draining::leave_out(&mut draft);
     unreachable::wait(&mut draft);
     global::leave_out_the_absent(&mut draft);
     overdue::kill(&mut draft);
     global::kill_misplaced(&mut draft);
     condemned::replace(&mut draft);
     surplus::kill(&mut draft);
+    draining::kill(&mut draft, &backoff);
     global::count_in_the_misplaced(&mut draft);
     deficit::launch(&mut draft, &backoff);
+    draining::report(&mut draft);
     draft.into_decision()
 }

@@ -157,7 +157,7 @@ mod tests {
             [
                 "5 of 9 agents stopped answering at once: 5 instances on such agents are not replaced before \
                  1970-01-02T03:47:40.000Z, since the agents may come back",
-                "5 on agents that do not answer"
+                "5 on agents that do not answer (a0, a1, a2 and 2 more)"
             ]
         );
         world.pass(59);

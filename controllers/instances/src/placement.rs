@@ -6,8 +6,8 @@
 //! taken of each lot) and through the search's constraint counts.
 //!
 //! **The placed set** that UNIQUE, CLUSTER, GROUP_BY and MAX_PER count (§4.9, S4) is: the instances of the revision
-//! that is being launched which live, and are not (a) unreachable for so long that they are being replaced or (b)
-//! unreachable and to end. An instance that is told to end counts until it has ended, since it is still there; those
+//! that is being launched which live, and are not (a) unreachable for so long that they are being replaced, (b)
+//! unreachable and to end or (c) to leave their agents, and replaced for that. An instance that is told to end counts until it has ended, since it is still there; those
 //! of other revisions do not, or a rollout of as many instances as there are hosts could never begin.
 
 pub(crate) mod constraint;
@@ -17,6 +17,7 @@ mod strategy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ekiden_model::agent::Leave;
 use ekiden_model::app::App;
 use ekiden_model::instance::{Nowhere, Question};
 use ekiden_model::offer::{Claim, Lot, LotIx};
@@ -167,7 +168,7 @@ impl<'a> Search<'a> {
         }
         if nowhere.epoch < book.epoch() {
             for (ix, lot) in book.lots_since(nowhere.epoch) {
-                nowhere.refusals.add(self.refusal(ix, lot, None)?);
+                nowhere.refusals.add(self.refusal(ix, lot, None)?, &lot.agent.hostname);
                 nowhere.until = nowhere.until.min(self.maintenance_changes(lot));
             }
             nowhere.epoch = book.epoch();
@@ -183,7 +184,7 @@ impl<'a> Search<'a> {
         let (book, instances) = (self.view.book, &self.view.app.instances);
         for (ix, lot) in book.lots() {
             if let Some(refusal) = self.refusal(ix, lot, ground.of(ix)) {
-                refusals.add(refusal);
+                refusals.add(refusal, &lot.agent.hostname);
             }
             until = until.min(self.maintenance_changes(lot));
         }
@@ -196,12 +197,14 @@ impl<'a> Search<'a> {
         refusals
     }
 
-    /// When the maintenance of an agent next begins or ends.
+    /// When an agent next begins or ceases to be one that is to be left.
     fn maintenance_changes(&self, lot: &Lot) -> Timestamp {
-        let Some((start, duration)) = lot.maintenance else { return Timestamp::NEVER };
-        let end = duration.map(|duration| start + duration);
-        let ahead = end.into_iter().chain([start]).filter(|at| *at > self.view.now);
-        ahead.min().unwrap_or(Timestamp::NEVER)
+        let change = self.leave(lot).and_then(|leave| leave.next_change(self.view.now));
+        change.unwrap_or(Timestamp::NEVER)
+    }
+
+    fn leave(&self, lot: &Lot) -> Option<Leave> {
+        Some(Leave::of(lot.maintenance?, self.view.settings.drain_before))
     }
 
     fn refusal(&mut self, ix: LotIx, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
@@ -231,9 +234,7 @@ impl<'a> Search<'a> {
         if self.is_taken(lot, used) {
             return Some(Objection::AgentTaken);
         }
-        let (start, duration) = lot.maintenance?;
-        let over = duration.is_some_and(|duration| start + duration <= self.view.now);
-        (start <= self.view.now && !over).then_some(Objection::Maintenance)
+        self.leave(lot)?.is_on(self.view.now).then_some(Objection::Maintenance)
     }
 
     fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {

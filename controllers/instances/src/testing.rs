@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::agent::{Agent, AgentState, Presence};
+use ekiden_model::agent::{Agent, AgentState, Presence, Window};
 use ekiden_model::app::{
     App, BackoffPolicy, Capacity, Command, Constraint, Count, Field, HostPort, Operator, PortDefinition, Template,
     UnreachableStrategy,
@@ -183,6 +183,22 @@ impl World {
         let now = self.now;
         let state = self.agents.get_mut(&AgentId::new(name)).expect("a known agent");
         state.presence = Presence::Unreachable(now);
+    }
+
+    /// A known agent is to go into maintenance at second `begin`, for so many seconds, or for ever.
+    pub(crate) fn maintain(&mut self, name: &str, begin: i64, seconds: Option<u64>) {
+        self.window(name, Some((second(begin), seconds.map(Duration::from_secs))));
+    }
+
+    /// It is not any more.
+    pub(crate) fn cancel(&mut self, name: &str) {
+        self.window(name, None);
+    }
+
+    fn window(&mut self, name: &str, window: Option<Window>) {
+        let id = AgentId::new(name);
+        self.agents.get_mut(&id).expect("a known agent").maintenance = window;
+        self.book.note_maintenance(&id, window);
     }
 
     /// An offer of a known agent to everybody's role, with ports 31000 to 31009.

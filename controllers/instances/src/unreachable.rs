@@ -5,22 +5,23 @@
 
 use ekiden_model::app::UnreachableStrategy;
 use ekiden_model::instance::Condition;
+use ekiden_model::report::Hosts;
 use ekiden_model::{Instance, Reason};
 
-use crate::draft::Draft;
+use crate::draft::{Apart, Draft};
 use crate::pace::Pace;
 
 /// Leaves out of the counts what may be replaced, and forgets what was waited for long enough.
 pub(crate) fn wait(draft: &mut Draft<'_>) {
     let (now, strategy) = (draft.view.now, draft.unreachable_strategy());
-    let mut count = 0;
+    let mut waited_for = Vec::new();
     let mut until = None;
     let mut due = Vec::new();
     for instance in draft.view.app.instances.odd() {
         if instance.condition != Condition::Unreachable {
             continue;
         }
-        count += 1;
+        waited_for.push(instance);
         let UnreachableStrategy::Replace { inactive_after, expunge_after } = strategy else { continue };
         let (inactive_at, expunge_at) = (instance.since + inactive_after, instance.since + expunge_after);
         if inactive_at.min(expunge_at) <= now {
@@ -32,16 +33,18 @@ pub(crate) fn wait(draft: &mut Draft<'_>) {
             until = Some(until.map_or(next, |until| next.min(until)));
         }
     }
-    count -= give_up(draft, due);
-    if count > 0 {
-        draft.waits().unreachable = Some(Reason::Unreachable { count, until });
+    give_up(draft, due);
+    waited_for.retain(|instance| !draft.is_forgotten(instance.key));
+    if !waited_for.is_empty() {
+        let hosts: Hosts = waited_for.iter().map(|instance| &instance.agent.hostname).collect();
+        let count = waited_for.len() as u32;
+        draft.waits().unreachable = Some(Reason::Unreachable { count, hosts, until });
     }
 }
 
 /// Gives up instances that are due, as far as the pace allows: those that are to be forgotten when it is settled that
-/// they may be, the others for as long as they do not answer. Returns how many were forgotten.
-fn give_up(draft: &mut Draft<'_>, due: Vec<(&Instance, bool)>) -> u32 {
-    let mut forgotten = 0;
+/// they may be, the others for as long as they do not answer.
+fn give_up(draft: &mut Draft<'_>, due: Vec<(&Instance, bool)>) {
     let pace = Pace::of(draft, due.iter().map(|(instance, _)| *instance));
     for (instance, is_to_be_forgotten) in due {
         if !pace.allows(instance) {
@@ -49,13 +52,11 @@ fn give_up(draft: &mut Draft<'_>, due: Vec<(&Instance, bool)>) -> u32 {
         }
         if is_to_be_forgotten && draft.is_settled() {
             draft.forget(instance);
-            forgotten += 1;
         } else {
-            draft.leave_out(instance);
+            draft.leave_out(instance, Apart::Absent);
         }
     }
     pace.report(draft);
-    forgotten
 }
 
 #[cfg(test)]
@@ -79,7 +80,10 @@ mod tests {
         let decision = world.step();
         assert!(decision.actions.is_empty());
         assert_eq!(decision.again, Again::At(second(BEGIN + 60)));
-        assert_eq!(told(&decision), ["1 on agents that do not answer, waited for until 1970-01-02T03:47:40.000Z"]);
+        assert_eq!(
+            told(&decision),
+            ["1 on an agent that does not answer (a1), waited for until 1970-01-02T03:47:40.000Z"]
+        );
         world.pass(60);
         assert_eq!(launches(&world.step())[0].0, "1#2");
         world.settle();
@@ -140,7 +144,7 @@ mod tests {
         let decision = world.step();
         assert!(decision.actions.is_empty());
         assert_eq!(decision.again, Again::OnChange);
-        assert_eq!(told(&decision), ["1 on agents that do not answer"]);
+        assert_eq!(told(&decision), ["1 on an agent that does not answer (a1)"]);
     }
 
     #[test]

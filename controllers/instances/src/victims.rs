@@ -3,9 +3,9 @@
 //! | leaving a revision (§4.5)                         | scaling in (§4.4)                                       |
 //! |---------------------------------------------------|---------------------------------------------------------|
 //! | who is not healthy, since nobody misses it        | who shares its slot (it or its like came back), or its agent in a global app |
-//! | whose slot (global: agent) has a healthy successor | unreachable < staging < starting < running < other      |
-//! | the order of scaling in                           | the largest groups of GROUP_BY                          |
-//! |                                                   | killSelection                                           |
+//! | whose agent is to be left                         | unreachable < staging < starting < running < other      |
+//! | whose slot (global: agent) has a healthy successor | the largest groups of GROUP_BY                          |
+//! | the order of scaling in                           | killSelection                                           |
 //! |                                                   | the highest slot, so that 0..n-1 stay                   |
 //!
 //! The first rule in which two differ decides between them.
@@ -19,7 +19,7 @@ use ekiden_model::report::KillCause;
 use ekiden_model::{AgentId, Condition, Incarnation, Instance, InstanceKey, RevisionId, Slot};
 
 use crate::draft::Draft;
-use crate::surplus;
+use crate::{draining, surplus};
 
 /// A candidate in its place in the order.
 pub(crate) struct Victim<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Victim<'a> {
 }
 
 /// What decides before groups are evened.
-type Class = (bool, bool, bool, u8);
+type Class = (bool, bool, bool, bool, u8);
 /// What decides after it.
 type Rest = (i64, Reverse<Slot>, u32);
 
@@ -45,9 +45,11 @@ pub(crate) fn in_order<'a>(
     let doubled = Doubled::among(&candidates, global);
     let youngest_first = draft.policy().is_none_or(|app| app.kill_selection == KillSelection::YoungestFirst);
 
+    let leaving = draining::agents(draft);
     let class = |instance: &Instance| -> Class {
         (
             replaced && instance.is_healthy(),
+            replaced && !leaving.contains(&instance.agent.id),
             replaced && !succeeded.include(instance),
             !doubled.include(instance),
             weight(instance.condition),

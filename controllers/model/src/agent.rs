@@ -45,8 +45,37 @@ pub struct AgentState {
     pub agent: Arc<Agent>,
     /// How it is, as far as we were told.
     pub presence: Presence,
-    /// Planned unavailability, as in the last offer: from, and for how long (for ever when not given).
-    pub maintenance: Option<(Timestamp, Option<Duration>)>,
+    /// Planned unavailability, as last told by an offer or an announcement.
+    pub maintenance: Option<Window>,
+}
+
+/// Planned unavailability: from when, and for how long (for ever when not given).
+pub type Window = (Timestamp, Option<Duration>);
+
+/// The time in which an agent is to be left because of a [`Window`]: nothing is placed on it, and what is there moves
+/// away. From `ahead` before the window's beginning (Marathon's `--draining_seconds`, §4.11) to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Leave {
+    /// For a window, beginning so long ahead of it.
+    pub fn of((begin, length): Window, ahead: Duration) -> Self {
+        Self { from: begin - ahead, until: length.map_or(Timestamp::NEVER, |length| begin + length) }
+    }
+
+    /// Whether the agent is to be left at `now`.
+    pub fn is_on(self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    /// When that next changes, if it does.
+    pub fn next_change(self, now: Timestamp) -> Option<Timestamp> {
+        let ahead = [self.from, self.until].into_iter().filter(|at| *at > now && *at < Timestamp::NEVER);
+        ahead.min()
+    }
 }
 
 /// Whether an agent is there.
@@ -66,7 +95,17 @@ pub struct Agents {
     all: BTreeMap<AgentId, AgentState>,
     surveys: Memo<Vec<Survey>>,
     matching: Memo<Vec<Matching>>,
+    leaving: Memo<Option<(Duration, Timestamp, Leaving)>>,
     vanished: Memo<Option<(Rule, Option<Vanished>)>>,
+}
+
+/// The agents that are to be left at a moment, whatever else is known of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// Which. The same set in memory as long as nothing changes.
+    pub agents: Arc<BTreeSet<AgentId>>,
+    /// When the next agent begins or ceases to be one of them; never, if none does.
+    pub until: Timestamp,
 }
 
 /// Many agents that stopped answering at once.
@@ -88,16 +127,18 @@ struct Rule {
     share: f64,
 }
 
-/// The agents that are present and on which these constraints hold.
+/// The agents that are present, are not among some, and on which these constraints hold.
 struct Matching {
     constraints: Vec<Constraint>,
+    except: Arc<BTreeSet<AgentId>>,
     agents: Arc<BTreeSet<AgentId>>,
 }
 
-/// The answer to a question about all agents: how many values of a field they have.
+/// The answer to a question about all agents but some: how many values of a field they have.
 struct Survey {
     constraints: Vec<Constraint>,
     field: Field,
+    except: Arc<BTreeSet<AgentId>>,
     answer: u32,
 }
 
@@ -110,20 +151,51 @@ impl Agents {
         Self::default()
     }
 
-    /// The agents that are present and `admits` admits, which must depend on the constraints and the agent alone: they
-    /// are remembered until an agent changes.
-    pub fn matching(&self, constraints: &[Constraint], admits: impl Fn(&Agent) -> bool) -> Arc<BTreeSet<AgentId>> {
+    /// The agents that are to be left at `now`, beginning so long ahead of their windows.
+    ///
+    /// Remembered until an agent changes or the time comes, and most of the time there is none.
+    pub fn leaving(&self, now: Timestamp, ahead: Duration) -> Leaving {
+        let mut memo = self.leaving.lock();
+        let holds =
+            |known: &&(Duration, Timestamp, Leaving)| known.0 == ahead && known.1 <= now && now < known.2.until;
+        if let Some((.., known)) = memo.as_ref().filter(holds) {
+            return known.clone();
+        }
+        let windows = self.all.iter().filter_map(|(id, state)| Some((id, Leave::of(state.maintenance?, ahead))));
+        let (mut agents, mut until) = (BTreeSet::new(), Timestamp::NEVER);
+        for (id, leave) in windows {
+            if leave.is_on(now) {
+                agents.insert(id.clone());
+            }
+            until = leave.next_change(now).map_or(until, |change| until.min(change));
+        }
+        let found = Leaving { agents: Arc::new(agents), until };
+        *memo = Some((ahead, now, found.clone()));
+        found
+    }
+
+    /// The agents that are present, are not `except` and `admits` admits, which must depend on the constraints and the
+    /// agent alone: they are remembered until an agent changes.
+    pub fn matching(
+        &self,
+        constraints: &[Constraint],
+        except: &Arc<BTreeSet<AgentId>>,
+        admits: impl Fn(&Agent) -> bool,
+    ) -> Arc<BTreeSet<AgentId>> {
         let mut matching = self.matching.lock();
-        if let Some(known) = matching.iter().find(|known| known.constraints == constraints) {
+        let same = |known: &&Matching| known.constraints == constraints && known.except == *except;
+        if let Some(known) = matching.iter().find(same) {
             return known.agents.clone();
         }
         let present = self.all.values().filter(|state| state.presence == Presence::Present);
+        let present = present.filter(|state| !except.contains(&state.agent.id));
         let admitted = present.filter(|state| admits(&state.agent)).map(|state| state.agent.id.clone());
         let found: Arc<BTreeSet<AgentId>> = Arc::new(admitted.collect());
         if matching.len() == SURVEYS_KEPT {
             matching.remove(0);
         }
-        matching.push(Matching { constraints: constraints.to_vec(), agents: found.clone() });
+        let (constraints, except) = (constraints.to_vec(), except.clone());
+        matching.push(Matching { constraints, except, agents: found.clone() });
         found
     }
 
@@ -151,16 +223,19 @@ impl Agents {
         found
     }
 
-    /// The answer of `count`, which must depend on these agents, the constraints and the field alone: it is
-    /// remembered until an agent changes.
+    /// The answer of `count`, which must depend on these agents without `except`, the constraints and the field alone: it
+    /// is remembered until an agent changes.
     pub fn survey(
         &self,
         constraints: &[Constraint],
         field: &Field,
+        except: &Arc<BTreeSet<AgentId>>,
         count: impl FnOnce(&BTreeMap<AgentId, AgentState>) -> u32,
     ) -> u32 {
         let mut surveys = self.surveys.lock();
-        let same = |survey: &&Survey| survey.constraints == constraints && survey.field == *field;
+        let same = |survey: &&Survey| {
+            survey.constraints == constraints && survey.field == *field && survey.except == *except
+        };
         if let Some(known) = surveys.iter().find(same) {
             return known.answer;
         }
@@ -168,7 +243,8 @@ impl Agents {
         if surveys.len() == SURVEYS_KEPT {
             surveys.remove(0);
         }
-        surveys.push(Survey { constraints: constraints.to_vec(), field: field.clone(), answer });
+        let (constraints, field, except) = (constraints.to_vec(), field.clone(), except.clone());
+        surveys.push(Survey { constraints, field, except, answer });
         answer
     }
 }
@@ -217,6 +293,7 @@ impl DerefMut for Agents {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.surveys.get_mut().clear();
         self.matching.get_mut().clear();
+        *self.leaving.get_mut() = None;
         *self.vanished.get_mut() = None;
         &mut self.all
     }
@@ -285,6 +362,41 @@ mod tests {
         let now = 60 * 86_400;
         let lost: Vec<i64> = long_ago.into_iter().chain([now; 5]).collect();
         assert_eq!(vanished(4, &lost), Some((5, 9, now)));
+    }
+
+    #[test]
+    fn an_agent_is_left_from_ahead_of_its_window_to_its_end() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let ahead = Duration::from_secs(10);
+        let leave = Leave::of((at(100), Some(Duration::from_secs(50))), ahead);
+        assert!(!leave.is_on(at(89)) && leave.is_on(at(90)) && leave.is_on(at(149)) && !leave.is_on(at(150)));
+        assert_eq!(leave.next_change(at(0)), Some(at(90)));
+        assert_eq!(leave.next_change(at(90)), Some(at(150)));
+        assert_eq!(leave.next_change(at(150)), None);
+        assert_eq!(Leave::of((at(100), None), ahead).next_change(at(90)), None);
+    }
+
+    #[test]
+    fn who_is_to_be_left_follows_the_time_and_the_windows() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let mut agents = agents(3, &[]);
+        let ids = |leaving: &Leaving| leaving.agents.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(agents.leaving(at(0), Duration::ZERO).until, Timestamp::NEVER);
+        for (id, begin) in [("p0", 100), ("p2", 200)] {
+            if let Some(state) = agents.get_mut(&AgentId::new(id)) {
+                state.maintenance = Some((at(begin), Some(Duration::from_secs(300))));
+            }
+        }
+        let now = |seconds| agents.leaving(at(seconds), Duration::ZERO);
+        assert_eq!((ids(&now(99)), now(99).until), (vec![], at(100)));
+        assert_eq!((ids(&now(100)), now(100).until), (vec!["p0".to_owned()], at(200)));
+        assert!(Arc::ptr_eq(&now(100).agents, &now(199).agents), "nothing has changed");
+        assert_eq!((ids(&now(450)), now(450).until), (vec!["p2".to_owned()], at(500)));
+        assert_eq!(ids(&agents.leaving(at(99), Duration::from_secs(1))), ["p0"]);
+        if let Some(state) = agents.get_mut(&AgentId::new("p2")) {
+            state.maintenance = None;
+        }
+        assert_eq!(ids(&agents.leaving(at(450), Duration::ZERO)), [""; 0]);
     }
 
     #[test]

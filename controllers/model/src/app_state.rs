@@ -23,6 +23,8 @@ pub struct AppState {
     pub key: AppKey,
     /// How many apps this installation had declared before and with it: part of the key.
     pub birth: u64,
+    /// Whether the key is not made of the birth, but was found in the ids of tasks that were taken over.
+    pub is_adopted: bool,
     /// **Spec.** What is declared, or nothing when the app is to stop and then be forgotten.
     pub declared: Option<Declared>,
     /// **Target.** Its revisions, oldest first; those that nothing needs any more are dropped. `upgrade` writes these.
@@ -110,6 +112,7 @@ impl AppState {
             id,
             key,
             birth,
+            is_adopted: false,
             declared: None,
             revisions: Vec::new(),
             rollout: None,

@@ -230,7 +230,22 @@ impl Incarnation {
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The last incarnation that launches of before a life can have had; nothing before the first life, 0. The
+    /// launches of a life are numbered from there on, so that no id is given to two tasks although it is not known
+    /// which ids were given: a slot would have to be launched a million times within one life.
+    pub fn before_life(life: u32) -> Option<Self> {
+        NonZeroU32::new(life.saturating_mul(LAUNCHES_PER_LIFE)).map(Self)
+    }
+
+    /// The life that this was launched in.
+    pub fn life(self) -> u32 {
+        (self.0.get() - 1) / LAUNCHES_PER_LIFE
+    }
 }
+
+/// See [`Incarnation::before_life`].
+const LAUNCHES_PER_LIFE: u32 = 1_000_000;
 
 /// A revision's number within its app: 1, 2, 3, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -281,6 +296,16 @@ impl AppKey {
         }
         Self(hash & APP_KEY_BITS)
     }
+
+    /// As it was stored; bits that belong to the rest of a uuid are left out.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits & APP_KEY_BITS)
+    }
+
+    /// To be stored.
+    pub const fn to_bits(self) -> u128 {
+        self.0
+    }
 }
 
 /// The instance part of a task id: `<safe path>.instance-<uuid>`, where the uuid holds the app's key and the slot.
@@ -329,6 +354,14 @@ impl TaskId {
         let app = AppKey(bits & APP_KEY_BITS);
         let slot = Slot((bits & 0xffff_ffff) as u32);
         Some((InstanceId { app, slot }, Incarnation(incarnation.parse().ok()?)))
+    }
+
+    /// The path of the app whose task this is; `None` when the id was not made by us. No segment of a path has a `_`, so
+    /// it reads back for certain.
+    pub fn app(&self) -> Option<AppId> {
+        self.instance()?;
+        let (path, _) = self.0.rsplit_once(".instance-")?;
+        AppId::parse(&path.replace('_', "/")).ok()
     }
 }
 

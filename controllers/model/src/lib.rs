@@ -9,6 +9,7 @@
 //! must survive a restart.
 
 pub mod action;
+pub mod adoption;
 pub mod agent;
 pub mod app;
 pub mod app_state;
@@ -33,14 +34,15 @@ pub mod time;
 pub mod view;
 
 pub use action::Action;
+pub use adoption::{Adoption, Fate};
 pub use agent::{Agent, AgentState, Agents};
 pub use app::App;
 pub use app_state::{AppState, Declared, Source};
 pub use effect::Effect;
 pub use fingerprint::Fingerprint;
 pub use id::{
-    AgentId, AppId, FrameworkId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role, Slot,
-    TaskId,
+    AgentId, AppId, AppKey, FrameworkId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role,
+    Slot, TaskId,
 };
 pub use input::Input;
 pub use instance::{Census, Condition, Goal, Instance, Instances, Tally};

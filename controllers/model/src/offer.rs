@@ -8,9 +8,8 @@ pub use book::{OfferBook, SearchFrom};
 pub use column::{Column, ValueIx};
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Window};
 use crate::id::{OfferId, Role};
 use crate::port::PortSet;
 use crate::resources::Resources;
@@ -30,7 +29,7 @@ pub struct Offer {
     /// What is reserved to [`Offer::role`] (statically, or dynamically without labels of somebody else).
     pub reserved: Bundle,
     /// Planned unavailability of the agent.
-    pub maintenance: Option<(Timestamp, Option<Duration>)>,
+    pub maintenance: Option<Window>,
 }
 
 /// Scalars and ports together.
@@ -85,7 +84,7 @@ pub struct Lot {
     /// What is reserved to the role.
     pub reserved: Bundle,
     /// Planned unavailability of the agent.
-    pub maintenance: Option<(Timestamp, Option<Duration>)>,
+    pub maintenance: Option<Window>,
     /// When its oldest offer came.
     pub since: Timestamp,
     /// Grows with every offer that is added to the book: what was refused at an epoch need not be asked again

@@ -1,8 +1,10 @@
 //! What must survive a restart, as values. Their form on disk is the business of `src/store`, which has versioned
 //! structs of its own; decisions never rest on replaying inputs, only on these.
 
+use std::collections::BTreeSet;
+
 use crate::app_state::{AppState, Backoff, Declared};
-use crate::id::{AppId, FrameworkId, Incarnation, Slot};
+use crate::id::{AppId, AppKey, FrameworkId, Incarnation, Slot, TaskId};
 use crate::instance::Instance;
 use crate::port::Port;
 use crate::report::Failure;
@@ -39,12 +41,35 @@ pub struct Installation {
     /// As whom the cluster knows us: durable before anything is launched, so that no restart makes us a stranger to
     /// our own tasks.
     pub framework: Option<FrameworkId>,
+    /// How often an operator has said whose the tasks are that the store knew nothing of. What was launched before,
+    /// and what became of it, is not known in full, so each of these lives has incarnations of its own
+    /// ([`Incarnation::before_life`]).
+    pub life: u32,
+    /// Keys of apps that ran before this store was made, or after it was copied, and that an operator has adopted without
+    /// there being a declaration of them: their tasks are ours and not wanted. At most [`KEPT_OF_ADOPTION`].
+    pub predecessors: BTreeSet<AppKey>,
+    /// Framework that an operator has disowned before we ever had one of our own.
+    pub disowned_framework: Option<FrameworkId>,
+    /// Tasks of our framework that an operator has disowned, until they end: never touched. At most
+    /// [`KEPT_OF_ADOPTION`].
+    pub disowned: BTreeSet<TaskId>,
 }
+
+/// Most keys, and most tasks, that are remembered of an adoption. What is beyond is told of again, and asked about again.
+pub const KEPT_OF_ADOPTION: usize = 10_000;
 
 impl Installation {
     /// One that has declared nothing and that no cluster knows.
     pub const fn new(realm: u64) -> Self {
-        Self { realm, births: 0, framework: None }
+        Self {
+            realm,
+            births: 0,
+            framework: None,
+            life: 0,
+            predecessors: BTreeSet::new(),
+            disowned_framework: None,
+            disowned: BTreeSet::new(),
+        }
     }
 }
 
@@ -55,6 +80,9 @@ pub struct AppRecord {
     pub id: AppId,
     /// See [`AppState::birth`].
     pub birth: u64,
+    /// The key that was found in the ids of tasks that were taken over; nothing where it is the one that realm, birth
+    /// and path make.
+    pub key: Option<AppKey>,
     /// See [`AppState::declared`].
     pub declared: Option<Declared>,
     /// See [`AppState::revisions`].
@@ -90,6 +118,7 @@ impl AppRecord {
         Self {
             id: app.id.clone(),
             birth: app.birth,
+            key: app.is_adopted.then_some(app.key),
             declared: app.declared.clone(),
             revisions: app.revisions.clone(),
             rollout: app.rollout.clone(),

@@ -3,11 +3,17 @@
 //! The same values are shown by the API, the command line and the simulator's transcripts. Their `Display` is the
 //! text people read: no full stop, numbers first, and always what is missing rather than that something is.
 
+mod draining;
+mod hosts;
 mod reason;
 mod refusal;
+mod supply;
 
+pub use draining::{Awaited, LeftAgent, LeftAgents};
+pub use hosts::Hosts;
 pub use reason::{Failure, FailureCause, KillCause, Reason};
 pub use refusal::{Refusal, Refusals, Shortage};
+pub use supply::Supply;
 
 /// All that one controller, or all of them together, wait for in one app. Empty: everything is as declared.
 #[derive(Debug, Clone, PartialEq, Default)]

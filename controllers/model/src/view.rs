@@ -55,6 +55,13 @@ pub enum Settled {
     Yes,
     /// Not yet, with what is missing as a fragment.
     No(&'static str),
+    /// Not for this app: the cluster was asked about tasks of it and has not answered.
+    Unanswered {
+        /// About how many.
+        tasks: u32,
+        /// Since when it is asked.
+        since: Timestamp,
+    },
 }
 
 /// A dependency, as it is.

@@ -1,72 +1,56 @@
-//! What the cluster says, folded into the world; asking it about every task; tasks that are not, or no longer, ours.
+//! What the cluster says, folded into the world; asking it about every task; tasks that are ours and not wanted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
 use ekiden_model::health::{CheckState, Outcome, ProbeKind};
-use ekiden_model::id::{AppKey, InstanceId};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
 use ekiden_model::view::{Sample, Settled};
-use ekiden_model::{AgentId, AppId, Condition, Effect, Goal, Instance, InstanceKey, Offer, TaskId, Timestamp};
+use ekiden_model::{
+    AgentId, AppId, AppState, Condition, Effect, Goal, Instance, InstanceKey, Offer, TaskId, Timestamp,
+};
 
+use crate::Reconciler;
+use crate::identity::Identity;
+use crate::maintenance::is_drained;
+use crate::questions::Questions;
 use crate::strays::Strays;
-use crate::{Entry, Reconciler};
-
-/// First wait for the answers to reconciliation; doubled at each repetition, as Mesos' reconciliation guide asks.
-const ASK_AGAIN_MIN: Duration = Duration::from_secs(15);
-/// Longest wait for them.
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(240);
 
 /// The connection to the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    /// Whether there is one.
-    connected: bool,
-    /// Whether the cluster has answered for every task since we connected.
-    pub(crate) reconciled: bool,
-    /// When to ask about the tasks again.
-    pub(crate) ask_again: Option<Timestamp>,
-    asked: u32,
+    /// What the cluster was asked since we connected; nothing while we are not.
+    pub(crate) questions: Option<Questions>,
     strays: Strays,
-}
-
-/// Whose task it is.
-pub(crate) enum Identity {
-    /// An instance that we have.
-    Known(AppId, InstanceKey),
-    /// One that we had: positively ours, and not wanted any more.
-    Forgotten,
-    /// None that this installation ever made, as far as its store goes. Never killed by us.
-    Foreign,
 }
 
 impl Reconciler {
     pub(crate) fn fold_cluster(&mut self, event: ClusterEvent) {
         match event {
-            ClusterEvent::Registered(framework) => {
-                if self.installation.framework.as_ref() != Some(&framework) {
-                    self.installation.framework = Some(framework);
-                    self.journal.note_installation();
+            ClusterEvent::Registered(framework) => self.fold_registered(framework),
+            ClusterEvent::Found(found) => self.fold_found(found),
+            ClusterEvent::Connected => {
+                self.connected_unasked();
+                if self.is_member() {
+                    self.lose_connection();
+                    self.suppressed.clear();
+                    self.tend = true;
+                    self.supply.connected(self.now);
+                    self.mark_those_who_await_offers();
+                    self.begin_asking();
                 }
             }
-            ClusterEvent::Found(_) => {}
-            ClusterEvent::Maintenance(agent, window) => self.fold_maintenance(&agent, window),
-            ClusterEvent::Connected => {
-                self.book.clear();
-                self.promised.clear();
-                self.suppressed.clear();
-                self.tend = true;
-                self.cluster = Connection { connected: true, ..Connection::default() };
-                self.ask_about_tasks();
-            }
             ClusterEvent::Disconnected => {
-                self.book.clear();
-                self.promised.clear();
-                self.cluster = Connection::default();
+                self.lose_connection();
+                self.supply.disconnected(self.now);
+                self.mark_those_who_await_offers();
             }
+            // What is said to somebody else is not about us.
+            _ if !self.is_member() => {}
             ClusterEvent::Offers(offers) => self.fold_offers(offers),
             ClusterEvent::Rescinded(offer) => {
                 self.book.rescind(&offer);
@@ -76,32 +60,40 @@ impl Reconciler {
             ClusterEvent::Status(status) => self.fold_status(status),
             ClusterEvent::AgentUnreachable(agent) => self.agent_vanished(&agent),
             ClusterEvent::AgentGone(agent) => self.fold_agent_gone(&agent),
-            ClusterEvent::Reconciled => {
-                if self.cluster.connected && !self.cluster.reconciled {
-                    self.cluster.reconciled = true;
-                    self.cluster.asked = 0;
-                    self.cluster.ask_again = Some(self.now + self.settings.reconcile_every);
-                    self.settled_perhaps();
-                }
-            }
+            ClusterEvent::Maintenance(agent, window) => self.fold_maintenance(&agent, window),
+            ClusterEvent::Reconciled => self.fold_told_all(),
+        }
+    }
+
+    fn fold_told_all(&mut self) {
+        let (now, every) = (self.now, self.settings.reconcile_every);
+        let Some(questions) = &mut self.cluster.questions else { return };
+        if questions.told_all(now, every) {
+            self.has_heard_all = true;
+            self.everything_perhaps_known();
         }
     }
 
     fn fold_offers(&mut self, offers: Vec<Offer>) {
         let mut agents_are_as_known = true;
-        for offer in offers {
-            let state = AgentState {
-                agent: offer.agent.clone(),
-                presence: Presence::Present,
-                maintenance: offer.maintenance,
-            };
-            self.assumed.remove(&offer.agent.id);
-            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
-            if self.agents.get(&offer.agent.id) != Some(&state) {
-                self.agents.insert(offer.agent.id.clone(), state);
-                agents_are_as_known = false;
-            }
+        for mut offer in offers {
+            offer.maintenance = offer.maintenance.map(|window| self.window_inside(window));
+            let id = offer.agent.id.clone();
+            let maintenance = offer.maintenance;
+            let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
+            self.assumed.remove(&id);
+            self.supply.offered(&offer.role, self.now);
             self.book.add(offer, self.now);
+            // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
+            let known = self.agents.get(&id);
+            if known != Some(&state) {
+                let planned_anew = known.and_then(|known| known.maintenance) != maintenance;
+                self.agents.insert(id.clone(), state);
+                agents_are_as_known = false;
+                if planned_anew {
+                    self.maintenance_planned(&id, maintenance);
+                }
+            }
         }
         if !agents_are_as_known {
             self.agents_changed();
@@ -110,15 +102,8 @@ impl Reconciler {
         self.schedule.offers_came(self.book.epoch());
     }
 
-    fn fold_maintenance(&mut self, agent: &AgentId, window: Option<(Timestamp, Option<Duration>)>) {
-        if let Some(state) = self.agents.get_mut(agent) {
-            state.maintenance = window;
-            self.agents_changed();
-        }
-    }
-
     /// The number of agents that match may be another now.
-    fn agents_changed(&mut self) {
+    pub(crate) fn agents_changed(&mut self) {
         let global: Vec<AppId> = self.global.iter().cloned().collect();
         for app in global {
             self.changed(&app);
@@ -139,18 +124,41 @@ impl Reconciler {
     fn fold_status(&mut self, status: TaskStatus) {
         match self.identify(&status.task) {
             Identity::Known(app, key) => {
-                self.fold_condition(&app, key, &status);
-                self.fold_executor_check(&app, key, &status);
+                // A master whose agents have not come back yet takes their tasks for unknown: that is no answer.
+                if status.condition != Condition::Unknown || !self.agents_may_be_missing() {
+                    self.answered(&app, key);
+                    self.fold_condition(&app, key, &status);
+                    self.fold_executor_check(&app, key, &status);
+                }
             }
             Identity::Forgotten if status.condition.is_terminal() => self.cluster.strays.ended(&status.task),
             Identity::Forgotten if status.condition != Condition::Unreachable => {
                 self.cluster.strays.seen(&status.task, self.now);
             }
-            Identity::Forgotten | Identity::Foreign => {}
+            Identity::Forgotten => {}
+            Identity::Foreign if status.condition.is_live() => self.told_of_foreign(&status.task),
+            Identity::Foreign | Identity::Stranger => {
+                if status.condition.is_terminal() {
+                    self.foreign_ended(&status.task);
+                }
+            }
         }
         if let Some(ack) = status.ack {
             // Even what changed nothing is acknowledged: the cluster repeats an update until it is.
             self.journal.push(Effect::Acknowledge(ack));
+        }
+    }
+
+    fn agents_may_be_missing(&self) -> bool {
+        self.cluster.questions.as_ref().is_none_or(|questions| questions.agents_may_be_missing(self.now))
+    }
+
+    /// The cluster has answered for an instance, or it is no more.
+    fn answered(&mut self, app: &AppId, key: InstanceKey) {
+        let (now, every) = (self.now, self.settings.reconcile_every);
+        let Some(questions) = &mut self.cluster.questions else { return };
+        if questions.answered(app, key, now, every) {
+            self.schedule.mark(app);
         }
     }
 
@@ -179,6 +187,9 @@ impl Reconciler {
         if let Some(failure) = failure {
             entry.state.last_failure = Some(failure);
             self.journal.note_app(app);
+        }
+        if instance.goal == Goal::Running && is_drained(status) {
+            self.agent_drains(app, &instance);
         }
         if instance.condition.is_terminal() {
             self.unplace(app, &instance);
@@ -261,53 +272,54 @@ impl Reconciler {
         self.schedule.mark(app);
     }
 
-    /// Asks the cluster about every task that should be alive, and then for all that it has: the first finds what is
-    /// missing there, the second what is missing here.
-    fn ask_about_tasks(&mut self) {
-        let mut tasks = Vec::new();
-        for entry in self.apps.values() {
-            let live = entry.state.instances.iter().filter(|instance| instance.condition.is_live());
-            tasks.extend(live.map(|instance| (entry.state.task_id(instance.key), instance.agent.id.clone())));
+    /// Begins to ask the cluster about every task that should be alive, and for all that it has.
+    pub(crate) fn begin_asking(&mut self) {
+        let about = self.apps.iter().map(|(id, entry)| (id.clone(), live(&entry.state)));
+        self.cluster.questions = Some(Questions::new(self.now, about));
+        self.ask_cluster();
+    }
+
+    /// Begins again, if we are connected: what was answered was answered about less than we know of now.
+    pub(crate) fn ask_afresh(&mut self) {
+        if self.cluster.questions.is_some() {
+            self.begin_asking();
         }
+    }
+
+    /// Asks what has not been answered; everything, if all has.
+    fn ask_cluster(&mut self) {
+        let Some(questions) = &mut self.cluster.questions else { return };
+        let task = |app: &AppId, key: InstanceKey| {
+            let state = &self.apps.get(app)?.state;
+            Some((state.task_id(key), state.instances.get(key)?.agent.id.clone()))
+        };
+        let tasks: Vec<(TaskId, AgentId)> = match questions.open() {
+            Some(open) => open.filter_map(|(app, key)| task(app, key)).collect(),
+            None => {
+                let all = self
+                    .apps
+                    .iter()
+                    .flat_map(|(id, entry)| live(&entry.state).into_iter().map(move |key| (id, key)));
+                all.filter_map(|(app, key)| task(app, key)).collect()
+            }
+        };
+        let open_is_all = questions.has_told_all() && questions.open().is_some();
+        questions.asked(self.now, self.settings.reconcile_every);
         // In order with everything else: a launch that waits for its record is sent before it is asked about.
         if !tasks.is_empty() {
             self.journal.push(Effect::Reconcile(tasks));
         }
-        self.journal.push(Effect::Reconcile(Vec::new()));
-        self.cluster.strays.clear();
-        if self.cluster.reconciled {
-            self.cluster.ask_again = Some(self.now + self.settings.reconcile_every);
-            return;
-        }
-        let wait = ASK_AGAIN_MIN.saturating_mul(1 << self.cluster.asked.min(8)).min(ASK_AGAIN_MAX);
-        self.cluster.asked += 1;
-        self.cluster.ask_again = Some(self.now + wait);
-    }
-
-    pub(crate) fn reconcile_again_when_due(&mut self) {
-        if self.cluster.ask_again.is_some_and(|at| at <= self.now) {
-            self.ask_about_tasks();
+        if !open_is_all {
+            self.journal.push(Effect::Reconcile(Vec::new()));
+            self.cluster.strays.clear();
         }
     }
 
-    /// Whose task it is. The path in its id, the installation's secret realm and the number of apps it ever declared
-    /// say for certain whether a task that we do not know was ours: deleting an app does not make its tasks strangers,
-    /// and another installation's tasks never look like ours.
-    pub(crate) fn identify(&self, task: &TaskId) -> Identity {
-        let Some((InstanceId { app: key, slot }, incarnation)) = task.instance() else { return Identity::Foreign };
-        if let Some(entry) = self.keys.get(&key).and_then(|id| self.apps.get(id)) {
-            let key = InstanceKey { slot, incarnation };
-            return match entry.state.instances.get(key) {
-                Some(_) => Identity::Known(entry.state.id.clone(), key),
-                None if was_launched(entry, key) => Identity::Forgotten,
-                None => Identity::Foreign,
-            };
+    pub(crate) fn ask_again_when_due(&mut self) {
+        let again = self.cluster.questions.as_ref().and_then(Questions::again);
+        if again.is_some_and(|at| at <= self.now) {
+            self.ask_cluster();
         }
-        let path = task.as_str().split(".instance-").next().unwrap_or_default().replace('_', "/");
-        let Ok(id) = AppId::parse(&path) else { return Identity::Foreign };
-        let ours =
-            (1..=self.installation.births).any(|birth| AppKey::new(self.installation.realm, birth, &id) == key);
-        if ours { Identity::Forgotten } else { Identity::Foreign }
     }
 
     /// Ends what was ours and is not wanted, once it is known that it is not wanted.
@@ -331,6 +343,7 @@ impl Reconciler {
 
     /// `instance` does not use its agent any more.
     pub(crate) fn unplace(&mut self, app: &AppId, instance: &Instance) {
+        self.answered(app, instance.key);
         if let Some(on_agent) = self.placed.get_mut(&instance.agent.id) {
             on_agent.remove(&(app.clone(), instance.key));
             if on_agent.is_empty() {
@@ -367,9 +380,10 @@ impl Reconciler {
     }
 }
 
-/// Whether an instance that is not there any more ever was.
-fn was_launched(entry: &Entry, key: InstanceKey) -> bool {
-    entry.state.instances.last_incarnation(key.slot).is_some_and(|last| key.incarnation <= last)
+/// The instances of an app that live, as far as is known.
+fn live(app: &AppState) -> BTreeSet<InstanceKey> {
+    let live = app.instances.iter().filter(|instance| instance.condition.is_live());
+    live.map(|instance| instance.key).collect()
 }
 
 /// Whether a status takes an instance further. Rules in order, the first that matches decides.

@@ -10,9 +10,9 @@ use ekiden_model::input::{Command, Desired, Input};
 use ekiden_model::instance::{Goal, KillOrder};
 use ekiden_model::report::{KillCause, Report};
 use ekiden_model::view::{DependencyState, Sample};
-use ekiden_model::{AppId, AppState, Effect, TaskId, Timestamp};
+use ekiden_model::{AppId, AppState, Effect, Incarnation, TaskId, Timestamp};
 
-use crate::cluster::Identity;
+use crate::identity::Identity;
 use crate::{Entry, Reconciler};
 
 /// Most probe results kept for one app until its next visit. Visits come at least once a step, so only a checker
@@ -39,7 +39,8 @@ impl Reconciler {
         }
         if desired.complete && !self.directory_read {
             self.directory_read = true;
-            self.settled_perhaps();
+            self.directory_was_read();
+            self.everything_perhaps_known();
         }
     }
 
@@ -51,7 +52,11 @@ impl Reconciler {
             let birth = self.installation.births;
             let key = AppKey::new(self.installation.realm, birth, &id);
             self.keys.insert(key, id.clone());
-            self.apps.insert(id.clone(), Entry::new(AppState::new(id.clone(), key, birth)));
+            let mut state = AppState::new(id.clone(), key, birth);
+            if let Some(before) = Incarnation::before_life(self.installation.life) {
+                state.instances.launch_after(before);
+            }
+            self.apps.insert(id.clone(), Entry::new(state));
         }
         let Some(entry) = self.apps.get_mut(&id) else { return };
         let old = entry.state.declared.as_ref();
@@ -138,7 +143,7 @@ impl Reconciler {
                 self.journal.note_app(id);
                 self.changed(id);
             }
-            Command::Adopt | Command::Disown => {}
+            Command::Adopt | Command::Disown => self.fold_word(command),
             Command::Kill(task) => self.kill_by_command(task),
         }
     }
@@ -155,7 +160,10 @@ impl Reconciler {
         });
         let grace = entry.state.declared.as_ref().and_then(|declared| declared.app.kill_grace);
         self.journal.note_slot(&id, key.slot);
-        self.journal.push(Effect::Kill { task: task.clone(), agent, grace });
+        // In safe mode the order is kept, and sent when it is over: as the repetition of one that was not answered.
+        if !self.is_safe_mode() {
+            self.journal.push(Effect::Kill { task: task.clone(), agent, grace });
+        }
         self.changed(&id);
     }
 
@@ -172,12 +180,8 @@ impl Reconciler {
         }
     }
 
-    /// Something that was missing has come: once nothing is missing any more, whatever was held back is asked about
-    /// again.
-    pub(crate) fn settled_perhaps(&mut self) {
-        if self.settled() != ekiden_model::view::Settled::Yes {
-            return;
-        }
+    /// Something that was missing has come: whatever was held back is looked at again.
+    pub(crate) fn everything_perhaps_known(&mut self) {
         let all: Vec<AppId> = self.apps.keys().cloned().collect();
         for app in all {
             self.schedule.mark(&app);

@@ -14,28 +14,40 @@
 //! |---|---|
 //! | `step` | one step from top to bottom |
 //! | `fold` | what is declared and what an operator commands, into the world |
-//! | `cluster` | what the cluster says, into the world; reconciliation; tasks that are not ours |
+//! | `framework` | as whom the cluster knows us |
+//! | `cluster` | what the cluster says, into the world; asking it about every task |
+//! | `questions` | what it was asked and has not answered |
+//! | `identity`, `strays` | whose task it is; tasks that live, were ours, and that nobody wants |
+//! | `safe_mode`, `adoption` | tasks that run under our name and that the store knows nothing of |
 //! | `visit` | asking the controllers about one app, and folding their actions |
-//! | `offers` | offers that were taken and offers that were not |
+//! | `maintenance` | agents that are to be left: who hears of it, and when |
+//! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
-//! | `strays` | tasks that live and that nobody wants |
 //! | `time` | a time that never goes back |
 
+mod adoption;
 mod cluster;
 mod dependency;
 mod fold;
+mod framework;
+mod identity;
 mod journal;
+mod maintenance;
 mod offers;
+mod questions;
 mod restore;
+mod safe_mode;
 mod schedule;
 mod step;
 mod strays;
+mod supply;
 mod time;
 mod visit;
 
 pub use restore::RestoreError;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
@@ -50,8 +62,12 @@ use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::framework::Membership;
 use crate::journal::Journal;
+use crate::questions::Questions;
+use crate::safe_mode::SafeMode;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
@@ -86,7 +102,17 @@ pub struct Reconciler {
     /// Whether the offers are to be tended: some came or went, or the demand for them changed.
     tend: bool,
     offers_wake: Option<Timestamp>,
+    supply: SupplyLog,
+    /// Agents that are to be left, when this was last looked at.
+    leaving: Arc<BTreeSet<AgentId>>,
+    /// When it is to be looked at again.
+    leaving_wake: Option<Timestamp>,
+    membership: Membership,
+    safe_mode: Option<SafeMode>,
     cluster: Connection,
+    /// Whether the cluster has told of all tasks that it has since we started: nothing is launched before, since a task
+    /// that the store does not know may have the very id.
+    has_heard_all: bool,
     /// Whether the source of manifests has been read in full.
     directory_read: bool,
     journal: Journal,
@@ -139,8 +165,12 @@ impl Reconciler {
 
     /// What an app waits for, by all controllers together, the most important first; empty when all is as declared.
     pub fn report(&self, id: &AppId) -> Report {
-        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports);
-        let mut reasons: Vec<_> = reports.flat_map(|report| report.reasons.iter().cloned()).collect();
+        // Who is not asked says nothing; what he said before is of no interest.
+        let speakers = if self.is_safe_mode() { visit::ASKED_IN_SAFE_MODE } else { visit::ASKED };
+        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports[..speakers]);
+        let mut reasons: Vec<_> = self.standstill().into_iter().collect();
+        reasons.extend(reports.flat_map(|report| report.reasons.iter().cloned()));
+        reasons.extend(self.nothing_offered(id, &reasons));
         reasons.sort_by_key(ekiden_model::Reason::rank);
         // Two controllers may know the same; it is told once.
         reasons.dedup();
@@ -162,14 +192,26 @@ impl Reconciler {
         &self.book
     }
 
-    /// Whether absence is evidence yet.
+    /// Whether absence is evidence yet, for all but the tasks that the cluster has not answered for.
     pub fn settled(&self) -> Settled {
-        if !self.directory_read {
+        let has_told_all = self.cluster.questions.as_ref().is_some_and(Questions::has_told_all);
+        if self.is_safe_mode() {
+            Settled::No("it is not known whose the tasks are that the cluster runs")
+        } else if !self.directory_read {
             Settled::No("the manifests have not been read yet")
-        } else if !self.cluster.reconciled {
-            Settled::No("the cluster has not answered for every task yet")
+        } else if !has_told_all {
+            Settled::No("the cluster has not told of all tasks yet")
         } else {
             Settled::Yes
+        }
+    }
+
+    /// Whether absence is evidence for this app.
+    fn settled_of(&self, app: &AppId) -> Settled {
+        let open = self.cluster.questions.as_ref().map(|questions| (questions.open_of(app), questions.since()));
+        match (self.settled(), open) {
+            (Settled::Yes, Some((tasks, since))) if tasks > 0 => Settled::Unanswered { tasks, since },
+            (settled, _) => settled,
         }
     }
 
@@ -192,7 +234,7 @@ impl Reconciler {
         match &app.declared {
             None => 0,
             Some(declared) if declared.app.is_global() => {
-                ekiden_instances::matching_agents(&declared.app, &self.agents)
+                ekiden_instances::matching_agents(&declared.app, &self.agents, self.now, &self.settings)
             }
             Some(declared) => declared.app.instances,
         }

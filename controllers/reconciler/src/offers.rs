@@ -33,7 +33,8 @@ impl Reconciler {
 
     fn tend_offers(&mut self) {
         let mut wanting: BTreeSet<Role> = BTreeSet::new();
-        for app in self.schedule.awaiting_offers() {
+        // In safe mode nobody takes any, whoever waits.
+        for app in self.schedule.awaiting_offers().filter(|_| !self.is_safe_mode()) {
             if let Some(entry) = self.apps.get(app) {
                 wanting.insert(self.role_of(&entry.state));
             }
@@ -71,10 +72,12 @@ impl Reconciler {
             Action::Revive { role } => {
                 self.suppressed.remove(&role);
                 self.unasked.remove(&role);
+                self.supply.asked(&role, self.now);
                 self.journal.push(Effect::Revive(role));
             }
             Action::Suppress { role } => {
                 self.suppressed.insert(role.clone());
+                self.supply.suppressed(&role);
                 self.journal.push(Effect::Suppress(role));
             }
             _ => self.work.actions_refused += 1,
@@ -90,8 +93,8 @@ impl Reconciler {
     /// An accept whose writes are durable, at the moment it could be sent.
     ///
     /// A launch whose instance is no longer to be launched (it was ended, or declared lost, meanwhile) is left out:
-    /// sent, it would be a task that nobody wants. With offers that are void by now nothing is sent at all, and the
-    /// launches have failed before they began.
+    /// sent, it would be a task that nobody wants. With offers that are void by now, or in safe mode, nothing is launched
+    /// at all, and the launches have failed before they began.
     pub(crate) fn release_accept(
         &mut self,
         offers: Vec<OfferId>,
@@ -100,7 +103,7 @@ impl Reconciler {
     ) -> Option<Effect> {
         let promised = offers.len();
         let good: Vec<OfferId> = offers.into_iter().filter(|offer| self.promised.remove(offer)).collect();
-        if good.len() < promised {
+        if good.len() < promised || self.is_safe_mode() {
             for launch in tasks.drain(..) {
                 self.drop_launch(&launch);
             }

@@ -1,6 +1,7 @@
 //! Starting: from what was stored, or from nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::id::AppKey;
@@ -8,13 +9,15 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
-use ekiden_model::{Agents, AppId, AppState, Condition, Instance, OfferBook, Timestamp};
+use ekiden_model::{Agents, AppId, AppState, Condition, Incarnation, Instance, OfferBook, Timestamp};
 use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::supply::SupplyLog;
 use crate::time::Time;
 use crate::{Entry, Reconciler, Work};
 
@@ -88,7 +91,13 @@ impl Reconciler {
             unasked: BTreeSet::new(),
             tend: false,
             offers_wake: None,
+            supply: SupplyLog::default(),
+            leaving: Arc::default(),
+            leaving_wake: None,
+            membership: Membership::None,
+            safe_mode: None,
             cluster: Connection::default(),
+            has_heard_all: false,
             directory_read: false,
             journal: Journal::default(),
             schedule: Schedule::default(),
@@ -101,8 +110,10 @@ impl Reconciler {
     }
 
     fn restore_app(&mut self, record: AppRecord) {
-        let key = AppKey::new(self.installation.realm, record.birth, &record.id);
-        let state = AppState {
+        let born = AppKey::new(self.installation.realm, record.birth, &record.id);
+        let key = record.key.unwrap_or(born);
+        let mut state = AppState {
+            is_adopted: record.key.is_some(),
             declared: record.declared,
             revisions: record.revisions,
             rollout: record.rollout,
@@ -112,6 +123,9 @@ impl Reconciler {
             condemned: record.condemned,
             ..AppState::new(record.id, key, record.birth)
         };
+        if let Some(before) = Incarnation::before_life(self.installation.life) {
+            state.instances.launch_after(before);
+        }
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
         self.index_declaration(&state.id, None, app.as_deref());
         let declared = state.declared.as_ref().map(|declared| declared.version);

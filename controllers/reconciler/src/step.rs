@@ -6,6 +6,7 @@ use ekiden_model::{Effect, Timestamp};
 
 use crate::Reconciler;
 use crate::journal::Notes;
+use crate::questions::Questions;
 
 /// Most visits to apps in one step. A visit takes microseconds to a millisecond (an app of 100,000 instances), so a
 /// step stays well under the 50 ms for which the loop around it may be deaf.
@@ -20,6 +21,7 @@ impl Reconciler {
         self.now = self.time.advance(now);
         let now = self.now;
         let mut effects = Vec::new();
+        self.join_when_due();
         for input in inputs {
             if let Input::Stored(seq) = input {
                 let released = self.journal.stored(seq);
@@ -29,7 +31,9 @@ impl Reconciler {
             }
         }
         self.schedule.ring(now);
-        self.reconcile_again_when_due();
+        self.join_when_due();
+        self.leave_agents_when_due();
+        self.ask_again_when_due();
         self.kill_strays_when_due();
         for _ in 0..VISITS_MAX {
             if self.journal.is_congested() {
@@ -52,7 +56,14 @@ impl Reconciler {
         if !self.schedule.is_idle() || self.journal.has_open() {
             return Some(self.time.outside(self.now));
         }
-        let wakes = [self.schedule.next_wake(), self.offers_wake, self.cluster.ask_again, self.strays_wake()];
+        let wakes = [
+            self.schedule.next_wake(),
+            self.offers_wake,
+            self.leaving_wake,
+            self.cluster.questions.as_ref().and_then(Questions::again),
+            self.membership_wake(),
+            self.strays_wake(),
+        ];
         wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
     }
 
@@ -95,6 +106,8 @@ impl Reconciler {
     fn release(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
         let release_one = |effect| match effect {
             Effect::Accept { offers, agent, tasks } => self.release_accept(offers, agent, tasks),
+            // It is sent again when safe mode is over, as one that was not answered.
+            Effect::Kill { .. } if self.is_safe_mode() => None,
             other => Some(other),
         };
         effects.into_iter().filter_map(release_one).collect()

@@ -35,6 +35,11 @@ enum Controller {
 const CONTROLLERS: [Controller; 4] =
     [Controller::Ports, Controller::Health, Controller::Upgrade, Controller::Instances];
 
+/// How many of them are asked.
+pub(crate) const ASKED: usize = CONTROLLERS.len();
+/// How many are asked in safe mode: those that find out facts and start or end nothing.
+pub(crate) const ASKED_IN_SAFE_MODE: usize = 2;
+
 /// What of a view stays the same while one app is visited.
 struct Surroundings {
     desired: u32,
@@ -48,7 +53,8 @@ impl Reconciler {
         let Some(surroundings) = self.surroundings(id) else { return };
         let mut again = Again::OnChange;
         let mut acted = false;
-        for controller in CONTROLLERS {
+        let asked = if self.is_safe_mode() { ASKED_IN_SAFE_MODE } else { ASKED };
+        for controller in CONTROLLERS.into_iter().take(asked) {
             let Some(decision) = self.ask(controller, id, &surroundings) else { return };
             again = again.or(decision.again);
             for action in decision.actions {
@@ -74,7 +80,7 @@ impl Reconciler {
         Some(Surroundings {
             desired: self.desired_of(app),
             dependencies: self.dependencies_of(app),
-            settled: self.settled(),
+            settled: self.settled_of(id),
             entropy: self.entropy(id),
         })
     }
@@ -93,7 +99,7 @@ impl Reconciler {
             host_ports: &self.host_ports,
             settled: surroundings.settled,
             unsupported: entry.state.declared.as_ref().and_then(|d| unsupported(&d.app.template, &self.abilities)),
-            launches: self.settings.launches_per_turn,
+            launches: if self.has_heard_all { self.settings.launches_per_turn } else { 0 },
             entropy: surroundings.entropy,
             settings: &self.settings,
         };
@@ -160,11 +166,14 @@ impl Reconciler {
                 && entry.state.instances.is_empty()
                 && entry.state.service_ports.iter().all(Option::is_none)
         });
-        if !over {
+        if !over || self.is_safe_mode() {
             return false;
         }
         if let Some(entry) = self.apps.remove(id) {
             self.keys.remove(&entry.state.key);
+            if entry.state.is_adopted {
+                self.note_predecessor(entry.state.key);
+            }
         }
         self.schedule.forget(id);
         self.journal.note_deleted(id);

@@ -1,7 +1,9 @@
 //! Reports as JSON: each reason with its kind, its numbers, and the text that people read.
 
 use ekiden_model::FrameworkId;
-use ekiden_model::report::{Failure, FailureCause, Reason, Refusal, Refusals, Report, Shortage};
+use ekiden_model::report::{
+    Awaited, Failure, FailureCause, Hosts, LeftAgents, Reason, Refusal, Refusals, Report, Shortage, Supply,
+};
 use serde_json::{Value, json};
 
 /// All reasons of a report, most important first.
@@ -15,6 +17,17 @@ fn reason(reason: &Reason) -> Value {
         Reason::AwaitingOffers { missing, wanted, refusals } => {
             ("awaitingOffers", json!({ "missing": missing, "wanted": wanted, "refusals": rows(refusals) }))
         }
+        Reason::NothingOffered { role, supply } => {
+            let kind = match supply {
+                Supply::Disconnected { .. } => "disconnected",
+                Supply::Nothing { .. } => "nothing",
+                Supply::OtherRolesOnly { .. } => "otherRolesOnly",
+                Supply::Over { .. } => "over",
+            };
+            let since = supply.since().map(|since| since.to_string());
+            ("nothingOffered", json!({ "role": role.as_str(), "supply": kind, "since": since }))
+        }
+        Reason::Draining(left) => ("draining", draining(left)),
         Reason::BackingOff { until, failures, missing } => {
             ("backingOff", json!({ "until": until.to_string(), "failures": failures, "missing": missing }))
         }
@@ -38,9 +51,10 @@ fn reason(reason: &Reason) -> Value {
             ("safeMode", json!({ "tasks": tasks, "framework": framework, "connectedFrom": connected_from }))
         }
         Reason::Ending { count } => ("ending", json!({ "count": count })),
-        Reason::Unreachable { count, until } => {
-            ("unreachable", json!({ "count": count, "until": until.map(|until| until.to_string()) }))
-        }
+        Reason::Unreachable { count, hosts, until } => (
+            "unreachable",
+            json!({ "count": count, "hosts": named(hosts), "until": until.map(|until| until.to_string()) }),
+        ),
         Reason::BreakerOpen { condemned, instances, until } => {
             ("breakerOpen", json!({ "condemned": condemned, "instances": instances, "until": until.to_string() }))
         }
@@ -63,7 +77,13 @@ fn reason(reason: &Reason) -> Value {
             ("servicePortsExhausted", json!({ "low": low, "high": high, "index": index }))
         }
         Reason::ServicePortTaken { port, by } => ("servicePortTaken", json!({ "port": port, "by": by.as_str() })),
+        Reason::Estranged { framework, taken_for } => {
+            ("estranged", json!({ "framework": framework.as_str(), "takenFor": taken_for.as_str() }))
+        }
         Reason::NotSettled { awaiting } => ("notSettled", json!({ "awaiting": awaiting })),
+        Reason::Unanswered { tasks, since } => {
+            ("unanswered", json!({ "tasks": tasks, "since": since.to_string() }))
+        }
     };
     json!({ "kind": kind, "text": reason.to_string(), "details": details })
 }
@@ -84,11 +104,43 @@ pub(super) fn failure(failure: &Failure) -> Value {
     })
 }
 
+/// The hosts that are known by name, of however many.
+fn named(hosts: &Hosts) -> Vec<&str> {
+    hosts.names().map(|name| &**name).collect()
+}
+
+fn draining(left: &LeftAgents) -> Value {
+    let agents = left.agents().iter().map(|agent| {
+        json!({
+            "host": agent.host,
+            "begin": agent.begin.to_string(),
+            "end": agent.end.map(|end| end.to_string()),
+            "instances": agent.instances,
+        })
+    });
+    let awaiting = match left.awaiting() {
+        Awaited::Settled => "settled",
+        Awaited::Backoff => "backoff",
+        Awaited::Place => "place",
+        Awaited::Replacements => "replacements",
+        Awaited::Floor { .. } => "floor",
+        Awaited::Rollout => "rollout",
+        Awaited::End => "end",
+    };
+    json!({
+        "instances": left.instances(),
+        "agents": agents.collect::<Vec<_>>(),
+        "moreAgents": left.more(),
+        "awaiting": awaiting,
+    })
+}
+
 fn rows(refusals: &Refusals) -> Vec<Value> {
     refusals
         .rows()
-        .map(|(refusal, lots)| {
-            let mut row = json!({ "reason": refusal.marathon_name(), "agents": lots });
+        .map(|(refusal, hosts)| {
+            let (reason, agents, hosts) = (refusal.marathon_name(), hosts.count(), named(hosts));
+            let mut row = json!({ "reason": reason, "agents": agents, "hosts": hosts });
             match refusal {
                 Refusal::Role(role) => row["role"] = json!(role.as_str()),
                 Refusal::Constraint(constraint) => row["constraint"] = json!(constraint.to_string()),

@@ -1,5 +1,6 @@
 //! `GET /v1/status`: how we are. The connection to the cluster, and whether everything is known that decisions rest on.
 
+use ekiden_model::Reason;
 use ekiden_model::view::Settled;
 use serde_json::{Value, json};
 
@@ -13,7 +14,8 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     let link = &snapshot.link;
     let waits_for = match snapshot.settled {
         Settled::Yes => None,
-        Settled::No(why) => Some(why),
+        Settled::No(why) => Some(why.to_owned()),
+        Settled::Unanswered { tasks, since } => Some(Reason::Unanswered { tasks, since }.to_string()),
     };
     let apps = snapshot.apps();
     let live = |app: &&std::sync::Arc<AppSnapshot>| {

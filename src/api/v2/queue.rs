@@ -107,7 +107,7 @@ fn funnel(refusals: Option<&Refusals>) -> Vec<Value> {
                 .iter()
                 .flat_map(|refusals| refusals.rows())
                 .filter(|(refusal, _)| refusal.marathon_name() == *reason)
-                .map(|(_, count)| count)
+                .map(|(_, hosts)| hosts.count())
                 .sum();
             let row = json!({ "reason": reason, "declined": declined, "processed": processed });
             processed = processed.saturating_sub(declined);
@@ -126,11 +126,12 @@ mod tests {
     #[test]
     fn the_funnel_lists_every_reason_and_counts_what_the_earlier_ones_left() {
         let mut refusals = Refusals::default();
-        refusals.add(Refusal::AgentTaken);
-        refusals.add(Refusal::AgentTaken);
+        let host = "node1".into();
+        refusals.add(Refusal::AgentTaken, &host);
+        refusals.add(Refusal::AgentTaken, &host);
         let shortage = Shortage { needs: Scalar::whole(2), largest: Scalar::whole(1) };
         for _ in 0..3 {
-            refusals.add(Refusal::Cpus(shortage));
+            refusals.add(Refusal::Cpus(shortage), &host);
         }
         let rows = funnel(Some(&refusals));
         assert_eq!(rows.len(), FUNNEL.len());

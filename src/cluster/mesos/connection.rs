@@ -294,6 +294,12 @@ impl Cause {
             {
                 Some(fault.to_string())
             }
+            // Whom we authenticate as, and who we say we are, differ.
+            Self::Fault(fault @ Fault::Answer { status: StatusCode::BAD_REQUEST, text, .. })
+                if text.contains("principal") =>
+            {
+                Some(fault.to_string())
+            }
             Self::Unheard(Unheard::Said(text)) if text.to_ascii_lowercase().contains("authorized") => {
                 Some(text.clone())
             }

@@ -17,6 +17,9 @@ pub(super) mod survey;
 mod task;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use call::{accept_inverse, call, reconcile_marker, subscribe, teardown, update_framework};
 pub(super) use event::{Event, InverseOffer, read_event};
 pub(super) use framework::FrameworkInfo;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::names::{Condition, FailureCause};
-use super::{Shared, nanos, ports, read_ports};
+use super::{Key, Shared, nanos, ports, read_ports};
 use crate::manifest;
 
 /// `D` is a declaration, as canonical Marathon JSON: the one form of it that is specified, shown to users and kept
@@ -20,6 +20,8 @@ use crate::manifest;
 pub(super) struct AppRecord<D> {
     id: String,
     birth: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Key>,
     declared: Option<Declared<D>>,
     revisions: Vec<Revision<D>>,
     rollout: Option<Rollout>,
@@ -117,6 +119,7 @@ impl AppRecord<Value> {
         let record::AppRecord {
             id,
             birth,
+            key,
             declared,
             revisions,
             rollout,
@@ -128,6 +131,7 @@ impl AppRecord<Value> {
         Self {
             id: id.to_string(),
             birth: *birth,
+            key: key.map(Key::of),
             declared: declared.as_ref().map(Declared::of),
             revisions: revisions.iter().map(Revision::of).collect(),
             rollout: rollout.as_ref().map(Rollout::of),
@@ -141,11 +145,12 @@ impl AppRecord<Value> {
 
 impl AppRecord<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
-        let Self { id, birth, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
+        let Self { id, birth, key, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
             self;
         Ok(record::AppRecord {
             id: shared.app(&id)?,
             birth,
+            key: key.map(Key::read).transpose()?,
             declared: declared.map(|declared| declared.read(shared)).transpose()?,
             // Newest first: it is the one that is most likely as declared.
             revisions: {

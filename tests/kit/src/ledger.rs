@@ -13,6 +13,7 @@ use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, TaskStatus};
+use ekiden_model::record::AppRecord;
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
 use ekiden_model::{
@@ -433,10 +434,14 @@ impl Ledger {
 
     /// The task of an instance that was announced.
     pub fn task_id(&self, app: &AppId, key: InstanceKey) -> Option<TaskId> {
-        let realm = self.announced.installation.as_ref()?.realm;
-        let birth = self.announced.apps.get(app)?.birth;
-        let id = InstanceId { app: AppKey::new(realm, birth, app), slot: key.slot };
+        let id = InstanceId { app: self.key_of(self.announced.apps.get(app)?)?, slot: key.slot };
         Some(id.task(app, key.incarnation))
+    }
+
+    /// What the task ids of an app on record are made of.
+    pub fn key_of(&self, record: &AppRecord) -> Option<AppKey> {
+        let realm = self.announced.installation.as_ref()?.realm;
+        Some(record.key.unwrap_or_else(|| AppKey::new(realm, record.birth, &record.id)))
     }
 
     /// Whose task it is; `None` when it is not ours.

@@ -1,6 +1,6 @@
 //! The test kit: a simulator of everything around the reconciler, and builders of apps, agents and offers.
 //!
-//! [`simulation`] runs the reconciler against a simulated [`cluster`], [`store`] and clock, all drawn from one seed, and
+//! [`master`] is a fake Mesos that the real driver talks to over real HTTP. [`simulation`] runs the reconciler against a simulated [`cluster`], [`store`] and clock, all drawn from one seed, and
 //! checks the design's [`invariants`] after every step; [`script`] runs written scenarios in the same world; [`mutant`]
 //! plants mistakes to show that they are seen. Nothing here decides anything for Ekiden, and nothing in Ekiden knows of
 //! it: what is tested is the code that ships.
@@ -15,6 +15,7 @@ pub mod instant;
 pub mod invariants;
 pub mod knobs;
 pub mod ledger;
+pub mod master;
 pub mod mutant;
 pub mod rng;
 pub mod script;

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! With a number this is Marathon's rule of 1.10, where a value that nothing is on yet also needs that fewer than n
-//! values are in use. Without one (Marathon divides by zero) G is the number of values that present agents have on
-//! which the constraints that look at the agent alone hold; there is no limit on the values in use then. That cannot
+//! values are in use. Without one (Marathon divides by zero) G is the number of values that present agents have that are
+//! to stay and on which the constraints that look at the agent alone hold; there is no limit on the values in use then. That cannot
 //! stall for want of a value: the G values that exist have room for I instances together, whatever is on others,
 //! because what those have beyond their share uses up extra ones only. It does wait for an agent with room at a value
 //! whose turn it is: an even distribution is what was asked for.
@@ -32,9 +32,10 @@ use std::sync::Arc;
 use ekiden_model::agent::Presence;
 use ekiden_model::app::{App, Constraint, Field, Operator};
 use ekiden_model::offer::{Column, LotIx, ValueIx};
-use ekiden_model::{Agent, Agents, Instance, RevisionId, Scalar, Tally};
+use ekiden_model::{Agent, Instance, RevisionId, Scalar, Tally};
 
 use crate::draft::Draft;
+use crate::draining;
 
 /// Whether the constraints that look at the agent alone hold for it.
 pub(crate) fn admits(constraints: &[Constraint], agent: &Agent) -> bool {
@@ -208,7 +209,7 @@ impl Limit {
             Operator::MaxPer(most) => Self::AtMost(*most),
             Operator::GroupBy(number) => {
                 let number = number.filter(|number| *number > 0);
-                let present = || values_present(&declared.constraints, field, draft.view.agents);
+                let present = || values_present(draft, &declared.constraints, field);
                 let groups = number.unwrap_or_else(present);
                 Self::Even(Even::new(draft.view.desired, groups, number, counts))
             }
@@ -299,11 +300,14 @@ fn first_value(draft: &Draft<'_>, revision: RevisionId, field: &Field) -> Option
     placed().filter(|instance| draft.is_wanted(instance)).find_map(value).or_else(|| placed().find_map(value))
 }
 
-/// How many values of `field` the present agents have on which the constraints that look at the agent alone hold.
-fn values_present(constraints: &[Constraint], field: &Field, agents: &Agents) -> u32 {
-    agents.survey(constraints, field, |all| {
+/// How many values of `field` the present agents have on which the constraints that look at the agent alone hold, those
+/// left out that are to be left: where only such agents have a value, nothing can be placed at it.
+fn values_present(draft: &Draft<'_>, constraints: &[Constraint], field: &Field) -> u32 {
+    let leaving = draining::agents(draft);
+    draft.view.agents.survey(constraints, field, &leaving, |all| {
         let present = all.values().filter(|state| state.presence == Presence::Present);
-        let admitted = present.filter(|state| admits(constraints, &state.agent));
+        let staying = present.filter(|state| !leaving.contains(&state.agent.id));
+        let admitted = staying.filter(|state| admits(constraints, &state.agent));
         let values: BTreeSet<&Arc<str>> = admitted.filter_map(|state| state.agent.value(field)).collect();
         values.len() as u32
     })

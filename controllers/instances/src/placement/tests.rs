@@ -71,10 +71,10 @@ fn only_accepted_roles_are_used() {
     let mut world = offered(BTreeSet::from([any]));
     assert_eq!(launch_of(&world.step().actions[0]).claim.reserved, Bundle::default());
     let mut world = offered(BTreeSet::from([prod.clone()]));
-    assert_eq!(told(&world.step()), ["1 of 1 wait for offers: 1 agent lacks mem (largest has 50, needs 100)"]);
+    assert_eq!(told(&world.step()), ["1 of 1 wait for offers: 1 agent lacks mem (largest has 50, needs 100): a0"]);
     let mut world = World::of(1).agents(1, 1, 8);
     world.settings.default_role = prod;
-    assert_eq!(told(&world.step()), ["1 of 1 wait for offers: 1 agent offers only to role *"]);
+    assert_eq!(told(&world.step()), ["1 of 1 wait for offers: 1 agent offers only to role *: a0"]);
 }
 
 #[test]
@@ -91,8 +91,11 @@ fn refusals_are_counted_under_the_first_reason_of_the_funnel() {
     world.offer("ports", |_| {});
     assert_eq!(
         told(&world.step()),
-        ["1 of 1 wait for offers: 1 agent offers only to role other, 1 agent refuses constraint UNLIKE zone z9, \
-          1 agent goes into maintenance, 1 agent lacks cpus (largest has 0.5, needs 1), 1 agent lacks port 8080"]
+        [
+            "1 of 1 wait for offers: 1 agent offers only to role other: role; 1 agent refuses constraint UNLIKE zone \
+          z9: zone; 1 agent goes into maintenance: down; 1 agent lacks cpus (largest has 0.5, needs 1): cpus; 1 agent \
+          lacks port 8080: ports"
+        ]
     );
 }
 
@@ -105,7 +108,7 @@ fn agents_with_gpus_are_kept_for_those_who_need_them() {
     };
     assert_eq!(
         told(&with_gpus(World::of(1)).step()),
-        ["1 of 1 wait for offers: 1 agent is kept for those who need gpus"]
+        ["1 of 1 wait for offers: 1 agent is kept for those who need gpus: a0"]
     );
     assert_eq!(launches(&with_gpus(World::of(1).needing(|need| need.gpus = Scalar::whole(1))).step()).len(), 1);
     let label = |app: &mut ekiden_model::App| {
@@ -140,7 +143,7 @@ fn launches_of_one_decision_share_no_port() {
     let mut world = World::of(2).with_ports(&[HostPort::Fixed(port(31_005))]);
     world.know("a0", "z0");
     world.offer("a0", |_| {});
-    assert_eq!(told(&world.step()), ["1 of 2 wait for offers: 1 agent lacks port 31005", "1 starting"]);
+    assert_eq!(told(&world.step()), ["1 of 2 wait for offers: 1 agent lacks port 31005: a0", "1 starting"]);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn unique_takes_each_value_once() {
     let decision = world.step();
     assert_eq!(
         told(&decision),
-        ["1 of 3 wait for offers: 2 agents refuse constraint UNIQUE hostname", "2 starting"]
+        ["1 of 3 wait for offers: 2 agents refuse constraint UNIQUE hostname: a0 and a1", "2 starting"]
     );
     assert!(world.step().actions.is_empty());
     // One that is told to end is still there.
@@ -238,7 +241,10 @@ fn group_by_without_a_number_spreads_over_the_values_that_there_are() {
     assert_eq!(counts(&world), [2, 2]);
     // No agent has the attribute: nothing is placed, and nothing is divided by zero.
     let mut world = World::of(2).agents(2, 1, 8).constrained("rack", Operator::GroupBy(None));
-    assert_eq!(told(&world.step()), ["2 of 2 wait for offers: 2 agents refuse constraint GROUP_BY rack"]);
+    assert_eq!(
+        told(&world.step()),
+        ["2 of 2 wait for offers: 2 agents refuse constraint GROUP_BY rack: a0 and a1"]
+    );
 }
 
 #[test]
@@ -283,12 +289,15 @@ fn entropy_chooses_among_equals_and_nothing_else_does() {
 fn an_app_that_found_nothing_looks_at_new_lots_only_and_still_says_all() {
     let mut world = World::of(1).agents(3, 1, 8).needing(|need| need.cpus = Scalar::whole(9));
     let said = |world: &World| told(&world.decide())[0].clone();
-    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9)");
+    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9): a0, a1 and a2");
     world = world.agent("b0", "z0", 5);
-    assert_eq!(said(&world), "1 of 1 wait for offers: 4 agents lack cpus (largest has 8, needs 9)");
+    assert_eq!(
+        said(&world),
+        "1 of 1 wait for offers: 4 agents lack cpus (largest has 8, needs 9): a0, a1, a2 and 1 more"
+    );
     let lots: Vec<_> = world.book.lots().map(|(ix, _)| ix).collect();
     world.book.use_up(lots[0]);
-    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9)");
+    assert_eq!(said(&world), "1 of 1 wait for offers: 3 agents lack cpus (largest has 8, needs 9): a1, a2 and b0");
     world = world.agent("b1", "z0", 9);
     assert_eq!(launches(&world.decide()).len(), 1);
 }

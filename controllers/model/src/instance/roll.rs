@@ -24,18 +24,21 @@ pub struct Instances {
     /// readers costs as many pointers as there are instances, and a change of one instance the copy of that one.
     all: BTreeMap<InstanceKey, Arc<Instance>>,
     last: BTreeMap<Slot, Incarnation>,
+    /// No launch has an incarnation up to this, in whatever slot.
+    after: Option<Incarnation>,
     /// Per revision that has instances, by its id.
     groups: Vec<Group>,
     vacant: Option<Vacancies>,
     /// On their way to running and wanted, oldest launch first.
     starting: BTreeSet<(Timestamp, InstanceKey)>,
-    /// Terminal, ending, unreachable or condemned: those that may need something though nothing is missing.
+    /// Terminal, ending (by whoever's doing), unreachable or condemned: those that may need something though nothing is
+    /// missing.
     odd: BTreeSet<InstanceKey>,
     latest: Option<InstanceKey>,
     last_activity: Option<Timestamp>,
     tallies: Memo<Vec<FieldTally>>,
     nowhere: Memo<Option<Box<Nowhere>>>,
-    strays: Memo<Option<Box<Strays>>>,
+    located: Memo<Vec<Located>>,
 }
 
 /// How many instances of a revision there are, by what is known of them.
@@ -85,12 +88,22 @@ struct Group {
     on_agent: HashMap<u64, u32, FixedState>,
 }
 
-/// Wanted instances on agents that are not among some.
+/// Wanted instances on some agents, or on all others.
 #[derive(Debug)]
-struct Strays {
-    among: Arc<BTreeSet<AgentId>>,
+struct Located {
+    agents: Arc<BTreeSet<AgentId>>,
+    inside: bool,
     keys: BTreeSet<InstanceKey>,
 }
+
+impl Located {
+    fn includes(&self, agent: &AgentId) -> bool {
+        self.agents.contains(agent) == self.inside
+    }
+}
+
+/// Most such sets kept at a time: who is on an agent that is to be left, and who is outside of those that match.
+const LOCATED_KEPT: usize = 2;
 
 #[derive(Debug, Clone)]
 struct FieldTally {
@@ -138,14 +151,20 @@ impl Facet {
     }
 
     fn odd(&self) -> bool {
-        !self.wanted() || self.condemned || self.condition == Condition::Unreachable
+        !self.wanted() || self.condemned || matches!(self.condition, Condition::Unreachable | Condition::Killing)
     }
 }
 
 impl Instances {
     /// The incarnation that the next launch in `slot` has.
     pub fn next_incarnation(&self, slot: Slot) -> Incarnation {
-        self.last.get(&slot).map_or(Incarnation::FIRST, |last| last.next())
+        let last = self.last.get(&slot).copied();
+        last.max(self.after).map_or(Incarnation::FIRST, Incarnation::next)
+    }
+
+    /// From now on all launches come after `incarnation`, also in slots that never had any as far as is known.
+    pub fn launch_after(&mut self, incarnation: Incarnation) {
+        self.after = self.after.max(Some(incarnation));
     }
 
     /// The last incarnation launched in `slot`, if there ever was one.
@@ -254,7 +273,8 @@ impl Instances {
         })
     }
 
-    /// Those that may need something although nothing is missing: terminal, ending, unreachable or condemned.
+    /// Those that may need something although nothing is missing: terminal, ending by whoever's doing, unreachable or
+    /// condemned.
     pub fn odd(&self) -> impl Iterator<Item = &Instance> {
         self.odd.iter().filter_map(|key| self.get(*key))
     }
@@ -285,15 +305,32 @@ impl Instances {
     ///
     /// Looked up at the first question and kept up to date from then on, while the same set is asked about.
     pub fn wanted_outside(&self, among: &Arc<BTreeSet<AgentId>>) -> Vec<InstanceKey> {
-        let mut strays = self.strays.lock();
-        if let Some(known) = strays.as_deref().filter(|known| Arc::ptr_eq(&known.among, among)) {
+        self.wanted_at(among, false)
+    }
+
+    /// The wanted instances on these agents, looked up as [`Instances::wanted_outside`].
+    pub fn wanted_on(&self, agents: &Arc<BTreeSet<AgentId>>) -> Vec<InstanceKey> {
+        if agents.iter().all(|agent| self.on_agent(agent) == 0) {
+            return Vec::new();
+        }
+        self.wanted_at(agents, true)
+    }
+
+    fn wanted_at(&self, agents: &Arc<BTreeSet<AgentId>>, inside: bool) -> Vec<InstanceKey> {
+        let mut located = self.located.lock();
+        let same = |known: &&Located| known.inside == inside && Arc::ptr_eq(&known.agents, agents);
+        if let Some(known) = located.iter().find(same) {
             return known.keys.iter().copied().collect();
         }
-        let outside = self.wanted().filter(|instance| !among.contains(&instance.agent.id));
-        let keys: BTreeSet<InstanceKey> = outside.map(|instance| instance.key).collect();
-        let found = keys.iter().copied().collect();
-        *strays = Some(Box::new(Strays { among: among.clone(), keys }));
-        found
+        let mut found = Located { agents: agents.clone(), inside, keys: BTreeSet::new() };
+        let there = self.wanted().filter(|instance| found.includes(&instance.agent.id));
+        found.keys = there.map(|instance| instance.key).collect();
+        let keys = found.keys.iter().copied().collect();
+        if located.len() == LOCATED_KEPT {
+            located.remove(0);
+        }
+        located.push(found);
+        keys
     }
 
     /// The latest launch, unless it is forgotten already.
@@ -363,8 +400,8 @@ impl Instances {
         if facet.wanted() {
             group.vacant.take(facet.key.slot);
             self.vacant.get_or_insert_with(Vacancies::all).take(facet.key.slot);
-            if let Some(strays) = self.strays.get_mut().as_deref_mut().filter(|s| !s.among.contains(&agent.id)) {
-                strays.keys.insert(facet.key);
+            for located in self.located.get_mut().iter_mut().filter(|located| located.includes(&agent.id)) {
+                located.keys.insert(facet.key);
             }
         }
         if facet.starting() {
@@ -383,8 +420,8 @@ impl Instances {
         *self.nowhere.get_mut() = None;
         if facet.wanted() {
             self.vacate(facet);
-            if let Some(strays) = self.strays.get_mut().as_deref_mut() {
-                strays.keys.remove(&facet.key);
+            for located in self.located.get_mut() {
+                located.keys.remove(&facet.key);
             }
         }
         if let Some(at) = self.groups.iter().position(|group| group.revision == facet.revision) {

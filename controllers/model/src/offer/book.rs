@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::column::{Column, Columns};
 use super::shelf::Shelf;
 use super::{Bundle, Claim, Lot, LotIx, Offer};
+use crate::agent::Window;
 use crate::app::{Constraint, Field};
 use crate::fixed_hash::FixedState;
 use crate::id::{AgentId, OfferId, Role};
@@ -181,6 +182,17 @@ impl OfferBook {
             self.use_up(ix);
         } else {
             self.note_contents(ix);
+        }
+    }
+
+    /// An agent is to go into maintenance, or not any more; whatever its offers said.
+    pub fn note_maintenance(&mut self, agent: &AgentId, window: Option<Window>) {
+        let lots: Vec<LotIx> = self.shelves.iter().filter_map(|(role, _)| self.of_agent(agent, role)).collect();
+        for ix in lots {
+            if let Some(lot) = self.lots[ix.0 as usize].as_mut().filter(|lot| lot.maintenance != window) {
+                lot.maintenance = window;
+                self.disturbances += 1;
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Refusals;
-use crate::id::{AppId, FrameworkId, RevisionId, TaskId};
+use super::{Hosts, LeftAgents, Refusals, Supply};
+use crate::id::{AppId, FrameworkId, RevisionId, Role, TaskId};
 use crate::instance::Condition;
 use crate::time::Timestamp;
 
@@ -20,6 +20,15 @@ pub enum Reason {
         /// What was offered and why it was refused.
         refusals: Refusals,
     },
+    /// Nothing at hand is offered to the role of an app that waits for offers.
+    NothingOffered {
+        /// The role.
+        role: Role,
+        /// Why, as far as it can be told.
+        supply: Supply,
+    },
+    /// Instances are to leave their agents.
+    Draining(LeftAgents),
     /// Instances wait after failures.
     BackingOff {
         /// Until when.
@@ -87,6 +96,8 @@ pub enum Reason {
     Unreachable {
         /// How many.
         count: u32,
+        /// On which hosts.
+        hosts: Hosts,
         /// When the next of them is replaced or forgotten; never, if there is none.
         until: Option<Timestamp>,
     },
@@ -175,10 +186,25 @@ pub enum Reason {
         /// Where another scheduler is connected as that framework, if one is.
         connected_from: Option<Arc<str>>,
     },
+    /// The cluster calls us by another name than the one that our tasks run under: what it tells is not about them.
+    Estranged {
+        /// As whom our tasks run.
+        framework: FrameworkId,
+        /// As whom the cluster takes us.
+        taken_for: FrameworkId,
+    },
     /// Nothing may be killed or forgotten before all is known.
     NotSettled {
         /// What is still missing, as a fragment: `the directory has not been read`.
         awaiting: &'static str,
+    },
+    /// Nothing of this app may be killed or forgotten before the cluster has answered for all tasks of it. It says
+    /// nothing of tasks whose agents have not come back since the master was replaced, for ten minutes at most.
+    Unanswered {
+        /// For how many tasks it has not.
+        tasks: u32,
+        /// Since when it is asked.
+        since: Timestamp,
     },
 }
 
@@ -188,6 +214,7 @@ impl Reason {
     pub fn rank(&self) -> u8 {
         match self {
             Self::SafeMode { .. }
+            | Self::Estranged { .. }
             | Self::Unsupported { .. }
             | Self::RolloutFailed { .. }
             | Self::RolledBack { .. }
@@ -195,11 +222,15 @@ impl Reason {
             | Self::ServicePortTaken { .. }
             | Self::UnreachablePort { .. } => 0,
             Self::NotSettled { .. }
+            | Self::Unanswered { .. }
             | Self::AgentsVanished { .. }
             | Self::BreakerOpen { .. }
             | Self::Paused { .. } => 1,
-            Self::AwaitingOffers { .. } | Self::BackingOff { .. } | Self::AwaitingDependency { .. } => 2,
-            Self::FailingChecks { .. } | Self::Unreachable { .. } | Self::AtFloor { .. } => 3,
+            Self::AwaitingOffers { .. }
+            | Self::NothingOffered { .. }
+            | Self::BackingOff { .. }
+            | Self::AwaitingDependency { .. } => 2,
+            Self::FailingChecks { .. } | Self::Unreachable { .. } | Self::Draining(_) | Self::AtFloor { .. } => 3,
             Self::AwaitingHealth { .. }
             | Self::AwaitingReadiness { .. }
             | Self::Starting { .. }
@@ -215,6 +246,8 @@ impl fmt::Display for Reason {
             Self::AwaitingOffers { missing, wanted, refusals } => {
                 write!(f, "{missing} of {wanted} wait for offers: {refusals}")
             }
+            Self::NothingOffered { role, supply } => write!(f, "offers to role {role}: {supply}"),
+            Self::Draining(left) => left.fmt(f),
             Self::BackingOff { until, failures, missing } => write!(
                 f,
                 "{missing} {} backing off until {until} after {failures} {}",
@@ -246,8 +279,9 @@ impl fmt::Display for Reason {
                 "port {index} is checked but not mapped to the host: give it a `hostPort`, or use a MESOS_* check"
             ),
             Self::Ending { count } => write!(f, "{count} ending"),
-            Self::Unreachable { count, until } => {
-                write!(f, "{count} on agents that do not answer")?;
+            Self::Unreachable { count, hosts, until } => {
+                let agents = plural(*count, "on an agent that does not answer", "on agents that do not answer");
+                write!(f, "{count} {agents} ({hosts})")?;
                 until.map_or(Ok(()), |until| write!(f, ", waited for until {until}"))
             }
             Self::BreakerOpen { condemned, instances, until } => write!(
@@ -291,7 +325,17 @@ impl fmt::Display for Reason {
                     }
                 }
             }
+            Self::Estranged { framework, taken_for } => write!(
+                f,
+                "the cluster takes us for framework {taken_for}, and our tasks run as {framework}: nothing is started \
+                 or stopped while it does. Is `--master` the cluster that this state belongs to? Start ekiden again"
+            ),
             Self::NotSettled { awaiting } => write!(f, "nothing is stopped yet: {awaiting}"),
+            Self::Unanswered { tasks, since } => write!(
+                f,
+                "nothing is stopped yet: the cluster has not answered for {tasks} {}, asked since {since}",
+                plural(*tasks, "task", "tasks")
+            ),
         }
     }
 }
@@ -314,9 +358,9 @@ pub enum KillCause {
     Unhealthy,
     /// It did not start in time.
     Overdue,
-    /// It came back after it had been replaced.
+    /// It came back, or its agent stays after all, after it had been replaced.
     Returned,
-    /// The one that it had replaced came back, and that one stays.
+    /// The one that it had replaced came back, or its agent stays after all, and that one stays.
     Redundant,
     /// Its agent did not answer for too long.
     Unreachable,
@@ -336,8 +380,8 @@ impl fmt::Display for KillCause {
             Self::Replaced => "a newer revision replaces it",
             Self::Unhealthy => "its checks failed too often",
             Self::Overdue => "it did not start in time",
-            Self::Returned => "it came back after it had been replaced",
-            Self::Redundant => "the one that it replaced came back",
+            Self::Returned => "it is back after it had been replaced",
+            Self::Redundant => "the one that it replaced is back",
             Self::Unreachable => "its agent did not answer for too long",
             Self::Operator => "somebody asked for it",
             Self::Misplaced => "its agent no longer matches",

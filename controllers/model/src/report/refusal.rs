@@ -1,7 +1,9 @@
 //! Why offers were refused, in the order in which they are asked (Marathon's funnel, §1.8).
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::Hosts;
 use super::reason::plural;
 use crate::app::Constraint;
 use crate::id::Role;
@@ -97,32 +99,37 @@ impl Refusal {
 /// All refusals of one look at the offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusals {
-    rows: Vec<(Refusal, u32)>,
+    rows: Vec<(Refusal, Hosts)>,
     lots: u32,
 }
 
 impl Refusals {
-    /// Counts one refused lot.
-    pub fn add(&mut self, refusal: Refusal) {
+    /// Counts one refused lot, of the agent on `host`.
+    pub fn add(&mut self, refusal: Refusal, host: &Arc<str>) {
         self.lots += 1;
-        if let Some((row, count)) = self.rows.iter_mut().find(|(row, _)| row.same_row(&refusal)) {
+        if let Some((row, hosts)) = self.rows.iter_mut().find(|(row, _)| row.same_row(&refusal)) {
             row.absorb(&refusal);
-            *count += 1;
+            hosts.add(host);
         } else {
             let rank = refusal.rank();
             let at = self.rows.partition_point(|(row, _)| row.rank() < rank);
-            self.rows.insert(at, (refusal, 1));
+            self.rows.insert(at, (refusal, [host].into_iter().collect()));
         }
     }
 
-    /// The reasons with how many lots each refused, in the order of the funnel.
-    pub fn rows(&self) -> impl Iterator<Item = (&Refusal, u32)> {
-        self.rows.iter().map(|(refusal, count)| (refusal, *count))
+    /// The reasons with the agents whose lots each refused, in the order of the funnel.
+    pub fn rows(&self) -> impl Iterator<Item = (&Refusal, &Hosts)> {
+        self.rows.iter().map(|(refusal, hosts)| (refusal, hosts))
     }
 
     /// How many lots were looked at and refused.
     pub fn lots(&self) -> u32 {
         self.lots
+    }
+
+    /// Whether none of them was offered to the app's own role, so that it was offered nothing at all.
+    pub fn are_of_other_roles(&self) -> bool {
+        self.rows.iter().all(|(refusal, _)| matches!(refusal, Refusal::Role(_)))
     }
 }
 
@@ -131,10 +138,11 @@ impl fmt::Display for Refusals {
         if self.rows.is_empty() {
             return f.write_str("nothing is offered");
         }
-        let mut rows: Vec<&(Refusal, u32)> = self.rows.iter().collect();
-        rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        for (index, (refusal, count)) in rows.into_iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
+        let mut rows: Vec<&(Refusal, Hosts)> = self.rows.iter().collect();
+        rows.sort_by_key(|(_, hosts)| std::cmp::Reverse(hosts.count()));
+        for (index, (refusal, hosts)) in rows.into_iter().enumerate() {
+            let semicolon = if index == 0 { "" } else { "; " };
+            let count = &hosts.count();
             let subject = format!("{count} {}", plural(*count, "agent", "agents"));
             let lacks = plural(*count, "lacks", "lack");
             let refuses = plural(*count, "refuses", "refuse");
@@ -159,7 +167,7 @@ impl fmt::Display for Refusals {
                     format!("{subject} {} kept for those who need gpus", plural(*count, "is", "are"))
                 }
             };
-            write!(f, "{comma}{text}")?;
+            write!(f, "{semicolon}{text}: {hosts}")?;
         }
         Ok(())
     }
@@ -169,6 +177,10 @@ impl fmt::Display for Refusals {
 mod tests {
     use super::*;
 
+    fn host(name: &str) -> Arc<str> {
+        name.into()
+    }
+
     #[test]
     fn rows_come_in_the_order_of_the_funnel_whatever_was_seen_first() {
         let ports = |what: &str| Refusal::Ports(what.to_owned());
@@ -176,7 +188,7 @@ mod tests {
         let rows = |order: &[usize]| {
             let mut refusals = Refusals::default();
             for at in order {
-                refusals.add(all[*at].clone());
+                refusals.add(all[*at].clone(), &host("node1"));
             }
             refusals.rows().map(|(row, _)| row.clone()).collect::<Vec<_>>()
         };
@@ -188,16 +200,27 @@ mod tests {
     fn refusals_read_as_a_sentence() {
         let mut refusals = Refusals::default();
         assert_eq!(refusals.to_string(), "nothing is offered");
-        for largest in [0.1, 0.3] {
+        for (largest, name) in [(0.1, "node2"), (0.3, "node1")] {
             let shortage = Shortage { needs: Scalar::from_f64(0.5), largest: Scalar::from_f64(largest) };
-            refusals.add(Refusal::Cpus(shortage));
+            refusals.add(Refusal::Cpus(shortage), &host(name));
         }
         let unique = Constraint { field: crate::app::Field::Hostname, operator: crate::app::Operator::Unique };
-        refusals.add(Refusal::Constraint(unique));
+        refusals.add(Refusal::Constraint(unique), &host("node3"));
         assert_eq!(
             refusals.to_string(),
-            "2 agents lack cpus (largest has 0.3, needs 0.5), 1 agent refuses constraint UNIQUE hostname"
+            "2 agents lack cpus (largest has 0.3, needs 0.5): node1 and node2; \
+             1 agent refuses constraint UNIQUE hostname: node3"
         );
         assert_eq!(refusals.lots(), 3);
+    }
+
+    #[test]
+    fn offers_to_other_roles_are_told_from_offers_that_do_not_do() {
+        let mut refusals = Refusals::default();
+        assert!(refusals.are_of_other_roles());
+        refusals.add(Refusal::Role(Role::new("prod")), &host("node1"));
+        assert!(refusals.are_of_other_roles());
+        refusals.add(Refusal::AgentTaken, &host("node1"));
+        assert!(!refusals.are_of_other_roles());
     }
 }

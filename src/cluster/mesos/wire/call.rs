@@ -103,15 +103,11 @@ struct Reconcile<'a> {
 #[derive(Serialize)]
 struct Question<'a> {
     task_id: Value<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<Value<&'a str>>,
+    agent_id: Value<&'a str>,
 }
 
-impl<'a> Question<'a> {
-    fn about(task: &'a TaskId, agent: Option<&'a AgentId>) -> Self {
-        Self { task_id: id(task.as_str()), agent_id: agent.map(|agent| id(agent.as_str())) }
-    }
-}
+/// An agent that never was.
+const NOWHERE: &str = "ekiden-no-such-agent";
 
 /// The body of SUBSCRIBE.
 pub(in super::super) fn subscribe(info: FrameworkInfo<'_>, suppressed: &BTreeSet<Role>) -> Vec<u8> {
@@ -146,10 +142,11 @@ pub(in super::super) fn call(
     Some(body(Some(framework), said))
 }
 
-/// The body of a RECONCILE for a task that nobody ever had: its answer comes after those of the implicit reconciliation
-/// asked for before.
+/// The body of a RECONCILE for a task that nobody ever had, on an agent that never was: its answer comes after those of
+/// the implicit reconciliation asked for before. Without the agent the master would wait with it until all agents of
+/// before its own start are back, ten minutes if need be.
 pub(in super::super) fn reconcile_marker(framework: &FrameworkId, marker: &TaskId) -> Vec<u8> {
-    let tasks = vec![Question::about(marker, None)];
+    let tasks = vec![Question { task_id: id(marker.as_str()), agent_id: id(NOWHERE) }];
     body(Some(framework), Said::Reconcile { reconcile: Reconcile { tasks } })
 }
 
@@ -207,6 +204,10 @@ fn acknowledge(ack: &Ack) -> Acknowledge<'_> {
     }
 }
 
+fn question((task, agent): &(TaskId, AgentId)) -> Question<'_> {
+    Question { task_id: id(task.as_str()), agent_id: id(agent.as_str()) }
+}
+
 fn reconcile(tasks: &[(TaskId, AgentId)]) -> Reconcile<'_> {
-    Reconcile { tasks: tasks.iter().map(|(task, agent)| Question::about(task, Some(agent))).collect() }
+    Reconcile { tasks: tasks.iter().map(question).collect() }
 }

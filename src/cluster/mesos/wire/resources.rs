@@ -142,7 +142,7 @@ fn add(sum: &mut Bundle, part: &Bundle) {
 const MOST: Scalar = Scalar(1 << 53);
 
 /// How the reserved resources of outstanding offers came to be reserved, which a launch that uses them must repeat
-/// word by word. Nothing is in it while nothing is reserved for us. Clear it when a connection ends: its offers are void.
+/// word by word. Nothing is in it while nothing is reserved for us. A new connection begins with an empty one: offers of before are void.
 #[derive(Debug, Default)]
 pub(in super::super) struct Reservations {
     offers: BTreeMap<OfferId, Vec<Reserved>>,
@@ -163,11 +163,6 @@ impl Reservations {
     /// Forgets those of an offer that is no more.
     pub(in super::super) fn forget(&mut self, offer: &OfferId) {
         self.offers.remove(offer);
-    }
-
-    /// Forgets all.
-    pub(in super::super) fn clear(&mut self) {
-        self.offers.clear();
     }
 
     /// Takes out what is reserved in these offers, to be used up together.

@@ -175,7 +175,8 @@ impl Task<'_> {
             role: role.map_or_else(Role::any, |allocation| Role::new(allocation.role)),
             host_ports: self.labels.get(PORTS_LABEL).map(host_ports).unwrap_or_default(),
             template: self.labels.get(TEMPLATE_LABEL).and_then(template),
-            healthy: last.and_then(|status| status.healthy),
+            // An update that says something else says nothing about health.
+            healthy: self.statuses.iter().rev().find_map(|status| status.healthy),
         })
     }
 }

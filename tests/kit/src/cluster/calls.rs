@@ -161,8 +161,10 @@ impl Cluster {
         for (task, agent) in answers {
             last = last.max(self.answer(&task, agent.as_ref(), line).unwrap_or(last));
         }
-        self.last_event = self.last_event.max(last);
-        self.tell(ClusterEvent::Reconciled, line);
+        if tasks.is_empty() {
+            self.last_event = self.last_event.max(last);
+            self.tell(ClusterEvent::Reconciled, line);
+        }
     }
 
     /// How a task is, as the master knows: what it does not know is gone if its agent is there, or was.

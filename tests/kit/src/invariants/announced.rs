@@ -66,9 +66,9 @@ impl Check<'_> {
     }
 
     fn note_key(&mut self, write: &Write) {
-        let Some(installation) = &self.ledger.announced.installation else { return };
-        if let Write::Put(Record::App(app)) = write {
-            let key = ekiden_model::id::AppKey::new(installation.realm, app.birth, &app.id);
+        if let Write::Put(Record::App(app)) = write
+            && let Some(key) = self.ledger.key_of(app)
+        {
             self.ledger.keys.insert(key, app.id.clone());
         }
     }
