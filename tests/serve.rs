@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
 
-use ekiden::{Ekiden, PATIENCE, write};
+use ekiden::Ekiden;
+use ekiden::client::{PATIENCE, write};
 use ekiden_kit::master::{AgentSpec, FakeMesos, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
