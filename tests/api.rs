@@ -8,7 +8,8 @@ mod ekiden;
 use std::collections::BTreeSet;
 
 use ::ekiden::api::route::{ROUTES, Verb};
-use ekiden::{Answer, Ekiden, send};
+use ekiden::Ekiden;
+use ekiden::client::{Answer, send};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -54,6 +55,10 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             "/v2/queue/{id*}/delay" => "/v2/queue/big/delay".to_owned(),
             path => path.replace("{id*}", "prod/web").replace("{task}", task).replace("{file}", "stdout"),
         };
+        if route.path == "/v1/uninstall" {
+            // `ekiden dev` has nothing to remove; see the tests of `ekiden serve`.
+            continue;
+        }
         let method = match route.verb {
             Verb::Get if route.path == "/v2/events" => continue,
             Verb::Get => "GET",
@@ -178,7 +183,7 @@ async fn a_page_of_another_site_gets_nothing_done() {
     assert_eq!(ask(&ekiden, "POST", "/v1/directory/confirm-prune", form).await.status, 415);
     let public = ekiden.command(&["dev", "manifests", "--http", "0.0.0.0:0"]).await;
     let complaint = String::from_utf8_lossy(&public.stderr);
-    assert!(public.status.code() == Some(1) && complaint.contains("--http 127.0.0.1"), "{complaint}");
+    assert!(public.status.code() == Some(69) && complaint.contains("--http 127.0.0.1"), "{complaint}");
 }
 
 #[tokio::test]
@@ -210,14 +215,17 @@ async fn commands_show_what_the_api_tells() {
     assert_eq!((code, logs.as_str()), (0, "oops\n"));
 
     assert_eq!(run(&["plan", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/apps.yaml"), &APPS.replace("instances: 2", "instances: 5"));
+    ekiden::client::write(
+        &ekiden.folder.path().join("next/apps.yaml"),
+        &APPS.replace("instances: 2", "instances: 5"),
+    );
     let (code, plan, _) = run(&["plan", "next"]).await;
     assert!(code == 2 && plan.contains("~ /prod/web: scale") && plan.contains("instances: 2 -> 5"), "{plan}");
     let (code, plan, _) = run(&["plan", "next", "--from-nothing", "--output", "json"]).await;
     let plan: Value = serde_json::from_str(&plan).expect("JSON");
     assert_eq!((code, plan["changes"].as_array().map(Vec::len)), (2, Some(3)));
     assert_eq!(run(&["validate", "manifests"]).await.0, 0);
-    ekiden::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
+    ekiden::client::write(&ekiden.folder.path().join("next/bad.yaml"), "id: bad\ncdm: sleep 1\n");
     let (code, wrong, _) = run(&["validate", "next"]).await;
     assert!(code == 1 && wrong.contains("bad.yaml:2"), "{wrong}");
     assert_eq!(run(&["plan", "next"]).await.0, 1);
@@ -225,7 +233,9 @@ async fn commands_show_what_the_api_tells() {
     let (code, _, complaint) = run(&["get", "apps", "--server", "http://127.0.0.1:9"]).await;
     assert!(
         code == 1
-            && complaint.contains("cannot reach http://127.0.0.1:9: connection refused; is `ekiden dev` running?"),
+            && complaint.contains(
+                "cannot reach http://127.0.0.1:9: connection refused; is ekiden running (`serve`, `dev`)?"
+            ),
         "{complaint}"
     );
     assert!(run(&["confirm-prune"]).await.1.starts_with("nothing waits for this"));
@@ -268,7 +278,7 @@ impl Events {
                 }
             }
         };
-        tokio::time::timeout(ekiden::PATIENCE, read).await.expect("an event in time")
+        tokio::time::timeout(ekiden::client::PATIENCE, read).await.expect("an event in time")
     }
 
     async fn until(&mut self, wanted: &str) -> (String, Value) {

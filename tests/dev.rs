@@ -4,6 +4,8 @@
 
 #[path = "support/ekiden.rs"]
 mod ekiden;
+#[path = "support/web.rs"]
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use ekiden::{Ekiden, send};
+use ekiden::Ekiden;
+use ekiden::client::{self, PATIENCE};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 fn ids(tasks: &[Value]) -> Vec<&str> {
@@ -41,7 +43,7 @@ async fn apps_start_and_an_edit_scales_them_up_and_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_edit_rolls_over_without_going_under_the_floor() {
-    let ekiden = Ekiden::start("41020-41059", &[("web.json", &web("v1"))]).await;
+    let ekiden = Ekiden::start("41020-41059", &[("web.json", &web::manifest("v1"))]).await;
     ekiden.until("v1 serves", async || (ekiden.healthy("web").await == 3).then_some(())).await;
 
     // A client as a load balancer is one: it asks any of the running instances and tries another when one has gone.
@@ -56,7 +58,7 @@ async fn a_command_edit_rolls_over_without_going_under_the_floor() {
         }
     };
     let roll = async {
-        ekiden.write("web.json", &web("v2"));
+        ekiden.write("web.json", &web::manifest("v2"));
         ekiden
             .until("v2 alone serves", async || {
                 let status = ekiden.json("/v1/apps/web/status").await;
@@ -163,7 +165,7 @@ async fn a_signal_stops_everything_and_ends_well() {
     let processes = [ekiden.pid("sleeper").await, ekiden.pid("child").await];
     let own = ekiden.process.id().expect("it runs").to_string();
     Command::new("kill").args(["-TERM", &own]).status().await.expect("signalled");
-    let ended = tokio::time::timeout(ekiden::PATIENCE, ekiden.process.wait()).await.expect("in time");
+    let ended = tokio::time::timeout(PATIENCE, ekiden.process.wait()).await.expect("in time");
     assert!(ended.expect("ended").success(), "{}", ekiden.log());
     until_ended(&processes).await;
     let left: Vec<PathBuf> = std::fs::read_dir(ekiden.folder.path())
@@ -186,7 +188,7 @@ async fn a_second_signal_does_not_wait_for_tasks_that_take_their_time() {
     ekiden.until_said("stopping every task").await;
     assert!(lives(&process), "it has its time");
     Command::new("kill").args(["-INT", &own]).status().await.expect("signalled");
-    let ended = tokio::time::timeout(ekiden::PATIENCE, ekiden.process.wait()).await.expect("in time");
+    let ended = tokio::time::timeout(PATIENCE, ekiden.process.wait()).await.expect("in time");
     assert_eq!(ended.expect("ended").code(), Some(1), "{}", ekiden.log());
     until_ended(&[process]).await;
 }
@@ -214,7 +216,7 @@ async fn logs_for_programs_are_json_from_the_first_line_to_the_last() {
         }
         all
     };
-    let said = tokio::time::timeout(ekiden::PATIENCE, read).await.expect("in time");
+    let said = tokio::time::timeout(PATIENCE, read).await.expect("in time");
     let started = said.last().expect("a line");
     assert!(started["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{started}");
     let own = dev.id().expect("it runs").to_string();
@@ -246,62 +248,6 @@ async fn what_state_keeps_is_taken_up_again_after_a_crash() {
     assert!(ids(&after).iter().all(|id| !ids(&before).contains(id)), "a task's id is never used again");
 }
 
-/// The server that the rollout test runs as its tasks is this very program, started again with `PORT0` in its
-/// environment. Without, it is a test of that server.
-#[tokio::test]
-async fn the_server_used_as_a_task_answers_its_version() {
-    let version = std::env::var("TASK_VERSION").unwrap_or_else(|_| "v0".to_owned());
-    let port = std::env::var("PORT0").ok();
-    let listener = TcpListener::bind(format!("0.0.0.0:{}", port.as_deref().unwrap_or("0"))).await.expect("a port");
-    let address = format!("127.0.0.1:{}", listener.local_addr().expect("bound").port());
-    let serving = tokio::spawn(serve(listener, version));
-    if port.is_some() {
-        serving.await.expect("it serves until it is killed");
-    } else {
-        assert_eq!(ask(&address).await.as_deref(), Some("v0"));
-    }
-}
-
-async fn serve(listener: TcpListener, version: String) {
-    let version: Arc<str> = version.into();
-    while let Ok((mut stream, _)) = listener.accept().await {
-        let version = Arc::clone(&version);
-        tokio::spawn(async move {
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await;
-            let length = version.len();
-            let answer =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{version}");
-            let _ = stream.write_all(answer.as_bytes()).await;
-        });
-    }
-}
-
-async fn ask(address: &str) -> Option<String> {
-    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    let answer = tokio::time::timeout(Duration::from_secs(2), send(address, &request)).await.ok()?.ok()?;
-    answer.head.starts_with("http/1.1 200").then_some(answer.body)
-}
-
-fn web(version: &str) -> String {
-    let program = std::env::current_exe().expect("this program");
-    let test = "the_server_used_as_a_task_answers_its_version";
-    serde_json::json!({
-        "id": "web",
-        "cmd": format!("TASK_VERSION={version} exec '{}' --exact {test} --nocapture", program.display()),
-        "instances": 3,
-        "cpus": 0.1,
-        "mem": 16,
-        "portDefinitions": [{ "port": 0, "name": "http" }],
-        "upgradeStrategy": { "minimumHealthCapacity": 1.0, "maximumOverCapacity": 0.4 },
-        "healthChecks": [{
-            "protocol": "HTTP", "path": "/", "portIndex": 0,
-            "gracePeriodSeconds": 20, "intervalSeconds": 1, "timeoutSeconds": 2, "maxConsecutiveFailures": 3,
-        }],
-    })
-    .to_string()
-}
-
 impl Ekiden {
     async fn healthy(&self, app: &str) -> u64 {
         let apps = self.json(&format!("/v2/apps/{app}")).await;
@@ -312,7 +258,7 @@ impl Ekiden {
     async fn ask_any(&self, app: &str) -> Option<String> {
         let tasks = self.json(&format!("/v2/apps/{app}/tasks")).await;
         for task in tasks["tasks"].as_array()?.iter().filter(|task| task["state"] == "TASK_RUNNING") {
-            if let Some(answer) = ask(&format!("127.0.0.1:{}", task["ports"][0])).await {
+            if let Some(answer) = web::ask(&format!("127.0.0.1:{}", task["ports"][0])).await {
                 return Some(answer);
             }
         }
@@ -325,7 +271,7 @@ impl Ekiden {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(ekiden::PATIENCE, said).await.expect("it says so");
+        tokio::time::timeout(PATIENCE, said).await.expect("it says so");
     }
 
     /// The process that a task says it is.
@@ -359,5 +305,5 @@ async fn until_ended(processes: &[PathBuf]) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(ekiden::PATIENCE, ended).await.expect("its tasks have outlived it");
+    tokio::time::timeout(PATIENCE, ended).await.expect("its tasks have outlived it");
 }

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::ekiden::{PATIENCE, send};
+use crate::client::{self, PATIENCE, send};
 use crate::kit;
 use crate::ports::Ports;
 use crate::process::Process;
@@ -44,7 +44,8 @@ impl Cluster {
     pub(crate) fn new() -> Self {
         let folder = TempDir::with_prefix("ekiden-mesos-").expect("a folder").keep();
         let mut reaper = Command::new(kit::reaper());
-        let reaper = reaper.arg(&folder).stdin(Stdio::piped()).current_dir("/").spawn().expect("the reaper starts");
+        let reaper =
+            reaper.arg(&folder).stdin(Stdio::piped()).current_dir("/").spawn().expect("the reaper starts");
         let none = BTreeMap::new();
         Self {
             folder,
@@ -109,6 +110,8 @@ impl Cluster {
         let mut arguments = self.arguments("agent", name, port);
         arguments.push(format!("--master={}", self.address()));
         arguments.push(format!("--hostname=127.0.0.{}", 10 + number));
+        // Whoever runs the tests runs the tasks, root or not.
+        arguments.push("--switch_user=false".to_owned());
         arguments.push(format!("--resources=cpus:4;mem:4096;disk:10000;ports:[{}]", self.ports.tasks(number)));
         if self.zookeeper.is_some() {
             arguments.push("--zk_session_timeout=2secs".to_owned());
@@ -120,6 +123,16 @@ impl Cluster {
         self.until_registered(name).await;
     }
 
+    /// A port for one more server.
+    pub(crate) fn port(&mut self) -> u16 {
+        self.ports.server()
+    }
+
+    /// The ports for the tasks of an agent, from 1 on, the way Mesos writes ranges.
+    pub(crate) fn tasks(&self, agent: u16) -> String {
+        self.ports.tasks(agent)
+    }
+
     /// What `--master` is told: one address, or where ZooKeeper is.
     pub(crate) fn address(&self) -> String {
         let lone = || format!("127.0.0.1:{}", self.masters.values().next().expect("a master"));
@@ -128,7 +141,7 @@ impl Cluster {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self, name: &str) {
-        self.process(name).end(Signal::KILL);
+        self.process(name).kill();
     }
 
     /// Stops it from doing anything, as a machine without a network does.
@@ -150,9 +163,11 @@ impl Cluster {
         }
     }
 
-    /// Forgets what an agent knows of itself and of its tasks, who live on: it comes back as a new one.
-    pub(crate) fn forget(&mut self, name: &str) {
-        std::fs::remove_dir_all(self.folder.join(name)).expect("removed");
+    /// Takes from an agent that has been killed its tasks and all that it knew, as setting up its machine anew does: it
+    /// comes back as another one.
+    pub(crate) fn set_up_anew(&mut self, name: &str) {
+        let status = Command::new(kit::reaper()).arg(self.folder.join(name)).stdin(Stdio::null()).status();
+        assert!(status.expect("the reaper starts").success());
     }
 
     /// What the leading master says at a path.
@@ -198,18 +213,14 @@ impl Cluster {
         serde_json::from_str(&answer.body).ok()
     }
 
-    /// The id under which the master has an agent that is registered.
-    pub(crate) async fn agent_id(&self, name: &str) -> String {
-        self.until_registered(name).await
-    }
-
     /// Waits until the leading master has an agent, and says under which id.
     pub(crate) async fn until_registered(&self, name: &str) -> String {
         let port = self.agents[name];
         self.until(&format!("{name} is registered"), async || {
             let state = self.ask("/master/state").await?;
             let agents = state["slaves"].as_array()?.clone();
-            let ours = agents.iter().find(|agent| agent["active"] == json!(true) && agent["port"] == json!(port))?;
+            let ours =
+                agents.iter().find(|agent| agent["active"] == json!(true) && agent["port"] == json!(port))?;
             Some(ours["id"].as_str()?.to_owned())
         })
         .await
@@ -221,7 +232,10 @@ impl Cluster {
         self.until(&format!("{name} is given up"), async || {
             let state = self.ask("/master/state").await?;
             let agents = state["slaves"].as_array()?;
-            agents.iter().all(|agent| agent["port"] != json!(port) || agent["active"] == json!(false)).then_some(())
+            agents
+                .iter()
+                .all(|agent| agent["port"] != json!(port) || agent["active"] == json!(false))
+                .then_some(())
         })
         .await;
     }
@@ -255,10 +269,15 @@ impl Cluster {
     async fn until_answers(&mut self, name: &str, port: u16) {
         let deadline = Instant::now() + PATIENCE;
         while get(port, "/version").await.is_none() {
-            assert!(!self.process(name).has_ended(), "{name} has ended");
+            assert!(self.process(name).ended().is_none(), "{name} has ended");
             assert!(Instant::now() < deadline, "{name} does not answer");
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits until a process has ended by itself.
+    pub(crate) async fn until_ended(&mut self, name: &str) {
+        self.process(name).until_ended().await;
     }
 
     async fn until_zookeeper_answers(&self) {
@@ -284,7 +303,7 @@ impl Drop for Cluster {
         // It ends our own processes, too; those are zombies until they are waited for.
         let _ = self.reaper.wait();
         for process in self.processes.values_mut() {
-            process.has_ended();
+            process.ended();
         }
     }
 }
@@ -292,9 +311,9 @@ impl Drop for Cluster {
 /// JSON, from whoever listens there.
 async fn get(port: u16, path: &str) -> Option<Value> {
     let address = format!("127.0.0.1:{port}");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     // One that is stopped takes connections, and is silent.
-    let answer = tokio::time::timeout(Duration::from_secs(5), send(&address, &request)).await.ok()?.ok()?;
+    let answer = client::get(&address, path, "application/json");
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.ok()?.ok()?;
     (answer.status == 200).then(|| serde_json::from_str(&answer.body).ok()).flatten()
 }
 
@@ -308,7 +327,8 @@ fn show_logs(folder: &Path) {
             // A link leads to what is seen anyway.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(path);
-            } else if path.extension() == Some(OsStr::new("log")) || path.file_name() == Some(OsStr::new("stderr")) {
+            } else if path.extension() == Some(OsStr::new("log")) || path.file_name() == Some(OsStr::new("stderr"))
+            {
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().collect();
                 if !lines.is_empty() {

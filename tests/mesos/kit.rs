@@ -14,7 +14,11 @@ static READY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let ready = target.join("mesos-kit");
     let setup = format!("{SOURCE}/setup");
     let status = Command::new(&setup).arg(&ready).status().map_err(|error| format!("{setup}: {error}"))?;
-    if status.success() { Ok(ready) } else { Err(format!("{setup} failed ({status}), and has said why on stderr")) }
+    if status.success() {
+        Ok(ready)
+    } else {
+        Err(format!("{setup} failed ({status}), and has said why on stderr"))
+    }
 });
 
 /// The program that runs masters and agents. Without it no test here can go on, and none is passed over.

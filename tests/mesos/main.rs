@@ -4,12 +4,24 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-#[path = "../support/ekiden.rs"]
-mod ekiden;
+#[path = "../support/client.rs"]
+mod client;
+#[path = "../support/web.rs"]
+mod web;
 
 mod cluster;
+mod ekiden;
 mod kit;
 mod ports;
 mod process;
+mod truth;
 
+mod agents;
+mod checks;
+mod crashes;
+mod examples;
+mod framework;
+mod maintenance;
+mod masters;
+mod rollout;
 mod smoke;

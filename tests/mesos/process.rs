@@ -1,10 +1,13 @@
-//! One process of a cluster: a master, an agent, ZooKeeper.
+//! One process: a master, an agent, ZooKeeper, ekiden.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::{LOOK_EVERY, PATIENCE};
 
 /// A process that can be stopped and started again just as it was.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ impl Process {
         let child = Command::new(&self.program)
             .args(&self.arguments)
             .current_dir(&self.folder)
+            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -46,14 +50,34 @@ impl Process {
         kill_process(Pid::from_child(child), signal).expect("signalled");
     }
 
-    /// Sends a signal that ends it, and waits until it has ended.
-    pub(crate) fn end(&mut self, signal: Signal) {
-        self.signal(signal);
-        self.child.take().expect("it runs").wait().expect("ended");
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        // It fails for one that has ended, which is as well.
+        let _ = child.kill();
+        child.wait().expect("ended");
     }
 
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()))
+    /// Whether it has ended by itself, or by a signal it was sent.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn until_ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                self.child = None;
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{} runs on", self.log.display());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
     }
 }

@@ -19,7 +19,8 @@ async fn a_master_and_an_agent_are_real_and_leave_nothing_behind() {
     drop(cluster);
     assert!(!folder.exists());
     let workers = std::fs::read_dir("/proc").expect("Linux").flatten().filter(|process| {
-        std::fs::read_link(process.path().join("cwd")).is_ok_and(|place: std::path::PathBuf| place.starts_with(&folder))
+        std::fs::read_link(process.path().join("cwd"))
+            .is_ok_and(|place: std::path::PathBuf| place.starts_with(&folder))
     });
     let workers: Vec<_> = workers.map(|process| process.path()).collect();
     assert_eq!(workers, Vec::<&Path>::new());

@@ -1,23 +1,21 @@
 //! The real binary, running `ekiden dev` on a folder of its own, and a client of its API.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-/// Whatever is waited for takes a second or two; a loaded machine may take its time, a broken build forever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+#[path = "client.rs"]
+pub(crate) mod client;
 
-/// How often a condition is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+use client::{Answer, LOOK_EVERY, PATIENCE, write};
 
 /// A running `ekiden dev`.
 pub(crate) struct Ekiden {
@@ -25,13 +23,6 @@ pub(crate) struct Ekiden {
     pub(crate) server: String,
     pub(crate) folder: Arc<TempDir>,
     log: Arc<Mutex<String>>,
-}
-
-/// An answer.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
 }
 
 impl Ekiden {
@@ -48,14 +39,9 @@ impl Ekiden {
     /// Starts in a folder that may have been used before.
     pub(crate) async fn start_in(folder: Arc<TempDir>, ports: &str, options: &[&str]) -> Self {
         let resources = format!("cpus:8;mem:4096;disk:10000;ports:[{ports}]");
-        let dev = ["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources];
-        Self::spawn(folder, &[&dev, options].concat()).await
-    }
-
-    /// Starts a command that serves, in a folder that may have been used before.
-    pub(crate) async fn spawn(folder: Arc<TempDir>, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ekiden"))
-            .args(arguments)
+            .args(["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources])
+            .args(options)
             .current_dir(folder.path())
             .env_remove("RUST_LOG")
             .env("TMPDIR", folder.path())
@@ -94,10 +80,8 @@ impl Ekiden {
 
     /// Asks.
     pub(crate) async fn get(&self, path: &str, accept: &str) -> Answer {
-        let address = self.address();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
-        send(address, &request).await.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+        let answer = client::get(self.address(), path, accept).await;
+        answer.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }
 
     /// Its host and port.
@@ -161,24 +145,6 @@ impl Drop for Ekiden {
         // It fails for a process that has ended, which is as well.
         let _ = self.process.start_kill();
     }
-}
-
-/// One request on one connection.
-pub(crate) async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await?;
-    let text = String::from_utf8_lossy(&bytes);
-    let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
-    Ok(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
-}
-
-/// Writes a file, and makes the folders it is in.
-pub(crate) fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-    std::fs::write(path, text).expect("written");
 }
 
 /// Keeps what the process says, and finds the address in it.

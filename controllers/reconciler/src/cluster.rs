@@ -38,6 +38,7 @@ impl Reconciler {
                 if self.is_member() {
                     self.lose_connection();
                     self.suppressed.clear();
+                    self.ask_for_roles_anew();
                     self.tend = true;
                     self.supply.connected(self.now);
                     self.mark_those_who_await_offers();
@@ -82,7 +83,7 @@ impl Reconciler {
             let maintenance = offer.maintenance;
             let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
             self.assumed.remove(&id);
-            self.supply.offered(&offer.role, self.now);
+            self.note_offered_role(&offer.role);
             self.book.add(offer, self.now);
             // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
             let known = self.agents.get(&id);
@@ -136,8 +137,10 @@ impl Reconciler {
                 self.cluster.strays.seen(&status.task, self.now);
             }
             Identity::Forgotten => {}
-            Identity::Foreign if status.condition.is_live() => self.told_of_foreign(&status.task),
-            Identity::Foreign | Identity::Stranger => {
+            identity @ (Identity::Foreign | Identity::Stranger) => {
+                if identity == Identity::Foreign {
+                    self.told_of_foreign(&status.task, status.condition);
+                }
                 if status.condition.is_terminal() {
                     self.foreign_ended(&status.task);
                 }

@@ -97,6 +97,8 @@ pub struct Reconciler {
     /// Roles that declared apps name, with how many of them do. The default role is everybody else's.
     roles: BTreeMap<Role, u32>,
     suppressed: BTreeSet<Role>,
+    /// Roles that get offers though no app names them any more: they are to get no more.
+    unused: BTreeSet<Role>,
     /// Roles for which an app has begun to wait for offers since offers were last asked for.
     unasked: BTreeSet<Role>,
     /// Whether the offers are to be tended: some came or went, or the demand for them changed.
@@ -109,6 +111,8 @@ pub struct Reconciler {
     leaving_wake: Option<Timestamp>,
     membership: Membership,
     safe_mode: Option<SafeMode>,
+    /// Whether safe mode, or what is known in it, has changed since readers last asked.
+    standstill_is_news: bool,
     cluster: Connection,
     /// Whether the cluster has told of all tasks that it has since we started: nothing is launched before, since a task
     /// that the store does not know may have the very id.

@@ -1,10 +1,13 @@
 //! `GET /v1/status`: how we are. The connection to the cluster, and whether everything is known that decisions rest on.
 
+use ekiden_model::Reason;
 use ekiden_model::view::Settled;
 use serde_json::{Value, json};
 
+use super::reasons;
 use crate::api::Api;
 use crate::api::reply::{self, Response};
+use crate::cluster::mesos::ConnectionStatus;
 use crate::runtime::AppSnapshot;
 
 /// How we are.
@@ -13,7 +16,8 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     let link = &snapshot.link;
     let waits_for = match snapshot.settled {
         Settled::Yes => None,
-        Settled::No(why) => Some(why),
+        Settled::No(why) => Some(why.to_owned()),
+        Settled::Unanswered { tasks, since } => Some(Reason::Unanswered { tasks, since }.to_string()),
     };
     let apps = snapshot.apps();
     let live = |app: &&std::sync::Arc<AppSnapshot>| {
@@ -27,15 +31,15 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         "cluster": {
             "name": api.introduction.config.get("framework_name"),
             "framework": link.framework.as_ref().map(ToString::to_string),
-            "master": api.introduction.config.get("master"),
+            "masters": api.introduction.config.get("master"),
             "connected": link.connected,
             "since": link.since.map(|since| since.to_string()),
-            "doing": (api.connection)(),
+            "connection": (api.connection)().as_ref().map(connection),
             "agents": snapshot.agents.len(),
         },
         "settled": waits_for.is_none(),
         "waitsFor": waits_for,
-        "safeMode": Value::Null,
+        "safeMode": snapshot.standstill.as_ref().map(reasons::one),
         "apps": apps.len(),
         "tasks": tasks,
         "directory": {
@@ -45,4 +49,16 @@ pub(in crate::api) fn show(api: &Api) -> Response {
             "pendingPrune": directory.pending_prune.map(|prune| prune.to_string()),
         },
     }))
+}
+
+fn connection(status: &ConnectionStatus) -> Value {
+    match status {
+        ConnectionStatus::NotWanted => json!({ "state": "not wanted yet" }),
+        ConnectionStatus::Trying { what, since } => {
+            json!({ "state": "trying", "what": what, "since": since.to_string() })
+        }
+        ConnectionStatus::Subscribed { master, since } => {
+            json!({ "state": "subscribed", "master": master, "since": since.to_string() })
+        }
+    }
 }

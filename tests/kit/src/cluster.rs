@@ -6,6 +6,8 @@
 //! until acknowledged and in order per task, reconciliation answered from the oldest unacknowledged update.
 
 mod calls;
+mod maintenance;
+mod memory;
 mod offers;
 mod task;
 mod updates;
@@ -14,11 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::Window;
 use ekiden_model::input::ClusterEvent;
+use ekiden_model::offer::Bundle;
 use ekiden_model::{
     Agent, AgentId, AppId, InstanceKey, OfferId, Port, PortSet, Resources, Role, TaskId, Timestamp,
 };
 
+pub use maintenance::Drain;
+pub use memory::Memory;
 pub use offers::{Filter, SimOffer, Spent};
 pub use task::SimTask;
 pub use updates::Update;
@@ -38,6 +44,8 @@ pub struct Machine {
     pub total: Resources,
     /// The ports it has.
     pub ports: PortSet,
+    /// What of its beside that is reserved, and to which role.
+    pub reserved: Option<(Role, Bundle)>,
 }
 
 /// Whether an agent can be reached.
@@ -45,6 +53,8 @@ pub struct Machine {
 pub enum Link {
     /// It can.
     Up,
+    /// It can, and the master, a new one, has not heard of it yet.
+    Unregistered,
     /// It cannot, and the master has not noticed yet.
     Cut,
     /// It cannot, and the master has said so.
@@ -68,6 +78,10 @@ pub struct SimAgent {
     pub tasks: BTreeSet<TaskId>,
     /// Counts its partitions, so that what belongs to an earlier one is ignored.
     pub cuts: u64,
+    /// Its place in the schedule of maintenance.
+    pub window: Option<Window>,
+    /// An operator drains it.
+    pub drain: Option<Drain>,
 }
 
 /// The cluster.
@@ -83,7 +97,7 @@ pub struct Cluster {
     pub offers: BTreeMap<OfferId, SimOffer>,
     /// What became of the other offers.
     pub spent: BTreeMap<OfferId, Spent>,
-    /// Roles that offers are made to.
+    /// Roles that offers are made to: the default one, and those that were asked for.
     pub roles: Vec<Role>,
     /// Roles that asked for no offers.
     pub suppressed: BTreeSet<Role>,
@@ -91,6 +105,8 @@ pub struct Cluster {
     pub filters: Vec<Filter>,
     /// The present connection to Ekiden, if there is one.
     pub connection: Option<u64>,
+    /// What the master remembers of frameworks, if it does.
+    pub memory: Option<Memory>,
     /// Apps whose instances are unhealthy, all of them.
     pub sick: BTreeSet<AppId>,
     /// Nothing goes wrong by itself any more, whatever a command says.
@@ -108,8 +124,18 @@ impl Cluster {
             "{} ({}) joins: {}, ports {}, {:?}",
             machine.agent.id, machine.agent.hostname, machine.total, machine.ports, machine.agent.attributes
         ));
-        let agent =
-            SimAgent { link: Link::Up, foreign: Resources::NONE, tasks: BTreeSet::new(), cuts: 0, machine };
+        if let Some((role, reserved)) = &machine.reserved {
+            line.log(format_args!("  reserved to {role}: {}, ports {}", reserved.resources, reserved.ports));
+        }
+        let agent = SimAgent {
+            link: Link::Up,
+            foreign: Resources::NONE,
+            tasks: BTreeSet::new(),
+            cuts: 0,
+            window: None,
+            drain: None,
+            machine,
+        };
         self.agents.insert(agent.machine.agent.id.clone(), agent);
         self.want_allocation(line);
     }
@@ -133,6 +159,7 @@ impl Cluster {
         self.connection = Some(connection);
         self.suppressed.clear();
         self.filters.clear();
+        self.tell_schedule(line);
         self.want_allocation(line);
     }
 
@@ -193,12 +220,13 @@ impl Cluster {
         agent.link = reach;
         agent.cuts += 1;
         agent.foreign = Resources::NONE;
+        agent.window = agent.window.filter(|_| reach == Link::Up);
         let tasks: Vec<TaskId> = std::mem::take(&mut agent.tasks).into_iter().collect();
         self.rescind_agent(id, line);
         match reach {
             Link::Gone => self.tell(ClusterEvent::AgentGone(id.clone()), line),
             Link::Unreachable | Link::Abandoned => self.tell(ClusterEvent::AgentUnreachable(id.clone()), line),
-            Link::Up | Link::Cut => {}
+            Link::Up | Link::Unregistered | Link::Cut => {}
         }
         for task in tasks {
             self.lose(&task, reach, line);

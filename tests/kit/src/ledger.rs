@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
-use ekiden_model::input::{ClusterEvent, Command, TaskStatus};
+use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
 use ekiden_model::record::AppRecord;
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
@@ -53,10 +54,24 @@ pub struct Ledger {
     pub unreachable: BTreeSet<AgentId>,
     /// The agents that it knows, by what it was told, and since when those do not answer that do not.
     pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// The agents' windows, by what it was told.
+    pub windows: BTreeMap<AgentId, Window>,
+    /// Agents that ever had one.
+    pub planned: BTreeSet<AgentId>,
     /// What is held against each app while many agents have just vanished.
     pub bursts: BTreeMap<AppId, Burst>,
     /// When each task was told to end, lately.
     pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
+    /// Tasks of ours that lived when the store was lost, and that what is left of it knows nothing of.
+    pub unknown: BTreeSet<TaskId>,
+    /// Those of them that the process was told of.
+    pub unknown_told: BTreeSet<TaskId>,
+    /// Whether an operator has said whose those are; so it is where there are none.
+    pub word_given: bool,
+    /// Whether he has said that the whole framework is not ours, and Ekiden has not begun anew yet.
+    pub disowns_framework: bool,
+    /// Tasks that an operator has said are not ours.
+    pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
     pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
 }
@@ -158,7 +173,12 @@ impl Ledger {
                 Input::Command(Command::Kill(task)) => {
                     self.operator_kills.insert(task.clone());
                 }
-                Input::Command(Command::Adopt | Command::Disown) | Input::Stored(_) | Input::Tick => {}
+                Input::Command(word @ (Command::Adopt | Command::Disown)) => {
+                    self.word_given = true;
+                    let has_name = self.announced.installation.as_ref().is_some_and(|one| one.framework.is_some());
+                    self.disowns_framework = *word == Command::Disown && !has_name;
+                }
+                Input::Stored(_) | Input::Tick => {}
             }
         }
     }
@@ -220,6 +240,7 @@ impl Ledger {
             }
             ClusterEvent::AgentGone(agent) => {
                 self.agents.remove(agent);
+                self.windows.remove(agent);
                 self.unreachable.remove(agent);
                 let on_agent: Vec<TaskId> = self
                     .announced
@@ -235,22 +256,77 @@ impl Ledger {
             }
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
+                    self.plan(&offer.agent.id, offer.maintenance);
                     self.unreachable.remove(&offer.agent.id);
                     self.agent_answers(&offer.agent.id);
                 }
             }
+            ClusterEvent::Maintenance(agent, window) => {
+                // Of an agent that nobody knows there is nothing to be remembered.
+                if self.agents.contains_key(agent) {
+                    self.plan(agent, *window);
+                }
+            }
+            ClusterEvent::Found(found) => self.found(found),
             ClusterEvent::Registered(_)
-            | ClusterEvent::Found(_)
-            | ClusterEvent::Maintenance(..)
             | ClusterEvent::Connected
             | ClusterEvent::Disconnected
             | ClusterEvent::Rescinded(_) => {}
         }
     }
 
+    fn note_unknown(&mut self, task: &TaskId) {
+        if self.unknown.contains(task) {
+            self.unknown_told.insert(task.clone());
+        }
+    }
+
+    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now is taken to serve.
+    fn found(&mut self, found: &Found) {
+        for found in &found.tasks {
+            self.note_unknown(&found.task);
+            let told = self.told.entry(found.task.clone()).or_default();
+            if told.condition.is_terminal() {
+                continue;
+            }
+            told.condition = found.condition;
+            if found.condition == Condition::Running {
+                told.running.get_or_insert(found.since);
+                told.presumed |= found.healthy != Some(false);
+                told.unreachable_since = None;
+            }
+            if found.condition == Condition::Unreachable {
+                told.ever_unreachable = true;
+                told.unreachable_since.get_or_insert(found.since);
+            }
+        }
+    }
+
     /// Whether an agent does not answer, as far as was told of it or of a task there.
     pub fn is_away(&self, agent: &AgentId) -> bool {
         self.unreachable.contains(agent) || self.agents.get(agent).is_some_and(Option::is_some)
+    }
+
+    fn plan(&mut self, agent: &AgentId, window: Option<Window>) {
+        match window {
+            Some((begin, length)) => {
+                self.planned.insert(agent.clone());
+                self.windows.insert(agent.clone(), (begin + self.ahead, length));
+            }
+            None => {
+                self.windows.remove(agent);
+            }
+        }
+    }
+
+    /// Whether an agent is to be left, as far as was told: `certainly`, whatever a few seconds of the clock make of it,
+    /// or at least perhaps.
+    pub fn is_left(&self, agent: &AgentId, drain_before: Duration, certainly: bool) -> bool {
+        const SLACK: Duration = Duration::from_secs(10);
+        let Some(window) = self.windows.get(agent) else { return false };
+        let leave = Leave::of(*window, drain_before);
+        let at = [self.now - SLACK, self.now, self.now + SLACK].map(|at| leave.is_on(at));
+        if certainly { at == [true; 3] } else { at != [false; 3] }
     }
 
     fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
@@ -285,6 +361,9 @@ impl Ledger {
         if let Some(ack) = &status.ack {
             self.unacknowledged.insert(ack.uuid.clone(), (status.task.clone(), status.condition));
         }
+        if status.condition.is_live() {
+            self.note_unknown(&status.task);
+        }
         let told = self.told.entry(status.task.clone()).or_default();
         if told.condition.is_terminal() {
             return;
@@ -318,6 +397,15 @@ impl Ledger {
             .announced
             .instance(&app, key)
             .is_some_and(|instance| instance.goal == ekiden_model::Goal::Running && instance.condition.is_live());
+        if wanted && status.reason.as_deref() == Some("REASON_SLAVE_DRAINING") {
+            // Its agent is drained: nobody's failure, and an end to the wait (§4.8).
+            self.backoff.remove(&app);
+            let agent = self.announced.instance(&app, key).map(|instance| instance.agent.id.clone());
+            if let Some(agent) = agent.filter(|agent| !self.windows.contains_key(agent)) {
+                self.planned.insert(agent.clone());
+                self.windows.insert(agent, (now, None));
+            }
+        }
         let Some(declared) = self.declared.get(&app) else { return };
         if counts && wanted {
             let waiting = self.backoff.entry(app).or_default();
@@ -377,6 +465,7 @@ impl Ledger {
         self.reconciled = false;
         self.unreachable.clear();
         self.agents.clear();
+        self.windows.clear();
         self.bursts.clear();
         let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
         for instance in live {
@@ -384,6 +473,7 @@ impl Ledger {
             let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
             *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
         }
+        self.unknown_told.clear();
         self.unacknowledged.clear();
         self.declared = durable
             .apps
@@ -446,7 +536,7 @@ impl Ledger {
 
     /// Whose task it is; `None` when it is not ours.
     pub fn whose(&self, task: &TaskId) -> Option<(AppId, InstanceKey)> {
-        let (id, incarnation) = task.instance()?;
+        let (id, incarnation) = task.instance().filter(|_| !self.strangers.contains(task))?;
         let app = self.keys.get(&id.app)?;
         Some((app.clone(), InstanceKey { slot: id.slot, incarnation }))
     }

@@ -104,7 +104,7 @@ fn where_nobody_has_a_place_nothing_is_stopped_for_the_sake_of_it() {
         let decision = world.step();
         assert!(decision.actions.is_empty());
         assert!(told(&decision)[0].ends_with("wait for offers: nothing is offered"), "{:?}", told(&decision));
-        assert!(told(&decision)[1].ends_with("no other agent has a place for replacements"));
+        assert!(told(&decision)[1].ends_with("replacements have found no place yet"));
         assert_eq!(run(&mut world), [0; 0]);
     }
     // Without a ceiling to spare one goes, since who has a place shows only then; and no second one.
@@ -129,7 +129,7 @@ fn with_all_agents_in_maintenance_the_app_stays() {
         [
             "1 of 2 wait for offers: 2 agents go into maintenance: a0 and a1",
             "2 instances are to leave a0 (1 there, maintenance from 1970-01-02T03:46:40.000Z), a1 (1 there, \
-             maintenance from 1970-01-02T03:46:40.000Z): no other agent has a place for replacements"
+             maintenance from 1970-01-02T03:46:40.000Z): replacements have found no place yet"
         ]
     );
     assert_eq!(run(&mut world), [0; 0]);

@@ -35,12 +35,16 @@ pub struct SimTask {
     pub host_ports: Vec<Port>,
     /// How it is.
     pub state: Condition,
+    /// When it was launched.
+    pub launched: Timestamp,
     /// When it began to run.
     pub running: Option<Timestamp>,
     /// How it behaves.
     pub behaviour: Behaviour,
     /// It is unhealthy until it is replaced.
     pub wedged: bool,
+    /// It was ended because its agent was drained.
+    pub drained: bool,
     /// Whether the master ever called it unreachable.
     pub ever_unreachable: bool,
     /// What an executor's check finds, every so often, and after how many failures it ends the task.
@@ -78,9 +82,11 @@ impl Cluster {
             claim: launch.claim.clone(),
             host_ports: launch.host_ports.iter().flatten().copied().collect(),
             state: Condition::Staging,
+            launched: line.now,
             running: None,
             behaviour,
             wedged: false,
+            drained: false,
             ever_unreachable: false,
             executor_check: check.map(|check| (check.interval, check.max_failures)),
             check_failures: 0,
@@ -97,6 +103,11 @@ impl Cluster {
             agent.tasks.insert(task.id.clone());
         }
         self.by_instance.insert((task.app.clone(), task.key), task.id.clone());
+        if let Some(memory) = &mut self.memory
+            && let Some(framework) = memory.current.clone()
+        {
+            memory.of.insert(task.id.clone(), framework);
+        }
         self.tasks.insert(task.id.clone(), task);
     }
 
@@ -130,7 +141,12 @@ impl Cluster {
             Stage::Finish if task.state.is_live() && !benign => {
                 self.end(id, Condition::Finished, "exited with status 0", line);
             }
-            Stage::Killed if task.state.is_live() => self.end(id, Condition::Killed, "killed by request", line),
+            Stage::Killed if task.state.is_live() => {
+                let drained = self.agents.get(&task.agent).and_then(|agent| agent.drain).filter(|_| task.drained);
+                let gone = drained.is_some_and(|drain| drain.then_gone);
+                let condition = if gone { Condition::Gone } else { Condition::Killed };
+                self.end(id, condition, "killed by request", line);
+            }
             Stage::Check if task.state == Condition::Running => self.executor_checks(id, line),
             _ => {}
         }
@@ -141,7 +157,9 @@ impl Cluster {
         let Some(task) = self.tasks.get_mut(id).filter(|task| task.state.is_live()) else { return };
         task.state = condition;
         line.log(format_args!("{id} ends: {}", condition.task_state()));
+        let agent = task.agent.clone();
         self.report(id, condition, message, None, line);
+        self.gone_once_empty(&agent, line);
         self.want_allocation(line);
     }
 
@@ -168,7 +186,7 @@ impl Cluster {
         task.state = Condition::Gone;
         line.log(format_args!("{id} dies with its agent"));
         let told = match reach {
-            Link::Gone | Link::Up => Condition::Gone,
+            Link::Gone | Link::Up | Link::Unregistered => Condition::Gone,
             Link::Cut | Link::Unreachable | Link::Abandoned => {
                 task.ever_unreachable = true;
                 Condition::Unreachable
@@ -232,9 +250,11 @@ impl Cluster {
             claim: Claim::default(),
             host_ports: Vec::new(),
             state: Condition::Running,
+            launched: line.now,
             running: Some(line.now),
             behaviour: Behaviour::GOOD,
             wedged: false,
+            drained: false,
             ever_unreachable: false,
             executor_check: None,
             check_failures: 0,
