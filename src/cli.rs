@@ -29,6 +29,8 @@ mod confirm_prune;
 mod dev;
 mod exit;
 mod explain;
+#[cfg(test)]
+mod flags_page;
 mod get;
 mod logs;
 mod marathon;
