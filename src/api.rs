@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ekiden_model::TaskId;
+use ekiden_model::input::Command;
 use ekiden_model::limits::Settings;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,7 @@ pub use reply::Response;
 pub use request::Request;
 pub use serve::{BindError, Exposure, bind, serve};
 
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
 use crate::runtime::uninstall::Uninstalls;
@@ -39,8 +41,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Finds the sandbox of a task.
 pub type Sandboxes = Arc<dyn Fn(&TaskId) -> Option<PathBuf> + Send + Sync>;
 
-/// Says in words what the cluster's driver is doing to be connected.
-pub type Connection = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Says how the driver's connection is; nothing for a cluster that is always there.
+pub type Connection = Arc<dyn Fn() -> Option<ConnectionStatus> + Send + Sync>;
 
 /// How we introduce ourselves.
 #[derive(Debug, Clone, Default)]
@@ -153,6 +155,9 @@ impl Api {
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,
             Endpoint::Directory => v1::directory::show(self),
             Endpoint::ConfirmPrune => v1::directory::confirm_prune(self).await,
+            Endpoint::Adoption => v1::adoption::show(self),
+            Endpoint::Adopt => v1::adoption::say(self, Command::Adopt).await,
+            Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }

@@ -23,11 +23,14 @@
 //!
 //! `docs/operations.md` says what to do about each.
 
+mod adopt;
 mod client;
 mod confirm_prune;
 mod dev;
 mod exit;
 mod explain;
+#[cfg(test)]
+mod flags_page;
 mod get;
 mod logs;
 mod marathon;
@@ -135,6 +138,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
     ConfirmPrune,
+    /// Say whose the tasks are that the cluster runs and ekiden knows nothing of (safe mode)
+    Adopt(adopt::AdoptArgs),
 }
 
 /// How a command ended, when it did not fail.
@@ -174,7 +179,7 @@ enum UsageError {
     #[error(transparent)]
     Marathon(marathon::Refusal),
     /// Nobody said yes.
-    #[error("nothing was removed")]
+    #[error("nothing was done")]
     NotConfirmed,
 }
 
@@ -299,6 +304,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
+        Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
         Command::Logs(args) => one_thread()?.block_on(logs::run(args, global, terminal)),
     }
 }

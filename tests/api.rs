@@ -55,6 +55,10 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             "/v2/queue/{id*}/delay" => "/v2/queue/big/delay".to_owned(),
             path => path.replace("{id*}", "prod/web").replace("{task}", task).replace("{file}", "stdout"),
         };
+        if route.path == "/v1/uninstall" {
+            // `ekiden dev` has nothing to remove; see the tests of `ekiden serve`.
+            continue;
+        }
         let method = match route.verb {
             Verb::Get if route.path == "/v2/events" => continue,
             Verb::Get => "GET",
@@ -179,7 +183,7 @@ async fn a_page_of_another_site_gets_nothing_done() {
     assert_eq!(ask(&ekiden, "POST", "/v1/directory/confirm-prune", form).await.status, 415);
     let public = ekiden.command(&["dev", "manifests", "--http", "0.0.0.0:0"]).await;
     let complaint = String::from_utf8_lossy(&public.stderr);
-    assert!(public.status.code() == Some(1) && complaint.contains("--http 127.0.0.1"), "{complaint}");
+    assert!(public.status.code() == Some(69) && complaint.contains("--http 127.0.0.1"), "{complaint}");
 }
 
 #[tokio::test]
@@ -229,7 +233,9 @@ async fn commands_show_what_the_api_tells() {
     let (code, _, complaint) = run(&["get", "apps", "--server", "http://127.0.0.1:9"]).await;
     assert!(
         code == 1
-            && complaint.contains("cannot reach http://127.0.0.1:9: connection refused; is `ekiden dev` running?"),
+            && complaint.contains(
+                "cannot reach http://127.0.0.1:9: connection refused; is ekiden running (`serve`, `dev`)?"
+            ),
         "{complaint}"
     );
     assert!(run(&["confirm-prune"]).await.1.starts_with("nothing waits for this"));

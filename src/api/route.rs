@@ -46,6 +46,12 @@ pub enum Endpoint {
     Directory,
     /// The operator's word that apps whose files vanished may go.
     ConfirmPrune,
+    /// Tasks that the store knows nothing of, and what adopting them would do.
+    Adoption,
+    /// The operator's word that they are ours.
+    Adopt,
+    /// The operator's word that they are not.
+    Disown,
     /// A piece of a task's output.
     TaskFile,
 }
@@ -93,6 +99,9 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },
     Route { endpoint: Endpoint::Directory, verb: Verb::Get, path: "/v1/directory" },
     Route { endpoint: Endpoint::ConfirmPrune, verb: Verb::Post, path: "/v1/directory/confirm-prune" },
+    Route { endpoint: Endpoint::Adoption, verb: Verb::Get, path: "/v1/adoption" },
+    Route { endpoint: Endpoint::Adopt, verb: Verb::Post, path: "/v1/adoption" },
+    Route { endpoint: Endpoint::Disown, verb: Verb::Delete, path: "/v1/adoption" },
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
 ];
 

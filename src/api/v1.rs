@@ -1,5 +1,6 @@
 //! Our own API: what Marathon has no place for. Three tenses, never mixed: spec, target, observed.
 
+pub(super) mod adoption;
 pub(super) mod apps;
 pub(super) mod directory;
 pub(super) mod instances;

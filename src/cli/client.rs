@@ -36,7 +36,7 @@ pub(super) enum ClientError {
     Address(String),
     /// Nobody there.
     #[error(
-        "cannot reach {server}: {cause}; is `ekiden dev` running? set `--server` or EKIDEN_SERVER to where it is"
+        "cannot reach {server}: {cause}; is ekiden running (`serve`, `dev`)? set `--server` or EKIDEN_SERVER to where it is"
     )]
     Unreachable { server: String, cause: String },
     /// Somebody there, who does not answer.
@@ -78,6 +78,12 @@ impl Client {
     /// Posts nothing, and gets JSON.
     pub(super) async fn post(&self, path: &str) -> Result<Value, ClientError> {
         let answer = self.send(Method::POST, path).await?;
+        self.parsed(&answer)
+    }
+
+    /// Deletes, and gets JSON.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let answer = self.send(Method::DELETE, path).await?;
         self.parsed(&answer)
     }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use ekiden_model::report::Report;
+use ekiden_model::report::{Reason, Report};
 use ekiden_model::view::Settled;
-use ekiden_model::{Agents, AppId, AppState, Condition, FrameworkId, Timestamp};
+use ekiden_model::{Adoption, Agents, AppId, AppState, Condition, FrameworkId, Timestamp};
 use tokio::sync::watch;
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
@@ -48,6 +48,10 @@ pub struct Snapshot {
     pub agents: Arc<Agents>,
     /// How we stand with the cluster.
     pub link: Link,
+    /// Why nothing at all is done, if so.
+    pub standstill: Option<Reason>,
+    /// What adopting would do, in safe mode.
+    pub adoption: Option<Arc<Adoption>>,
     /// When that step was.
     pub at: Timestamp,
     /// Whether absence was evidence by then.
@@ -73,6 +77,8 @@ impl Snapshot {
             shards: vec![Shard::default(); SHARDS],
             agents: Arc::default(),
             link: Link::default(),
+            standstill: None,
+            adoption: None,
             at: Timestamp::EPOCH,
             settled: Settled::No("nothing was read yet"),
         }
@@ -188,6 +194,12 @@ impl Publisher {
         }
     }
 
+    /// Notes whether, and why, nothing is done.
+    pub fn put_standstill(&mut self, standstill: Option<Reason>, adoption: Option<Adoption>) {
+        self.current.standstill = standstill;
+        self.current.adoption = adoption.map(Arc::new);
+    }
+
     /// Shows readers all that was noted.
     pub fn publish(&mut self, at: Timestamp, settled: Settled) {
         self.current.at = at;
@@ -203,6 +215,15 @@ mod tests {
 
     fn snapshot_of(id: &str, desired: u32) -> AppSnapshot {
         AppSnapshot { state: app_state(id), report: Report::empty(), desired }
+    }
+
+    #[tokio::test]
+    async fn readers_can_wait_until_there_is_something_to_read() {
+        let (mut publisher, readers) = Publisher::new();
+        let early = tokio::time::timeout(std::time::Duration::from_millis(10), readers.first()).await;
+        assert!(early.is_err(), "nothing was published");
+        publisher.publish(Timestamp::from_millis(1), Settled::Yes);
+        readers.first().await;
     }
 
     #[test]

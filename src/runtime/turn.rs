@@ -189,7 +189,7 @@ impl<H: Hands> Turn<H> {
     }
 
     async fn step(&mut self, inputs: Vec<Input>, waiting: Vec<oneshot::Sender<()>>) -> Result<(), TurnError> {
-        let now = self.clock.now();
+        let (now, turned) = (self.clock.now(), Instant::now());
         let agents_may_differ = inputs.iter().any(concerns_agents);
         for input in &inputs {
             self.metrics.input(input);
@@ -218,6 +218,7 @@ impl<H: Hands> Turn<H> {
             self.waiting.entry(self.reconciler.durable_with()).or_default().extend(waiting);
         }
         self.answer_waiting();
+        self.metrics.turned(turned.elapsed());
         Ok(())
     }
 
@@ -248,7 +249,16 @@ impl<H: Hands> Turn<H> {
         let settled = self.reconciler.settled();
         self.link.framework.clone_from(&self.reconciler.installation().framework);
         let link_is_news = self.publisher.put_link(&self.link);
-        if touched.is_empty() && !agents_may_differ && !link_is_news && settled == self.publisher.settled() {
+        let stands = self.reconciler.take_standstill_news();
+        if stands {
+            self.publisher.put_standstill(self.reconciler.standstill(), self.reconciler.adoption());
+        }
+        if touched.is_empty()
+            && !agents_may_differ
+            && !link_is_news
+            && !stands
+            && settled == self.publisher.settled()
+        {
             return;
         }
         for id in &touched {

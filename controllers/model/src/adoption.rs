@@ -35,3 +35,15 @@ pub enum Fate {
     /// It is left alone: its id was not made by any ekiden.
     LeftAlone,
 }
+
+impl Fate {
+    /// As the API writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Replaced => "replaced",
+            Self::Ended => "ended",
+            Self::LeftAlone => "leftAlone",
+        }
+    }
+}

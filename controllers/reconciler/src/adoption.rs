@@ -15,7 +15,7 @@ use ekiden_model::record::KEPT_OF_ADOPTION;
 use ekiden_model::revision::Standing;
 use ekiden_model::{
     Adoption, AppId, AppKey, AppState, Condition, Declared, Fate, Goal, Incarnation, Instance, InstanceKey,
-    Revision, RevisionId,
+    Revision, RevisionId, Timestamp,
 };
 
 use crate::Reconciler;
@@ -158,7 +158,7 @@ impl Reconciler {
             let Some((instance, incarnation)) = found.task.instance() else { continue };
             let key = InstanceKey { slot: instance.slot, incarnation };
             let revision = if *fate == Fate::Kept { revisions.declared } else { revisions.differing };
-            app.instances.insert(instance_of(found, key, revision));
+            app.instances.insert(instance_of(found, key, revision, self.now));
         }
         self.journal.note_app(id);
         for (found, _) in found {
@@ -242,7 +242,9 @@ fn revisions_for(app: &mut AppState, fates: &BTreeSet<Fate>) -> Option<Revisions
 
 /// A running task that is taken over counts as healthy until a check says otherwise: it served until now, and whoever
 /// served is not to be replaced for nothing, nor paid for by nobody.
-fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId) -> Instance {
+fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId, now: Timestamp) -> Instance {
+    // The cluster's clock may be ahead of ours.
+    let since = found.since.min(now);
     let runs = found.condition == Condition::Running;
     let serves = runs && found.healthy != Some(false);
     let verdict = if serves { Verdict::Healthy } else { Verdict::Unknown };
@@ -251,12 +253,12 @@ fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId) -> Ins
         revision,
         goal: Goal::Running,
         condition: found.condition,
-        since: found.since,
+        since,
         agent: found.agent.clone(),
         role: found.role.clone(),
         host_ports: found.host_ports.clone(),
-        staged: found.since,
-        started: runs.then_some(found.since),
+        staged: since,
+        started: runs.then_some(since),
         health: Health { verdict, ..Health::default() },
         kill: None,
         message: Some("taken over".into()),

@@ -137,8 +137,10 @@ impl Reconciler {
                 self.cluster.strays.seen(&status.task, self.now);
             }
             Identity::Forgotten => {}
-            Identity::Foreign if status.condition.is_live() => self.told_of_foreign(&status.task),
-            Identity::Foreign | Identity::Stranger => {
+            identity @ (Identity::Foreign | Identity::Stranger) => {
+                if identity == Identity::Foreign {
+                    self.told_of_foreign(&status.task, status.condition);
+                }
                 if status.condition.is_terminal() {
                     self.foreign_ended(&status.task);
                 }

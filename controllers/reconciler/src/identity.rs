@@ -40,8 +40,10 @@ impl Reconciler {
             };
         }
         let realm = self.installation.realm;
+        // Who never was a framework has launched nothing, whatever was declared.
+        let births = if self.is_member() { self.installation.births } else { 0 };
         let ours = self.installation.predecessors.contains(&key)
-            || (1..=self.installation.births).any(|birth| AppKey::new(realm, birth, &path) == key);
+            || (1..=births).any(|birth| AppKey::new(realm, birth, &path) == key);
         if ours { Identity::Forgotten } else { Identity::Foreign }
     }
 }

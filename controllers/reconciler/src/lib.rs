@@ -111,6 +111,8 @@ pub struct Reconciler {
     leaving_wake: Option<Timestamp>,
     membership: Membership,
     safe_mode: Option<SafeMode>,
+    /// Whether safe mode, or what is known in it, has changed since readers last asked.
+    standstill_is_news: bool,
     cluster: Connection,
     /// Whether the cluster has told of all tasks that it has since we started: nothing is launched before, since a task
     /// that the store does not know may have the very id.

@@ -97,6 +97,7 @@ impl Reconciler {
             leaving_wake: None,
             membership: Membership::None,
             safe_mode: None,
+            standstill_is_news: false,
             cluster: Connection::default(),
             has_heard_all: false,
             directory_read: false,

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use ekiden_model::input::{Command, Found};
-use ekiden_model::{AppId, Effect, Reason, TaskId, Timestamp};
+use ekiden_model::{AppId, Condition, Effect, Reason, TaskId, Timestamp};
 
 use crate::Reconciler;
 use crate::framework::{Membership, SURVEY_AGAIN};
@@ -101,9 +101,17 @@ impl Reconciler {
         }
     }
 
-    /// A task lives under our name, and the store does not know it.
-    pub(crate) fn told_of_foreign(&mut self, task: &TaskId) {
-        if self.installation.framework.is_none() {
+    /// A task lives under our name, or did, and the store does not know it. If it lives, that is safe mode. In any case
+    /// its app's next launches come after it, so that they do not get the ids that it or its like had.
+    pub(crate) fn told_of_foreign(&mut self, task: &TaskId, condition: Condition) {
+        let entry = task.instance().and_then(|(id, incarnation)| {
+            let app = self.keys.get(&id.app)?;
+            Some((self.apps.get_mut(app)?, incarnation))
+        });
+        if let Some((entry, incarnation)) = entry {
+            entry.state.instances.launch_after(incarnation);
+        }
+        if condition.is_terminal() || self.installation.framework.is_none() {
             // A cluster without names for us has no memory of us, either.
             return;
         }
@@ -215,14 +223,21 @@ impl Reconciler {
         self.has_heard_all = false;
         self.tend = true;
         self.ask_afresh();
+        self.touch_all();
         let all: Vec<AppId> = self.apps.keys().cloned().collect();
         for app in all {
             self.changed(&app);
         }
     }
 
-    /// Every app's report has changed.
+    /// Whether safe mode, or what is known in it, has changed since this was last asked.
+    pub fn take_standstill_news(&mut self) -> bool {
+        std::mem::take(&mut self.standstill_is_news)
+    }
+
+    /// What stands above all reports has changed.
     pub(crate) fn touch_all(&mut self) {
+        self.standstill_is_news = true;
         self.touched.extend(self.apps.keys().cloned());
     }
 }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 /// All reasons of a report, most important first.
 pub fn all(report: &Report) -> Vec<Value> {
-    report.reasons.iter().map(reason).collect()
+    report.reasons.iter().map(one).collect()
 }
 
 /// One reason.
-fn reason(reason: &Reason) -> Value {
+pub(super) fn one(reason: &Reason) -> Value {
     let (kind, details) = match reason {
         Reason::AwaitingOffers { missing, wanted, refusals } => {
             ("awaitingOffers", json!({ "missing": missing, "wanted": wanted, "refusals": rows(refusals) }))

@@ -61,7 +61,7 @@ impl Item {
 pub(super) struct CallQueue {
     state: Mutex<State>,
     arrived: Notify,
-    drained: Notify,
+    changed: Notify,
     metrics: Metrics,
 }
 
@@ -83,8 +83,13 @@ struct State {
 
 impl CallQueue {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let (arrived, drained) = (Notify::new(), Notify::new());
-        Self { state: Mutex::default(), arrived, drained, metrics }
+        let (arrived, changed) = (Notify::new(), Notify::new());
+        Self { state: Mutex::default(), arrived, changed, metrics }
+    }
+
+    #[cfg(test)]
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// From now on calls are taken in: somebody is subscribed.
@@ -115,7 +120,7 @@ impl CallQueue {
         });
         self.metrics.mesos_calls_waiting.set(0);
         drop(state);
-        self.drained.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Takes a call in. The two that are no calls to a master do not belong here.
@@ -149,6 +154,12 @@ impl CallQueue {
         }
         drop(state);
         self.arrived.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the next subscription is wanted to remove the framework.
+    pub(super) async fn removal_wanted(&self) {
+        self.reached(|state| state.tear_down.is_some()).await;
     }
 
     /// The next one to send. Whoever takes it has sent the one before.
@@ -167,12 +178,12 @@ impl CallQueue {
         if self.state().waiting.len() < MANY_WAITING {
             return;
         }
-        self.shrunk_to(|state| state.waiting.len() <= FEW_WAITING).await;
+        self.reached(|state| state.waiting.len() <= FEW_WAITING).await;
     }
 
     /// Waits until all that was taken in has been sent.
     pub(super) async fn sent(&self) {
-        self.shrunk_to(|state| state.waiting.is_empty() && state.sending.is_none()).await;
+        self.reached(|state| state.waiting.is_empty() && state.sending.is_none()).await;
     }
 
     /// What a status of this task says about reconciliation: nothing, unless it is a marker; then, whether it is the
@@ -196,21 +207,21 @@ impl CallQueue {
         drop(state);
         self.metrics.mesos_calls_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         if item.is_none() || waiting == FEW_WAITING {
-            self.drained.notify_waiters();
+            self.changed.notify_waiters();
         }
         item
     }
 
-    async fn shrunk_to(&self, enough: impl Fn(&State) -> bool) {
+    async fn reached(&self, enough: impl Fn(&State) -> bool) {
         loop {
-            let drained = self.drained.notified();
-            tokio::pin!(drained);
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
             // Only from here on is a notification not missed.
-            drained.as_mut().enable();
+            changed.as_mut().enable();
             if enough(&self.state()) {
                 return;
             }
-            drained.await;
+            changed.await;
         }
     }
 

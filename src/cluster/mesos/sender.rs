@@ -17,6 +17,7 @@ use super::FrameworkOptions;
 use super::address::Endpoint;
 use super::http::{Fault, Line, Transport};
 use super::queue::{CallQueue, Item};
+use super::trouble::Samples;
 use super::wire::{self, FrameworkInfo, Reservations};
 use crate::telemetry::Metrics;
 
@@ -43,6 +44,15 @@ pub(super) struct Sender {
     pub(super) metrics: Metrics,
 }
 
+/// What one subscription's calls need to remember.
+#[derive(Default)]
+struct Open {
+    line: Option<Line>,
+    /// The roles that want no offers.
+    suppressed: BTreeSet<Role>,
+    refused: Samples,
+}
+
 /// What a master makes of a call.
 enum Taken {
     Yes,
@@ -53,36 +63,30 @@ enum Taken {
 impl Sender {
     /// Sends for as long as it works. Why it does not any more is returned: the subscription is lost with it.
     pub(super) async fn run(self) -> Fault {
-        let mut suppressed = BTreeSet::new();
-        let mut line = None;
+        let mut open = Open::default();
         loop {
             let item = self.queue.next().await;
-            if let Err(fault) = self.send(&mut line, item, &mut suppressed).await {
+            if let Err(fault) = self.send(&mut open, item).await {
                 return fault;
             }
         }
     }
 
-    async fn send(
-        &self,
-        line: &mut Option<Line>,
-        item: Item,
-        suppressed: &mut BTreeSet<Role>,
-    ) -> Result<(), Fault> {
+    async fn send(&self, open: &mut Open, item: Item) -> Result<(), Fault> {
         match &item {
             Item::Call(Call::Revive(role)) => {
-                suppressed.remove(role);
-                if !self.add_role(line, role, suppressed).await? {
+                open.suppressed.remove(role);
+                if !self.add_role(open, role).await? {
                     return Ok(());
                 }
             }
             // Mesos makes no offers for a role that it does not know of us.
             Item::Call(Call::Suppress(role)) if !self.has(role) => return Ok(()),
-            Item::Call(Call::Suppress(role)) => _ = suppressed.insert(role.clone()),
+            Item::Call(Call::Suppress(role)) => _ = open.suppressed.insert(role.clone()),
             _ => {}
         }
         let Some(body) = self.body(&item) else { return Ok(()) };
-        match self.post(line, item.kind(), body).await? {
+        match self.post(&mut open.line, item.kind(), body).await? {
             Taken::Yes => {
                 if let Item::TearDown(taken) = item {
                     // Nobody waits any more: it is removed all the same.
@@ -91,7 +95,9 @@ impl Sender {
             }
             Taken::No(fault) => {
                 self.metrics.mesos_call_lost(item.kind());
-                tracing::error!(call = item.kind(), "the master does not take a call: {fault}");
+                if open.refused.is_due(item.kind()) {
+                    tracing::error!(call = item.kind(), "the master does not take a call: {fault}");
+                }
             }
         }
         Ok(())
@@ -110,12 +116,7 @@ impl Sender {
     }
 
     /// Makes sure that Mesos knows the role as ours. `false`: it does not let us have it.
-    async fn add_role(
-        &self,
-        line: &mut Option<Line>,
-        role: &Role,
-        suppressed: &BTreeSet<Role>,
-    ) -> Result<bool, Fault> {
+    async fn add_role(&self, open: &mut Open, role: &Role) -> Result<bool, Fault> {
         if self.has(role) {
             return Ok(true);
         }
@@ -127,15 +128,17 @@ impl Sender {
             roles: &roles,
             principal: self.principal.as_deref(),
         };
-        let body = wire::update_framework(info, suppressed);
-        match self.post(line, "update_framework", body).await? {
+        let body = wire::update_framework(info, &open.suppressed);
+        match self.post(&mut open.line, "update_framework", body).await? {
             Taken::Yes => {
                 self.roles.lock().unwrap_or_else(PoisonError::into_inner).insert(role.clone());
                 Ok(true)
             }
             Taken::No(fault) => {
                 self.metrics.mesos_call_lost("revive");
-                tracing::error!(%role, "apps of a role wait in vain, since the master does not let us have it: {fault}");
+                if open.refused.is_due("update_framework") {
+                    tracing::error!(%role, "its apps wait in vain: the master does not let us have this role: {fault}");
+                }
                 Ok(false)
             }
         }

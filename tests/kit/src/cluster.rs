@@ -7,6 +7,7 @@
 
 mod calls;
 mod maintenance;
+mod memory;
 mod offers;
 mod task;
 mod updates;
@@ -23,6 +24,7 @@ use ekiden_model::{
 };
 
 pub use maintenance::Drain;
+pub use memory::Memory;
 pub use offers::{Filter, SimOffer, Spent};
 pub use task::SimTask;
 pub use updates::Update;
@@ -51,6 +53,8 @@ pub struct Machine {
 pub enum Link {
     /// It can.
     Up,
+    /// It can, and the master, a new one, has not heard of it yet.
+    Unregistered,
     /// It cannot, and the master has not noticed yet.
     Cut,
     /// It cannot, and the master has said so.
@@ -101,6 +105,8 @@ pub struct Cluster {
     pub filters: Vec<Filter>,
     /// The present connection to Ekiden, if there is one.
     pub connection: Option<u64>,
+    /// What the master remembers of frameworks, if it does.
+    pub memory: Option<Memory>,
     /// Apps whose instances are unhealthy, all of them.
     pub sick: BTreeSet<AppId>,
     /// Nothing goes wrong by itself any more, whatever a command says.
@@ -220,7 +226,7 @@ impl Cluster {
         match reach {
             Link::Gone => self.tell(ClusterEvent::AgentGone(id.clone()), line),
             Link::Unreachable | Link::Abandoned => self.tell(ClusterEvent::AgentUnreachable(id.clone()), line),
-            Link::Up | Link::Cut => {}
+            Link::Up | Link::Unregistered | Link::Cut => {}
         }
         for task in tasks {
             self.lose(&task, reach, line);

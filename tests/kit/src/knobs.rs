@@ -48,7 +48,16 @@ pub enum Fault {
     MaintenanceOfAll,
     /// An operator drains an agent: Mesos ends what it runs. Then it is put to use again, or is gone.
     DrainAgent,
+    /// Another master takes over, and knows nothing of agents that have not come back to it.
+    MasterFailover,
+    /// The store is lost, and the process with it.
+    StoreWiped,
+    /// The store is replaced by an earlier copy of it, and the process restarted.
+    StoreOld,
 }
+
+/// Those of a cluster that remembers frameworks. Drawn apart, so that the runs of all others stay what they are.
+const FAULTS_OF_MEMORY: [Fault; 3] = [Fault::MasterFailover, Fault::StoreWiped, Fault::StoreOld];
 
 /// All of them.
 pub const FAULTS: [Fault; 20] = [
@@ -97,6 +106,10 @@ pub struct Knobs {
     pub launch_lost: f64,
     /// A kill never reaches its agent.
     pub kill_lost: f64,
+    /// A question about tasks never reaches the master.
+    pub reconcile_lost: f64,
+    /// Whether the cluster remembers frameworks.
+    pub memory: bool,
     /// What an agent has is offered in two parts.
     pub offer_split: f64,
     /// A probe says nothing.
@@ -123,6 +136,8 @@ impl Knobs {
             ack_lost: 0.0,
             launch_lost: 0.0,
             kill_lost: 0.0,
+            reconcile_lost: 0.0,
+            memory: false,
             offer_split: 0.0,
             probe_lost: 0.0,
             store_slow: 0.0,
@@ -166,8 +181,17 @@ impl Knobs {
         }
     }
 
+    /// Makes half of the runs ones in a cluster that remembers frameworks, as Mesos does.
+    pub fn draw_memory(&mut self, rng: &mut Rng) {
+        self.memory = rng.chance(0.5);
+        if self.memory && !self.faults.is_empty() {
+            self.reconcile_lost = if rng.chance(0.4) { rng.between(1, 10) as f64 / 20.0 } else { 0.0 };
+            self.faults.extend(FAULTS_OF_MEMORY.into_iter().filter(|_| rng.chance(0.4)));
+        }
+    }
+
     /// The faults end: what is left is what differs without being wrong.
     pub fn heal(&mut self) {
-        *self = Self { jitter: self.jitter, length: self.length, ..Self::calm() };
+        *self = Self { jitter: self.jitter, length: self.length, memory: self.memory, ..Self::calm() };
     }
 }

@@ -13,7 +13,7 @@ use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
-use ekiden_model::input::{ClusterEvent, Command, TaskStatus};
+use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
 use ekiden_model::record::AppRecord;
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
@@ -62,6 +62,16 @@ pub struct Ledger {
     pub bursts: BTreeMap<AppId, Burst>,
     /// When each task was told to end, lately.
     pub kills: BTreeMap<TaskId, VecDeque<Timestamp>>,
+    /// Tasks of ours that lived when the store was lost, and that what is left of it knows nothing of.
+    pub unknown: BTreeSet<TaskId>,
+    /// Those of them that the process was told of.
+    pub unknown_told: BTreeSet<TaskId>,
+    /// Whether an operator has said whose those are; so it is where there are none.
+    pub word_given: bool,
+    /// Whether he has said that the whole framework is not ours, and Ekiden has not begun anew yet.
+    pub disowns_framework: bool,
+    /// Tasks that an operator has said are not ours.
+    pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
     pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
 }
@@ -163,7 +173,12 @@ impl Ledger {
                 Input::Command(Command::Kill(task)) => {
                     self.operator_kills.insert(task.clone());
                 }
-                Input::Command(Command::Adopt | Command::Disown) | Input::Stored(_) | Input::Tick => {}
+                Input::Command(word @ (Command::Adopt | Command::Disown)) => {
+                    self.word_given = true;
+                    let has_name = self.announced.installation.as_ref().is_some_and(|one| one.framework.is_some());
+                    self.disowns_framework = *word == Command::Disown && !has_name;
+                }
+                Input::Stored(_) | Input::Tick => {}
             }
         }
     }
@@ -252,11 +267,38 @@ impl Ledger {
                     self.plan(agent, *window);
                 }
             }
+            ClusterEvent::Found(found) => self.found(found),
             ClusterEvent::Registered(_)
-            | ClusterEvent::Found(_)
             | ClusterEvent::Connected
             | ClusterEvent::Disconnected
             | ClusterEvent::Rescinded(_) => {}
+        }
+    }
+
+    fn note_unknown(&mut self, task: &TaskId) {
+        if self.unknown.contains(task) {
+            self.unknown_told.insert(task.clone());
+        }
+    }
+
+    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now is taken to serve.
+    fn found(&mut self, found: &Found) {
+        for found in &found.tasks {
+            self.note_unknown(&found.task);
+            let told = self.told.entry(found.task.clone()).or_default();
+            if told.condition.is_terminal() {
+                continue;
+            }
+            told.condition = found.condition;
+            if found.condition == Condition::Running {
+                told.running.get_or_insert(found.since);
+                told.presumed |= found.healthy != Some(false);
+                told.unreachable_since = None;
+            }
+            if found.condition == Condition::Unreachable {
+                told.ever_unreachable = true;
+                told.unreachable_since.get_or_insert(found.since);
+            }
         }
     }
 
@@ -318,6 +360,9 @@ impl Ledger {
     fn status(&mut self, now: Timestamp, status: &TaskStatus) {
         if let Some(ack) = &status.ack {
             self.unacknowledged.insert(ack.uuid.clone(), (status.task.clone(), status.condition));
+        }
+        if status.condition.is_live() {
+            self.note_unknown(&status.task);
         }
         let told = self.told.entry(status.task.clone()).or_default();
         if told.condition.is_terminal() {
@@ -428,6 +473,7 @@ impl Ledger {
             let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
             *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
         }
+        self.unknown_told.clear();
         self.unacknowledged.clear();
         self.declared = durable
             .apps
@@ -490,7 +536,7 @@ impl Ledger {
 
     /// Whose task it is; `None` when it is not ours.
     pub fn whose(&self, task: &TaskId) -> Option<(AppId, InstanceKey)> {
-        let (id, incarnation) = task.instance()?;
+        let (id, incarnation) = task.instance().filter(|_| !self.strangers.contains(task))?;
         let app = self.keys.get(&id.app)?;
         Some((app.clone(), InstanceKey { slot: id.slot, incarnation }))
     }

@@ -49,10 +49,16 @@ pub enum Mutant {
     DrainAtOnce,
     /// Announced maintenance is not heeded: instances go where they are to leave.
     PlaceOnLeaving,
+    /// What the cluster found to run is taken for nothing, so that a lost store begins as a new framework.
+    SubscribeAsNew,
+    /// Safe mode ends although no operator has said so.
+    LaunchInSafeMode,
+    /// Tasks that the store knows nothing of are killed while nobody has said whose they are.
+    KillForeign,
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 19] = [
+pub const MUTANTS: [(Mutant, &[&str]); 22] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
@@ -72,9 +78,17 @@ pub const MUTANTS: [(Mutant, &[&str]); 19] = [
     (Mutant::KillUnknown, &["S7"]),
     (Mutant::DrainAtOnce, &["S2"]),
     (Mutant::PlaceOnLeaving, &["S4"]),
+    (Mutant::SubscribeAsNew, &["S7"]),
+    (Mutant::LaunchInSafeMode, &["S7"]),
+    (Mutant::KillForeign, &["S7"]),
 ];
 
 impl Mutant {
+    /// Whether it can only show where the cluster remembers frameworks and the store is lost.
+    pub fn needs_memory(self) -> bool {
+        matches!(self, Self::SubscribeAsNew | Self::LaunchInSafeMode | Self::KillForeign)
+    }
+
     /// The declaration as the variant takes it.
     pub fn declaration(self, app: &Arc<App>) -> Arc<App> {
         let mut changed = (**app).clone();

@@ -9,6 +9,7 @@ mod edits;
 mod faults;
 mod heal;
 mod lines;
+mod memory;
 mod process;
 mod story;
 
@@ -23,7 +24,7 @@ use ekiden_reconciler::Reconciler;
 
 use crate::cluster::{Cluster, Machine};
 use crate::invariants::Check;
-use crate::knobs::Knobs;
+use crate::knobs::{Fault, Knobs};
 use crate::ledger::Ledger;
 use crate::mutant::Mutant;
 use crate::rng::Rng;
@@ -74,6 +75,8 @@ pub struct Simulation {
     healing: bool,
     /// Earlier declarations, to go back to.
     history: Vec<Arc<App>>,
+    /// Earlier copies of the store.
+    copies: Vec<crate::store::Records>,
     edits: u64,
     machines: u64,
     /// Whether there are roles and reservations.
@@ -139,12 +142,20 @@ pub fn run_seed(seed: u64) -> Outcome {
 pub fn run_mutant(seed: u64, mutant: Option<Mutant>, lines: usize) -> Outcome {
     let mut rng = Rng::new(seed);
     let mut knobs = Knobs::draw(&mut rng);
+    knobs.draw_memory(&mut Rng::new(!seed));
     if mutant.is_some() {
         // Whole runs at full length are for finding the unknown; what is planted shows sooner.
         knobs.length = knobs.length.min(Duration::from_secs(150));
+        if mutant.is_some_and(Mutant::needs_memory) {
+            knobs.memory = true;
+            knobs.faults.extend([Fault::StoreWiped, Fault::StoreOld, Fault::StoreOld]);
+        }
     }
     let mut run = Simulation::new(rng.fork(), knobs.clone(), lines);
     run.mutant = mutant;
+    if run.line.knobs.memory {
+        run.cluster.remember();
+    }
     run.draw_world(&mut rng);
     let excused = run.whole();
     Outcome {
@@ -191,6 +202,7 @@ impl Simulation {
             store_busy: false,
             healing: false,
             history: Vec::new(),
+            copies: Vec::new(),
             edits: 0,
             machines: 0,
             with_roles: false,
@@ -269,6 +281,9 @@ impl Simulation {
             Happening::Recover => self.recover(),
             Happening::Fault => self.fault(),
             Happening::Edit => self.edit(),
+            Happening::Survey(of) => self.surveyed(of),
+            Happening::Registers(agent) => cluster.registers(&agent, line),
+            Happening::Operator => self.operator(),
         }
     }
 

@@ -65,6 +65,12 @@ pub enum Happening {
     Fault,
     /// Somebody edits a manifest.
     Edit,
+    /// The answer to a survey of this process.
+    Survey(u64),
+    /// An agent comes back to a new master.
+    Registers(AgentId),
+    /// An operator looks how things are.
+    Operator,
 }
 
 /// How far a task comes.

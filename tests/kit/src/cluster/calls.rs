@@ -145,7 +145,7 @@ impl Cluster {
     }
 
     fn kill(&mut self, id: &TaskId, agent: Option<&AgentId>, grace: Option<Duration>, line: &mut Timeline) {
-        let Some(task) = self.tasks.get(id) else {
+        let Some(task) = self.tasks.get(id).filter(|_| self.is_current(id)) else {
             self.answer(id, agent, line);
             return;
         };
@@ -158,13 +158,18 @@ impl Cluster {
     }
 
     fn reconcile(&mut self, tasks: &[(TaskId, AgentId)], line: &mut Timeline) {
+        if line.rng.chance(line.knobs.reconcile_lost) {
+            line.log(format_args!("a question about {} tasks is lost", tasks.len()));
+            return;
+        }
         let mut last = line.now;
         let mut answers = Vec::new();
         if tasks.is_empty() {
             let known = |task: &&super::SimTask| {
                 self.agents.get(&task.agent).is_some_and(|agent| matches!(agent.link, Link::Up | Link::Cut))
             };
-            answers.extend(self.tasks.values().filter(known).map(|task| (task.id.clone(), None)));
+            let of_us = |task: &&super::SimTask| self.is_current(&task.id);
+            answers.extend(self.tasks.values().filter(known).filter(of_us).map(|task| (task.id.clone(), None)));
         } else {
             answers.extend(tasks.iter().map(|(task, agent)| (task.clone(), Some(agent.clone()))));
         }
@@ -185,14 +190,20 @@ impl Cluster {
         line: &mut Timeline,
     ) -> Option<ekiden_model::Timestamp> {
         let reach = |id: &AgentId| self.agents.get(id).map(|agent| agent.link);
-        let condition = match (self.tasks.get(id), agent) {
+        let on = self.tasks.get(id).map(|task| &task.agent).or(agent);
+        let is_silent = on.and_then(reach) == Some(Link::Unregistered);
+        if is_silent && self.has_registry() {
+            return None;
+        }
+        let condition = match (self.tasks.get(id).filter(|_| self.is_current(id)), agent) {
+            _ if is_silent => Condition::Unknown,
             (Some(task), _) => match reach(&task.agent) {
                 Some(Link::Up | Link::Cut) => task.reported(),
                 Some(Link::Unreachable | Link::Abandoned) => Condition::Unreachable,
-                Some(Link::Gone) | None => Condition::Gone,
+                Some(Link::Unregistered | Link::Gone) | None => Condition::Gone,
             },
             (None, Some(agent)) => match reach(agent) {
-                Some(Link::Up | Link::Cut | Link::Gone) => Condition::Gone,
+                Some(Link::Up | Link::Unregistered | Link::Cut | Link::Gone) => Condition::Gone,
                 Some(Link::Unreachable | Link::Abandoned) => Condition::Unreachable,
                 None => Condition::Unknown,
             },

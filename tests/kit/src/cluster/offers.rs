@@ -59,6 +59,9 @@ impl Cluster {
     pub fn allocate(&mut self, line: &mut Timeline) {
         self.allocation_due = false;
         let Some(_) = self.connection else { return };
+        if line.now < self.offers_from() {
+            return;
+        }
         self.filters.retain(|filter| filter.until > line.now);
         let mut offers = Vec::new();
         let ids: Vec<AgentId> = self.agents.keys().cloned().collect();

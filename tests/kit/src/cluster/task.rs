@@ -35,6 +35,8 @@ pub struct SimTask {
     pub host_ports: Vec<Port>,
     /// How it is.
     pub state: Condition,
+    /// When it was launched.
+    pub launched: Timestamp,
     /// When it began to run.
     pub running: Option<Timestamp>,
     /// How it behaves.
@@ -80,6 +82,7 @@ impl Cluster {
             claim: launch.claim.clone(),
             host_ports: launch.host_ports.iter().flatten().copied().collect(),
             state: Condition::Staging,
+            launched: line.now,
             running: None,
             behaviour,
             wedged: false,
@@ -100,6 +103,11 @@ impl Cluster {
             agent.tasks.insert(task.id.clone());
         }
         self.by_instance.insert((task.app.clone(), task.key), task.id.clone());
+        if let Some(memory) = &mut self.memory
+            && let Some(framework) = memory.current.clone()
+        {
+            memory.of.insert(task.id.clone(), framework);
+        }
         self.tasks.insert(task.id.clone(), task);
     }
 
@@ -178,7 +186,7 @@ impl Cluster {
         task.state = Condition::Gone;
         line.log(format_args!("{id} dies with its agent"));
         let told = match reach {
-            Link::Gone | Link::Up => Condition::Gone,
+            Link::Gone | Link::Up | Link::Unregistered => Condition::Gone,
             Link::Cut | Link::Unreachable | Link::Abandoned => {
                 task.ever_unreachable = true;
                 Condition::Unreachable
@@ -242,6 +250,7 @@ impl Cluster {
             claim: Claim::default(),
             host_ports: Vec::new(),
             state: Condition::Running,
+            launched: line.now,
             running: Some(line.now),
             behaviour: Behaviour::GOOD,
             wedged: false,

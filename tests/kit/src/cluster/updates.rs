@@ -100,6 +100,9 @@ impl Cluster {
         line: &mut Timeline,
     ) -> Option<ekiden_model::Timestamp> {
         let connection = self.connection?;
+        if self.tasks.contains_key(id) && !self.is_current(id) {
+            return None;
+        }
         let late = line.rng.chance(line.knobs.status_late);
         let delay = if late { line.rng.millis(1_000, 30_000) } else { line.jitter(1, 50) };
         let last = self.last_of_task.get(id).copied().unwrap_or_default();

@@ -23,6 +23,7 @@ const REVISIONS_KEPT: usize = 12;
 #[derive(Default)]
 struct Decided {
     launches: Vec<Instance>,
+    taken_over: Vec<Instance>,
     kills: Vec<Instance>,
     forgotten: Vec<Instance>,
 }
@@ -50,9 +51,15 @@ impl Check<'_> {
         for write in writes {
             self.ledger.announced.apply(write);
             self.note_key(write);
+            if let Write::Put(Record::Installation(installation)) = write {
+                self.ledger.strangers.extend(installation.disowned.iter().cloned());
+            }
         }
         for ((app, old), ids) in before.iter().zip(&ids) {
             let decided = self.decided(app, old);
+            for instance in &decided.taken_over {
+                self.ledger.agents.entry(instance.agent.id.clone()).or_insert(None);
+            }
             self.launches(app, &decided, desired, &mut found);
             self.vanished(app, old, &decided.launches, &mut found);
             self.kills(app, old, &decided, desired, &mut found);
@@ -63,6 +70,10 @@ impl Check<'_> {
             self.sizes(app, desired, &mut found);
         }
         found
+    }
+
+    fn was_launched(&self, app: &AppId, key: InstanceKey) -> bool {
+        self.ledger.task_id(app, key).is_some_and(|task| self.ledger.launched.contains(&task))
     }
 
     fn note_key(&mut self, write: &Write) {
@@ -83,6 +94,8 @@ impl Check<'_> {
         let now = self.ledger.announced.slots_of(app).flat_map(|slot| &slot.instances);
         for instance in now {
             match was(instance.key) {
+                // One that was launched before was taken over.
+                None if self.was_launched(app, instance.key) => decided.taken_over.push(instance.clone()),
                 None => decided.launches.push(instance.clone()),
                 Some(before) if before.goal == Goal::Running && instance.goal != Goal::Running => {
                     decided.kills.push(instance.clone());

@@ -24,6 +24,9 @@ impl Simulation {
             return;
         }
         self.next_fault();
+        if self.cluster.memory.is_some() && self.line.rng.chance(0.5) {
+            self.copy_store();
+        }
         let faults = self.line.knobs.faults.clone();
         let Some(fault) = self.line.rng.pick(&faults).copied() else { return };
         self.line.log(format_args!("fault: {fault:?}"));
@@ -60,6 +63,13 @@ impl Simulation {
                 }
             }
             Fault::Disconnect => self.disconnect(for_a_while / 4),
+            Fault::MasterFailover => {
+                let registry = self.line.rng.chance(0.5);
+                let no_offers_for = self.line.rng.millis(1_000, 60_000);
+                self.fail_over(registry, for_a_while * 2, no_offers_for);
+            }
+            Fault::StoreWiped => self.wipe_store(for_a_while / 10),
+            Fault::StoreOld => self.restore_copy(for_a_while / 10),
             Fault::ClockJump => {
                 let (jump, back) = (self.line.rng.between(1, 3_600_000), self.line.rng.chance(0.5));
                 let jump = i64::try_from(jump).unwrap_or(0);

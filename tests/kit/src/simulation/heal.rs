@@ -73,6 +73,9 @@ impl Simulation {
         self.recover();
         self.cluster.benign = true;
         self.cluster.sick.clear();
+        if self.cluster.memory.is_some() {
+            self.line.after(Duration::from_secs(5), Happening::Operator);
+        }
         let agents: Vec<_> = self.cluster.agents.keys().cloned().collect();
         let mut lost = 0;
         for id in agents {
@@ -81,6 +84,7 @@ impl Simulation {
             agent.drain = None;
             match agent.link {
                 Link::Up => {}
+                Link::Unregistered => self.line.after(Duration::from_secs(2), Happening::Registers(id)),
                 Link::Cut | Link::Unreachable => {
                     let cut = agent.cuts;
                     self.line.after(Duration::from_secs(2), Happening::Returns(id, cut));

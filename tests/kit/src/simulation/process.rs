@@ -34,6 +34,8 @@ const EFFECTS_MAX: usize = 20_000;
 pub(super) struct Process {
     pub(super) reconciler: Reconciler,
     pub(super) inbox: Vec<Input>,
+    /// Whether it has said which framework it is.
+    pub(super) has_subscribed: bool,
     probes: BTreeMap<(AppId, InstanceKey, ProbeKind), (u64, Probe)>,
     step_due: bool,
     wake: u64,
@@ -69,6 +71,7 @@ impl Simulation {
         self.process = Some(Process {
             reconciler,
             inbox: Vec::new(),
+            has_subscribed: false,
             probes: BTreeMap::new(),
             step_due: false,
             wake: 0,
@@ -87,8 +90,10 @@ impl Simulation {
             }
         }
         self.want_step();
-        let delay = self.line.jitter(5, 2_000);
-        self.line.after(delay, Happening::Connect(self.lives));
+        if self.cluster.memory.is_none() {
+            let delay = self.line.jitter(5, 2_000);
+            self.line.after(delay, Happening::Connect(self.lives));
+        }
     }
 
     /// All that is declared, and what is no longer.
@@ -105,9 +110,16 @@ impl Simulation {
         if self.process.is_none() || life != self.lives || self.cluster.connection.is_some() {
             return;
         }
+        let has_subscribed = self.process.as_ref().is_some_and(|process| process.has_subscribed);
+        if self.cluster.memory.is_some() && !has_subscribed {
+            return;
+        }
         self.connections += 1;
         self.line.log(format_args!("connected ({})", self.connections));
         self.cluster.connect(self.connections, &mut self.line);
+        if let Some(framework) = self.cluster.memory.as_ref().and_then(|memory| memory.current.clone()) {
+            self.receive(Input::Cluster(ClusterEvent::Registered(framework)));
+        }
         self.receive(Input::Cluster(ClusterEvent::Connected));
         if self.has(Mutant::IgnoreSettled) {
             self.receive(Input::Desired(self.whole_directory()));
@@ -267,10 +279,14 @@ impl Simulation {
                 found
             }
             Effect::Accept { tasks, .. } => {
+                self.must_stand_still("tasks are launched");
                 let mut check = self.check();
                 tasks.iter().flat_map(|launch| check.launch(launch)).collect()
             }
-            Effect::Kill { task, .. } => self.check().kill(task),
+            Effect::Kill { task, .. } => {
+                self.must_stand_still("a task is killed");
+                self.check().kill(task)
+            }
             Effect::Acknowledge(ack) => self.check().acknowledge(ack),
             _ => Vec::new(),
         };
@@ -285,6 +301,8 @@ impl Simulation {
                 }
             }
             Effect::Persist { .. } | Effect::Notify(_) => {}
+            Effect::Survey => self.survey(),
+            Effect::Subscribe(framework) => self.subscribe(framework),
             call => {
                 if let Some(connection) = self.cluster.connection {
                     let at = self.cluster.call_arrives(&mut self.line);
@@ -447,6 +465,7 @@ impl Simulation {
                         mutated.push(Input::Command(Command::ResetBackoff(app)));
                     }
                 }
+                Input::Cluster(event @ ClusterEvent::Found(_)) => mutated.extend(self.mutate_found(event)),
                 other => mutated.push(other),
             }
         }
@@ -492,6 +511,10 @@ impl Simulation {
                         launch.claim.unreserved.ports = [used].into_iter().collect();
                     }
                 }
+            }
+            Mutant::KillForeign => {
+                let foreign = self.visible_unknown().into_iter().next().filter(|_| !self.ledger.word_given);
+                effects.extend(foreign.map(|task| Effect::Kill { task, agent: None, grace: None }));
             }
             Mutant::SwallowKills => effects.retain(|effect| !matches!(effect, Effect::Kill { .. })),
             Mutant::NeverAcknowledge => effects.retain(|effect| !matches!(effect, Effect::Acknowledge(_))),

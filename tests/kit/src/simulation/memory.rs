@@ -1,0 +1,177 @@
+//! A store that was lost or is an old copy, a master that was replaced, and the operator who is asked.
+
+use std::time::Duration;
+
+use ekiden_model::id::AppKey;
+use ekiden_model::input::{ClusterEvent, Command};
+use ekiden_model::{FrameworkId, Input, Reason, TaskId};
+
+use super::Simulation;
+use crate::mutant::Mutant;
+use crate::store::Records;
+use crate::timeline::Happening;
+
+/// Most earlier copies of the store that are kept.
+const COPIES: usize = 4;
+
+impl Simulation {
+    /// Ekiden asks what runs under its name; the answer takes a moment.
+    pub(super) fn survey(&mut self) {
+        if self.cluster.memory.is_some() {
+            let wait = self.line.jitter(5, 3_000);
+            self.line.after(wait, Happening::Survey(self.lives));
+        }
+    }
+
+    pub(super) fn surveyed(&mut self, life: u64) {
+        if life == self.lives {
+            let found = self.cluster.survey();
+            self.receive(Input::Cluster(ClusterEvent::Found(found)));
+        }
+    }
+
+    /// Ekiden says who it is, and is connected a moment later.
+    pub(super) fn subscribe(&mut self, wanted: Option<FrameworkId>) {
+        if self.cluster.memory.is_none() {
+            return;
+        }
+        if wanted.is_none() && !self.ledger.word_given && !self.visible_unknown().is_empty() {
+            self.line.violate("S7", "it subscribes as a new framework while tasks of the old one run".to_owned());
+        }
+        if self.ledger.disowns_framework {
+            // What runs under another name is nobody's from now on.
+            let living: Vec<TaskId> = self.cluster.living().map(|task| task.id.clone()).collect();
+            self.ledger.strangers.extend(living);
+            self.ledger.disowns_framework = false;
+        }
+        let _ = self.cluster.become_framework(wanted);
+        if let Some(process) = &mut self.process {
+            process.has_subscribed = true;
+        }
+        let wait = self.line.jitter(5, 1_000);
+        self.line.after(wait, Happening::Connect(self.lives));
+    }
+
+    /// A copy of the store is put aside.
+    pub fn copy_store(&mut self) {
+        if self.copies.len() == COPIES {
+            self.copies.remove(0);
+        }
+        self.copies.push(self.store.durable.clone());
+    }
+
+    /// The store is lost, and Ekiden with it.
+    pub fn wipe_store(&mut self, down_for: Duration) {
+        self.replace_store(Records::default(), down_for);
+    }
+
+    /// The store is replaced by one of its earlier copies.
+    pub fn restore_copy(&mut self, down_for: Duration) {
+        let Some(copy) = self.line.rng.pick(&self.copies).cloned() else { return };
+        self.replace_store(copy, down_for);
+    }
+
+    fn replace_store(&mut self, records: Records, down_for: Duration) {
+        if self.cluster.memory.is_none() {
+            return;
+        }
+        if self.process.is_some() {
+            self.die(down_for);
+        }
+        self.line.log(format_args!("the store is replaced: {} apps on record", records.apps.len()));
+        self.store.crash(0);
+        self.store.durable = records;
+        self.ledger.unknown = self.cluster.living().map(|task| task.id.clone()).collect();
+        let known: Vec<TaskId> =
+            self.ledger.unknown.iter().filter(|task| is_on_record(&self.store.durable, task)).cloned().collect();
+        for task in known {
+            self.ledger.unknown.remove(&task);
+        }
+        self.ledger.word_given = self.ledger.unknown.is_empty();
+        // Nobody can know of tasks that have ended and are on no record. Their ids may be given again.
+        let known: Vec<TaskId> =
+            self.ledger.launched.iter().filter(|task| !is_on_record(&self.store.durable, task)).cloned().collect();
+        for task in known.into_iter().filter(|task| !self.ledger.unknown.contains(task)) {
+            self.ledger.launched.remove(&task);
+            self.ledger.told.remove(&task);
+        }
+        self.ask_operator_later();
+    }
+
+    fn ask_operator_later(&mut self) {
+        let wait =
+            if self.healing { self.line.jitter(2_000, 5_000) } else { self.line.rng.millis(10_000, 60_000) };
+        self.line.after(wait, Happening::Operator);
+    }
+
+    /// An operator looks, and says whose the tasks are.
+    pub(super) fn operator(&mut self) {
+        let standstill = self.reconciler().and_then(ekiden_reconciler::Reconciler::standstill);
+        if matches!(standstill, Some(Reason::SafeMode { .. })) {
+            let command = if self.line.rng.chance(0.85) { Command::Adopt } else { Command::Disown };
+            self.command(command);
+        }
+        self.ask_operator_later();
+    }
+
+    /// Tasks of ours that the store does not know, on agents that the master knows.
+    pub(super) fn visible_unknown(&self) -> Vec<TaskId> {
+        let visible = |task: &&TaskId| {
+            self.cluster.tasks.get(*task).is_some_and(|task| {
+                let agent = self.cluster.agents.get(&task.agent);
+                task.state.is_live() && agent.is_some_and(|agent| agent.link == crate::cluster::Link::Up)
+            })
+        };
+        self.ledger.unknown.iter().filter(visible).cloned().collect()
+    }
+
+    /// S7: as long as nobody has said whose the unknown tasks are that it was told of, nothing is launched or killed. (It
+    /// is told of all that the master knows before it may do either.)
+    pub(super) fn must_stand_still(&mut self, what: &str) {
+        let unknown = self.visible_unknown();
+        if !self.ledger.word_given && unknown.iter().any(|task| self.ledger.unknown_told.contains(task)) {
+            self.line
+                .violate("S7", format!("{what} while the cluster runs tasks that the store knows nothing of"));
+        }
+    }
+
+    /// Another master takes over. Its agents come back one by one, some late.
+    pub fn fail_over(&mut self, registry: bool, back_within: Duration, no_offers_for: Duration) {
+        self.disconnect(Duration::from_secs(2));
+        for agent in self.cluster.fail_over(registry, no_offers_for, &mut self.line) {
+            let wait = self.line.rng.millis(100, (back_within.as_millis() as u64).max(101));
+            self.line.after(wait, Happening::Registers(agent));
+        }
+    }
+
+    pub(super) fn mutate_found(&self, event: ClusterEvent) -> Vec<Input> {
+        match event {
+            ClusterEvent::Found(_) if self.has(Mutant::SubscribeAsNew) => {
+                vec![Input::Cluster(ClusterEvent::Found(ekiden_model::input::Found::default()))]
+            }
+            found if self.has(Mutant::LaunchInSafeMode) => {
+                vec![Input::Cluster(found), Input::Command(Command::Adopt)]
+            }
+            found => vec![Input::Cluster(found)],
+        }
+    }
+}
+
+/// Whether a store knows a task, or that it was.
+fn is_on_record(records: &Records, task: &TaskId) -> bool {
+    let (Some((id, incarnation)), Some(app), Some(installation)) =
+        (task.instance(), task.app(), &records.installation)
+    else {
+        return false;
+    };
+    let key = |birth| AppKey::new(installation.realm, birth, &app);
+    match records.apps.get(&app) {
+        Some(record) if record.key.unwrap_or_else(|| key(record.birth)) == id.app => {
+            records.slots.get(&(app.clone(), id.slot)).is_some_and(|slot| incarnation <= slot.last)
+        }
+        _ => {
+            installation.predecessors.contains(&id.app)
+                || (1..=installation.births).any(|birth| key(birth) == id.app)
+        }
+    }
+}
