@@ -168,6 +168,19 @@ fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() 
 }
 
 #[test]
+fn what_a_paused_app_takes_over_is_not_too_many() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).paused(true).arc();
+    let tasks: Vec<FoundTask> = (0..2).map(|slot| found_task(lost_task("/web", slot, 1), &app, &story)).collect();
+    story.settle([declared(app), found(tasks.clone()), Input::Command(Command::Adopt), found(tasks.clone())]);
+    let mut inputs = vec![registered("old"), connected()];
+    inputs.extend(tasks.iter().map(|found| told(&found.task, Condition::Running)));
+    inputs.push(reconciled());
+    let effects = story.settle(inputs);
+    assert_eq!((kills(&effects), launches(&effects)), (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn a_crash_before_an_adoption_is_durable_leaves_safe_mode_as_it_was() {
     let (mut story, app, tasks) = lost_store();
     story.settle([Input::Command(Command::Adopt)]);
