@@ -2,7 +2,7 @@
 
 use ekiden_model::Reason;
 use ekiden_model::view::Settled;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reasons;
 use crate::api::Api;
