@@ -69,6 +69,21 @@ async fn a_framework_that_an_operator_tears_down_ends_ekiden_and_says_what_to_do
 }
 
 #[tokio::test]
+async fn uninstalling_ends_all_tasks_and_a_start_after_it_is_a_new_framework() {
+    let mut cluster = Cluster::of(1).await;
+    let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
+    truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    let id = framework(&cluster).await["id"].clone();
+    let uninstalled = ekiden.command(&["uninstall", "--yes"]).await;
+    assert!(uninstalled.status.success(), "{uninstalled:?}");
+    assert!(ekiden.until_ended().await.success(), "{}", ekiden.log());
+    cluster.until("nothing runs", async || truth::processes(&cluster).is_empty().then_some(())).await;
+    ekiden.start_again();
+    truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    assert_ne!(framework(&cluster).await["id"], id);
+}
+
+#[tokio::test]
 async fn reserved_resources_are_used_by_whom_they_are_reserved_for() {
     let mut cluster = Cluster::new();
     cluster.master("master", &[]).await;
