@@ -98,8 +98,7 @@ impl Connection {
             }
             refusals += u32::from(lost.cause.refusal().is_some());
             if let Some(error) = lost.cause.fatal(framework.as_ref(), refusals) {
-                tracing::error!(%error, "the connection to Mesos has ended");
-                // Told first: it must not hang on anybody reading events.
+                // Who waits for the end tells people. Told first, it does not hang on anybody reading events.
                 self.ended.send_replace(Some(error));
                 if lost.lived.is_some() {
                     listener.tell(ClusterEvent::Disconnected).await;
@@ -264,10 +263,7 @@ impl Connection {
         }
         match fault {
             Ok(fault) => fault.into(),
-            Err(crash) => {
-                tracing::error!(%crash, "sending calls has crashed");
-                Cause::Elsewhere
-            }
+            Err(crash) => Fault::Broken { master: master.clone(), cause: crash.to_string() }.into(),
         }
     }
 
