@@ -27,10 +27,12 @@ pub use reply::Response;
 pub use request::Request;
 pub use serve::{BindError, Exposure, bind, serve};
 
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
 use crate::runtime::uninstall::Uninstalls;
 use crate::runtime::{EventLog, Snapshots};
+use crate::store::Export;
 use crate::telemetry::Metrics;
 use route::{Endpoint, Found};
 
@@ -40,8 +42,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Finds the sandbox of a task.
 pub type Sandboxes = Arc<dyn Fn(&TaskId) -> Option<PathBuf> + Send + Sync>;
 
-/// Says in words what the cluster's driver is doing to be connected.
-pub type Connection = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Says how the driver's connection is; nothing for a cluster that is always there.
+pub type Connection = Arc<dyn Fn() -> Option<ConnectionStatus> + Send + Sync>;
 
 /// How we introduce ourselves.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +69,8 @@ pub struct Api {
     pub connection: Connection,
     /// The directory of manifests.
     pub directory: DirectoryHandle,
+    /// What is stored; nothing when nothing is kept.
+    pub export: Option<Export>,
     /// Our numbers.
     pub metrics: Metrics,
     /// The settings, for whoever asks.
@@ -157,6 +161,7 @@ impl Api {
             Endpoint::Adoption => v1::adoption::show(self),
             Endpoint::Adopt => v1::adoption::say(self, Command::Adopt).await,
             Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
+            Endpoint::State => v1::state::export(self),
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }

@@ -36,7 +36,7 @@ pub(super) enum ClientError {
     Address(String),
     /// Nobody there.
     #[error(
-        "cannot reach {server}: {cause}; is `ekiden dev` running? set `--server` or EKIDEN_SERVER to where it is"
+        "cannot reach {server}: {cause}; is ekiden running (`serve`, `dev`)? set `--server` or EKIDEN_SERVER to where it is"
     )]
     Unreachable { server: String, cause: String },
     /// Somebody there, who does not answer.

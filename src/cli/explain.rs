@@ -98,11 +98,7 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
     } else {
         let _ = writeln!(text, "\n{}", terminal.toned(Tone::Pending, "waits for"));
         for reason in waiting {
-            let until: Option<Timestamp> =
-                reason["details"]["until"].as_str().and_then(|until| until.parse().ok());
-            let left = until.map(|until| until.since(now)).filter(|left| !left.is_zero());
-            let left = left.map_or_else(String::new, |left| format!(" (in {})", age(left.as_secs() + 1)));
-            let _ = writeln!(text, "  - {}{left}", plain(&reason["text"]));
+            let _ = writeln!(text, "  - {}{}", plain(&reason["text"]), when(&reason["details"], now));
         }
     }
     let placed = status["observed"]["instances"].as_array().map_or(&[][..], Vec::as_slice);
@@ -113,6 +109,17 @@ fn explanation(status: &Value, terminal: &Terminal) -> String {
         text.push_str(&table(terminal, &header, &rows));
     }
     text
+}
+
+/// How long a reason still lasts, or has lasted: ages are reckoned here, so that a report need not change with time.
+fn when(details: &Value, now: Timestamp) -> String {
+    let at = |name: &str| details[name].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+    let left = at("until").map(|until| until.since(now)).filter(|left| !left.is_zero());
+    match (left, at("since")) {
+        (Some(left), _) => format!(" (in {})", age(left.as_secs() + 1)),
+        (None, Some(since)) => format!(" (for {})", age(now.since(since).as_secs())),
+        (None, None) => String::new(),
+    }
 }
 
 fn instances(count: &Value) -> String {

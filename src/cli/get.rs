@@ -1,5 +1,6 @@
-//! `ekiden get apps|instances`
+//! `ekiden get apps|instances|status`
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::client::{Client, ClientError, encoded};
 use super::table::{Cell, age, table};
 use super::terminal::{Terminal, Tone};
+use super::validate::counted;
 use super::{Ended, Global, Output};
 use crate::runtime::clock::wall;
 use crate::runtime::tasks::Cause;
@@ -41,6 +43,8 @@ enum What {
     Apps,
     /// Instances
     Instances,
+    /// How ekiden itself is: whether it is connected, and what it waits for
+    Status,
 }
 
 /// Lists once, or for ever.
@@ -64,6 +68,7 @@ async fn fetch(client: &Client, args: &GetArgs) -> Result<Value, ClientError> {
     let (path, list) = match (args.what, &args.app) {
         (What::Apps, _) => ("/v1/apps".to_owned(), "apps"),
         (What::Instances, None) => ("/v1/instances".to_owned(), "instances"),
+        (What::Status, _) => return client.json("/v1/status").await,
         (What::Instances, Some(app)) => (format!("/v1/instances?app={}", encoded(app)), "instances"),
     };
     let mut answer = client.json(&path).await?;
@@ -86,6 +91,7 @@ fn show(listed: &Value, args: &GetArgs, global: &Global, terminal: &mut Terminal
             let header = ["APP", "RUNNING", "HEALTHY", "STATE", "DECLARED IN", "WAITS FOR"];
             table(terminal, &header, &rows.iter().map(app_row).collect::<Vec<_>>())
         }
+        What::Status => status(listed),
         What::Instances if rows.is_empty() => "no instances\n".to_owned(),
         What::Instances => {
             let header = ["APP", "INSTANCE", "STATE", "HEALTH", "REVISION", "HOST", "PORTS", "SINCE"];
@@ -96,6 +102,44 @@ fn show(listed: &Value, args: &GetArgs, global: &Global, terminal: &mut Terminal
         terminal.clear()?;
     }
     terminal.print(text)
+}
+
+/// A few lines, the most important first.
+fn status(status: &Value) -> String {
+    let ago = |at: &Value| {
+        let at = at.as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        at.map_or_else(String::new, |at| format!(" for {}", age(wall().since(at).as_secs())))
+    };
+    let (cluster, connection) = (&status["cluster"], &status["cluster"]["connection"]);
+    let connected = match connection["state"].as_str() {
+        Some("subscribed") => format!("to {}{}", text(&connection["master"]), ago(&connection["since"])),
+        Some("trying") => format!("no{}: {}", ago(&connection["since"]), text(&connection["what"])),
+        Some(_) => format!("not yet, to {}", text(&cluster["masters"])),
+        None => "to this machine".to_owned(),
+    };
+    let mut lines = String::new();
+    let mut line = |name: &str, value: &str| _ = writeln!(lines, "{name:<10} {value}");
+    line("connected", &connected);
+    if !cluster["name"].is_null() {
+        let id = cluster["framework"].as_str().unwrap_or("not registered yet");
+        line("framework", &format!("{} ({id})", text(&cluster["name"])));
+    }
+    let counted = |value: &Value, noun| counted(value.as_u64().map_or(0, |count| count as usize), noun);
+    let (apps, tasks) = (counted(&status["apps"], "app"), counted(&status["tasks"], "task"));
+    line("runs", &format!("{apps}, {tasks}, on {}", counted(&cluster["agents"], "agent")));
+    let directory = &status["directory"];
+    let files = counted(&directory["files"], "file");
+    let errors = match directory["errors"].as_u64() {
+        None | Some(0) => "nothing is wrong".to_owned(),
+        Some(_) => format!("{}: `ekiden validate`", counted(&directory["errors"], "error")),
+    };
+    line("manifests", &format!("{files} in {}, {errors}", text(&directory["root"])));
+    for waits in [&status["safeMode"]["text"], &status["waitsFor"], &directory["pendingPrune"]] {
+        if let Some(waits) = waits.as_str() {
+            line("waits", waits);
+        }
+    }
+    lines
 }
 
 fn app_row(app: &Value) -> Vec<Cell> {

@@ -341,3 +341,86 @@ pub(super) fn variables(names: impl Iterator<Item = String>) -> Vec<Warning> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every flag that Marathon 1.11 or an earlier one has, a name a line.
+    const KNOWN_TO_MARATHON: &str = include_str!("marathon/flags.txt");
+
+    fn serve() -> Command {
+        super::super::command().find_subcommand("serve").expect("a command").clone()
+    }
+
+    fn looked_through(given: &[&str]) -> Result<Vec<String>, String> {
+        let arguments = ["ekiden", "serve"].iter().chain(given).map(std::ffi::OsString::from);
+        let line = super::super::Line::parse(arguments).map_err(|_| "no command line".to_owned())?;
+        let warnings = look_through(line.given().matches).map_err(|refusal| refusal.to_string())?;
+        Ok(warnings.into_iter().map(|Warning(text)| text).collect())
+    }
+
+    #[test]
+    fn every_flag_of_marathon_has_its_fate_and_no_other_has() {
+        let documented: BTreeSet<&str> = KNOWN_TO_MARATHON.lines().filter(|line| !line.is_empty()).collect();
+        let here: BTreeSet<&str> = FLAGS.iter().map(|flag| flag.name).collect();
+        assert_eq!(here, documented);
+        assert_eq!(FLAGS.len(), documented.len(), "each once");
+    }
+
+    #[test]
+    fn what_is_kept_is_a_flag_of_ours_and_what_is_not_is_none() {
+        let serve = serve();
+        for flag in FLAGS {
+            let long = flag.name.replace('_', "-");
+            let ours = serve.get_arguments().find(|argument| argument.get_long() == Some(&long));
+            let ours = ours.expect("every flag of Marathon's is taken");
+            assert_eq!(ours.is_hide_set(), flag.fate != Kept, "--{long}");
+            let takes_none = ours.get_num_args().is_some_and(|values| values.min_values() == 0);
+            assert_eq!(takes_none, flag.toggle || flag.name.starts_with("disable_"), "--{long}");
+        }
+    }
+
+    #[test]
+    fn every_sentence_says_something_to_whoever_reads_it() {
+        for flag in FLAGS {
+            let (Needless(text) | Missing(_, text)) = flag.fate else { continue };
+            assert!(text.len() > 20 && !text.ends_with('.'), "--{}: {text}", flag.name);
+        }
+    }
+
+    #[test]
+    fn needless_flags_are_taken_with_a_warning_and_missing_ones_are_refused() {
+        let warnings = looked_through(&["--launch_tokens", "500", "--disable_ha"]).expect("taken");
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].starts_with("--ha has no meaning here: one ekiden"), "{warnings:?}");
+        let refusal = looked_through(&["--http_credentials", "a:b", "--plugin_dir=/x"]).expect_err("refused");
+        assert_eq!(refusal.lines().count(), 2, "all at once: {refusal}");
+        assert!(refusal.contains("--http_credentials is not there yet: let a proxy"), "{refusal}");
+        assert!(!refusal.contains("a:b"), "{refusal}");
+    }
+
+    #[test]
+    fn a_value_that_asks_for_nothing_is_no_mistake() {
+        let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
+        assert_eq!(looked_through(&harmless), Ok(Vec::new()));
+        assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
+        assert!(looked_through(&["--disable_maintenance_mode"]).is_err());
+        assert!(looked_through(&["--maintenance_mode"]).is_ok());
+    }
+
+    #[test]
+    fn marathons_variables_are_named_and_those_of_tasks_are_not() {
+        let names = ["MARATHON_MASTER", "MARATHON_DISABLE_HA", "MARATHON_APP_ID", "PATH"].map(str::to_owned);
+        let texts: Vec<String> = variables(names.into_iter()).into_iter().map(|Warning(text)| text).collect();
+        assert_eq!(
+            texts,
+            [
+                "the variable MARATHON_MASTER is not read: call it EKIDEN_MASTER",
+                "the variable MARATHON_DISABLE_HA is not read"
+            ]
+        );
+    }
+}

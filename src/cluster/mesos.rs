@@ -23,6 +23,8 @@ mod record_io;
 mod sender;
 mod subscription;
 mod surveyor;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod watched;
 mod wire;
@@ -222,6 +224,9 @@ pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEven
         identity: identity_known,
         events: events.clone(),
         requests,
+        wanted: wanted_by_others.clone(),
+        status: status.clone(),
+        ended: ended_by.clone(),
     };
     let connection = Connection {
         options: framework,
@@ -233,16 +238,14 @@ pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEven
         wanted: wanted_by_others,
         identity,
         status,
+        ended: ended_by,
         metrics: options.metrics,
     };
     let stopped = stop.clone();
     let work = async move {
         let _surveyor = AbortOnDropHandle::new(tokio::spawn(surveyor.run()));
         tokio::select! {
-            error = connection.run() => {
-                tracing::error!(%error, "the connection to Mesos has ended");
-                ended_by.send_replace(Some(error));
-            }
+            () = connection.run() => {}
             () = stopped.cancelled() => {}
         }
     };

@@ -14,6 +14,7 @@ use super::tasks::Cause;
 use crate::api::{Exposure, Introduction};
 use crate::cluster::Call;
 use crate::cluster::local::{self, AgentAttributes, AgentResources, LocalCluster, LocalError, LocalOptions};
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::PrunePolicy;
 use crate::probe::ProbeOptions;
 use crate::telemetry::Metrics;
@@ -85,7 +86,7 @@ impl Cluster for LocalCluster {
         std::future::pending().await
     }
 
-    fn connection(&self) -> Option<String> {
+    fn connection(&self) -> Option<ConnectionStatus> {
         None
     }
 

@@ -124,6 +124,7 @@ fn is_passing(reason: &Reason) -> bool {
     matches!(
         reason,
         Reason::Starting { .. }
+            | Reason::NothingOffered { .. }
             | Reason::Ending { .. }
             | Reason::RollingOut { .. }
             | Reason::AwaitingHealth { .. }

@@ -14,7 +14,7 @@ use super::tasks::Cause;
 use super::uninstall::{REMOVED_WITHIN, last_put_aside, put_aside};
 use crate::api::{Exposure, Introduction};
 use crate::cluster::Call;
-use crate::cluster::mesos::{self, Mesos, MesosError, MesosOptions};
+use crate::cluster::mesos::{self, ConnectionStatus, Mesos, MesosError, MesosOptions};
 use crate::desired::PrunePolicy;
 
 /// What to run, and how.
@@ -101,8 +101,8 @@ impl Cluster for Mesos {
         Mesos::ended(self).await.into()
     }
 
-    fn connection(&self) -> Option<String> {
-        None
+    fn connection(&self) -> Option<ConnectionStatus> {
+        Some(self.status().borrow().clone())
     }
 
     fn sandbox(&self, _task: &TaskId) -> Option<PathBuf> {

@@ -34,6 +34,7 @@ use super::uninstall::{Uninstall, Uninstalls};
 use super::{Clock, EventLog, Tasks, narrator};
 use crate::api::{self, Api, BindError, Exposure, Introduction};
 use crate::cluster::Call;
+use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::{self, DirectoryHandle, DirectoryStatus, PrunePolicy, WatchOptions};
 use crate::probe::{ProbeOptions, Prober};
 use crate::store::{Opened, Store, StoreError, Stored};
@@ -46,6 +47,13 @@ const SAMPLES_WAITING: usize = 4096;
 /// a cluster may be away for hours.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 
+/// A store that takes longer to be read is told of, so that nobody wonders.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// How often, and how many times, it is looked whether readers have let go of what is to be closed.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOKS: u32 = 500;
+
 /// What a server needs of the cluster that it runs on.
 pub trait Cluster: Send + Sync + 'static {
     /// Whether it knows us beyond the end of this process.
@@ -57,8 +65,8 @@ pub trait Cluster: Send + Sync + 'static {
     /// Waits until it has ended for good, and says why: nothing but a person can mend it.
     fn ended(&self) -> impl Future<Output = Cause> + Send;
 
-    /// What it is doing to be connected, for people; nothing to be said of one that is always there.
-    fn connection(&self) -> Option<String>;
+    /// How the connection is; nothing for a cluster that is always there.
+    fn connection(&self) -> Option<ConnectionStatus>;
 
     /// Where a task's files are, if they are on this machine.
     fn sandbox(&self, task: &TaskId) -> Option<PathBuf>;
@@ -207,8 +215,16 @@ pub async fn open(path: Option<PathBuf>) -> Result<Opened, ServerError> {
     let Some(path) = path else {
         return Store::in_memory().map_err(|error| ServerError::Store(Arc::new(error)));
     };
-    let reading = tokio::task::spawn_blocking(move || Store::open(&path));
-    let opened = reading.await.map_err(TaskError::Panicked)?;
+    let shown = path.display().to_string();
+    let mut reading = tokio::task::spawn_blocking(move || Store::open(&path));
+    let opened = match tokio::time::timeout(TOLD_AFTER, &mut reading).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            tracing::info!(file = shown, "reading the store");
+            reading.await
+        }
+    };
+    let opened = opened.map_err(TaskError::Panicked)?;
     opened.map_err(|error| ServerError::Store(Arc::new(error)))
 }
 
@@ -273,6 +289,7 @@ impl<C: Cluster> Server<C> {
             sandboxes: Arc::new(move |task| sandboxes.upgrade()?.sandbox(task)),
             connection: Arc::new(move || connection.upgrade()?.connection()),
             directory: handle.clone(),
+            export: store.export(),
             metrics: metrics.clone(),
             settings,
             introduction: Arc::new(introduction),
@@ -346,12 +363,11 @@ async fn go_down<C: Cluster>(
     store: Arc<Store>,
 ) -> Result<Ended, ServerError> {
     deciding.end().await;
-    // The loop is gone, and with it its hands: nobody else holds these two for longer than an answer takes.
     let ended = match outcome {
         Outcome::Uninstall(asked) => {
-            let torn_down = match Arc::into_inner(cluster) {
+            let torn_down = match sole(cluster).await {
                 Some(cluster) => cluster.tear_down().await,
-                None => Err("the cluster is still in use: ask again".into()),
+                None => Err("the connection is still in use".into()),
             };
             asked.answer(&torn_down);
             serving.end().await;
@@ -362,7 +378,7 @@ async fn go_down<C: Cluster>(
         }
         Outcome::Told(_) | Outcome::Failed(_) => {
             serving.end().await;
-            match Arc::into_inner(cluster) {
+            match sole(cluster).await {
                 Some(cluster) => cluster.leave().await,
                 None => tracing::warn!("the cluster is still in use; the connection ends with this process"),
             }
@@ -372,11 +388,23 @@ async fn go_down<C: Cluster>(
             }
         }
     };
-    if let Some(store) = Arc::into_inner(store) {
+    if let Some(store) = sole(store).await {
         // It reports what kept it from storing, which is why the loop ended if it did.
         store.close().await.map_err(ServerError::NotStored)?;
     }
     ended
+}
+
+/// What nobody else holds. The loop is gone, and with it its hands; a reader holds it for no longer than it takes to look.
+async fn sole<T>(mut shared: Arc<T>) -> Option<T> {
+    for _ in 0..LOOKS {
+        match Arc::try_unwrap(shared) {
+            Ok(sole) => return Some(sole),
+            Err(still_shared) => shared = still_shared,
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    None
 }
 
 fn started(handle: &DirectoryHandle, address: SocketAddr, directory: PathBuf) -> Started {

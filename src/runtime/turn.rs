@@ -189,7 +189,7 @@ impl<H: Hands> Turn<H> {
     }
 
     async fn step(&mut self, inputs: Vec<Input>, waiting: Vec<oneshot::Sender<()>>) -> Result<(), TurnError> {
-        let now = self.clock.now();
+        let (now, turned) = (self.clock.now(), Instant::now());
         let agents_may_differ = inputs.iter().any(concerns_agents);
         for input in &inputs {
             self.metrics.input(input);
@@ -218,13 +218,12 @@ impl<H: Hands> Turn<H> {
             self.waiting.entry(self.reconciler.durable_with()).or_default().extend(waiting);
         }
         self.answer_waiting();
+        self.metrics.turned(turned.elapsed());
         Ok(())
     }
 
     fn connected(&mut self, now: Timestamp, connected: bool) {
-        if connected {
-            tracing::info!("connected to the cluster");
-        } else if self.link.connected {
+        if self.link.connected && !connected {
             tracing::warn!("the connection to the cluster is lost: tasks run on, nothing is launched meanwhile");
         }
         if self.link.connected != connected {

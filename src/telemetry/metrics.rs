@@ -4,6 +4,7 @@
 //! that the number of series is bounded: never an app, an agent or a path that somebody typed.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ekiden_model::effect::Effect;
@@ -29,10 +30,14 @@ pub const TEXT_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0
 pub struct Metrics {
     registry: Arc<Registry>,
 
-    /// Steps of the reconciler. Counted by the runtime, as are the next four.
+    /// Steps of the reconciler. Counted by the runtime, as are the next six.
     pub steps: Counter,
     /// How long a step took.
     pub step_seconds: Histogram,
+    /// How long the loop was busy with one turn: a step, the start of its effects, and showing readers what changed.
+    pub turn_seconds: Histogram,
+    /// The longest of them since the start.
+    pub longest_turn_seconds: Gauge<f64, AtomicU64>,
     /// Apps that controllers were asked about.
     pub app_visits: Counter,
     inputs: Family<Kind, Counter>,
@@ -166,6 +171,8 @@ impl Metrics {
             registry: Arc::default(),
             steps: Counter::default(),
             step_seconds: durations(),
+            turn_seconds: durations(),
+            longest_turn_seconds: Gauge::default(),
             app_visits: Counter::default(),
             inputs: Family::default(),
             effects: Family::default(),
@@ -206,6 +213,9 @@ impl Metrics {
         let r = registry.sub_registry_with_prefix("ekiden");
         r.register("steps", "Steps of the reconciler", self.steps.clone());
         r.register_with_unit("step", "Duration of a step", Unit::Seconds, self.step_seconds.clone());
+        r.register_with_unit("turn", "Time the loop was busy at once", Unit::Seconds, self.turn_seconds.clone());
+        let longest = self.longest_turn_seconds.clone();
+        r.register_with_unit("longest_turn", "The longest time the loop was busy at once", Unit::Seconds, longest);
         r.register("app_visits", "Apps that controllers were asked about", self.app_visits.clone());
         r.register("inputs", "Inputs of the reconciler, by kind", self.inputs.clone());
         r.register("effects", "Effects of the reconciler, by kind", self.effects.clone());
@@ -255,6 +265,16 @@ impl Metrics {
     /// Counts an input.
     pub fn input(&self, input: &Input) {
         self.inputs.get_or_create(&Kind { kind: input_kind(input) }).inc();
+    }
+
+    /// Counts a turn of the loop.
+    pub fn turned(&self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.turn_seconds.observe(took);
+        // One loop counts, so nothing comes between reading and writing.
+        if took > self.longest_turn_seconds.get() {
+            self.longest_turn_seconds.set(took);
+        }
     }
 
     /// Counts an effect; launches and kills in it as such, too. A kill is counted when it is told of and not when it is

@@ -110,6 +110,8 @@ impl Cluster {
         let mut arguments = self.arguments("agent", name, port);
         arguments.push(format!("--master={}", self.address()));
         arguments.push(format!("--hostname=127.0.0.{}", 10 + number));
+        // Whoever runs the tests runs the tasks, root or not.
+        arguments.push("--switch_user=false".to_owned());
         arguments.push(format!("--resources=cpus:4;mem:4096;disk:10000;ports:[{}]", self.ports.tasks(number)));
         if self.zookeeper.is_some() {
             arguments.push("--zk_session_timeout=2secs".to_owned());
@@ -273,11 +275,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until processes have ended by themselves.
-    pub(crate) async fn until_all_ended(&mut self, names: &[&str]) {
-        for name in names {
-            self.process(name).until_ended().await;
-        }
+    /// Waits until a process has ended by itself.
+    pub(crate) async fn until_ended(&mut self, name: &str) {
+        self.process(name).until_ended().await;
     }
 
     async fn until_zookeeper_answers(&self) {

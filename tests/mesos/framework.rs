@@ -75,7 +75,9 @@ async fn reserved_resources_are_used_by_whom_they_are_reserved_for() {
     let resources =
         format!("--resources=cpus(prod):1;mem(prod):512;cpus:0.5;mem:512;ports:[{}]", cluster.tasks(1));
     cluster.agent("agent-1", &[&resources]).await;
-    let of = |id: &str, more: &str| format!("id: {id}\ncmd: exec sleep 1000\ncpus: 0.4\nmem: 64\n{more}");
+    let of = |id: &str, more: &str| {
+        format!("id: {id}\ncmd: exec sleep 1000\ncpus: 0.4\nmem: 64\nportDefinitions: []\n{more}")
+    };
     let manifests = [
         ("reserved.yaml", of("reserved", "instances: 2\nacceptedResourceRoles: [prod]\n")),
         ("open.yaml", of("open", "acceptedResourceRoles: ['*']\n")),

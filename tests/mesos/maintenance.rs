@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::ekiden::Ekiden;
@@ -13,13 +13,10 @@ async fn on_agent(cluster: &Cluster, ekiden: &Ekiden, agent: &str) -> usize {
     ekiden.tasks("web").await.iter().filter(|task| task["slaveId"] == json!(id)).count()
 }
 
-/// Three servers, some of them on the second agent.
-async fn spread(flags: &[&str]) -> (Cluster, Ekiden) {
+/// Three servers, on two agents.
+async fn three(flags: &[&str]) -> (Cluster, Ekiden) {
     let mut cluster = Cluster::of(2).await;
-    let mut web: Value = serde_json::from_str(&web::manifest("v1")).expect("JSON");
-    web["constraints"] = json!([["hostname", "MAX_PER", "3"]]);
-    web["placement"] = json!({ "strategy": "spread" });
-    let ekiden = Ekiden::start(&mut cluster, &[("web.json", &web.to_string())], flags).await;
+    let ekiden = Ekiden::start(&mut cluster, &[("web.json", &web::manifest("v1"))], flags).await;
     ekiden.until("all serve", async || (healthy(&ekiden).await == 3).then_some(())).await;
     truth::until_exactly(&cluster, &ekiden, &[("web", 3)]).await;
     (cluster, ekiden)
@@ -38,7 +35,7 @@ async fn fullest(cluster: &Cluster, ekiden: &Ekiden) -> &'static str {
 
 #[tokio::test]
 async fn the_instances_of_an_agent_that_is_drained_move_to_another() {
-    let (cluster, ekiden) = spread(&[]).await;
+    let (cluster, ekiden) = three(&[]).await;
     let agent = fullest(&cluster, &ekiden).await;
     let drained = cluster.until_registered(agent).await;
     let grace = json!({ "nanoseconds": 1_000_000_000 });
@@ -55,7 +52,7 @@ async fn the_instances_of_an_agent_that_is_drained_move_to_another() {
 
 #[tokio::test]
 async fn before_a_maintenance_window_instances_move_away_and_none_is_missing() {
-    let (cluster, ekiden) = spread(&["--draining_seconds", "3600"]).await;
+    let (cluster, ekiden) = three(&["--draining_seconds", "3600"]).await;
     let agent = fullest(&cluster, &ekiden).await;
     let (from, host) = (cluster.until_registered(agent).await, hostname(agent));
     let soon = SystemTime::now() + Duration::from_secs(1800);

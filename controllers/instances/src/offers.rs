@@ -19,7 +19,7 @@ pub struct Demand<'a> {
     /// Roles for which demand arose, or changed, since offers were last asked for: what was returned before may be
     /// wanted now.
     pub unasked: &'a [Role],
-    /// Roles of global apps: they follow the agents, and agents show themselves by their offers alone, so these roles
+    /// Roles of global apps, which wait for agents rather than for a place: they follow the agents, and agents show themselves by their offers alone, so these roles
     /// are never without.
     pub watched: &'a [Role],
 }
@@ -51,7 +51,7 @@ pub fn tend_offers(now: Timestamp, book: &OfferBook, demand: &Demand<'_>, settin
     for role in demand.roles {
         let (wanting, suppressed) = (demand.wanting.contains(role), demand.suppressed.contains(role));
         let watched = demand.watched.contains(role);
-        if (wanting || watched) && suppressed || wanting && demand.unasked.contains(role) {
+        if (wanting || watched) && (suppressed || demand.unasked.contains(role)) {
             decision.actions.push(Action::Revive { role: role.clone() });
         } else if !wanting && !watched && !suppressed {
             decision.actions.push(Action::Suppress { role: role.clone() });
@@ -110,6 +110,10 @@ mod tests {
         assert_eq!(decision.actions, [Action::Revive { role: Role::any() }]);
         let awake = Demand { suppressed: &[], ..demand };
         assert_eq!(tend_offers(world.now, &world.book, &awake, &world.settings), Decision::idle());
+        // Nothing was ever offered to a role that nobody has asked for.
+        let new = Demand { unasked: &every, ..awake };
+        let decision = tend_offers(world.now, &world.book, &new, &world.settings);
+        assert_eq!(decision.actions, [Action::Revive { role: Role::any() }]);
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl Reconciler {
                 if self.is_member() {
                     self.lose_connection();
                     self.suppressed.clear();
+                    self.ask_for_roles_anew();
                     self.tend = true;
                     self.supply.connected(self.now);
                     self.mark_those_who_await_offers();
@@ -82,7 +83,7 @@ impl Reconciler {
             let maintenance = offer.maintenance;
             let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
             self.assumed.remove(&id);
-            self.supply.offered(&offer.role, self.now);
+            self.note_offered_role(&offer.role);
             self.book.add(offer, self.now);
             // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
             let known = self.agents.get(&id);

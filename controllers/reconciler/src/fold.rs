@@ -88,8 +88,13 @@ impl Reconciler {
     /// Keeps what is looked up across apps in step with one app's declaration.
     pub(crate) fn index_declaration(&mut self, id: &AppId, old: Option<&App>, new: Option<&App>) {
         self.dependents.redeclared(id, old, new);
-        if new.is_some_and(App::is_global) {
+        if let Some(app) = new.filter(|app| app.is_global()) {
             self.global.insert(id.clone());
+            // It waits for nothing where no agent is known yet, so nobody else would ask for offers to its role.
+            let role = app.template.role.as_ref().unwrap_or(&self.settings.default_role);
+            if old.is_none_or(|old| !old.is_global() || old.template.role != app.template.role) {
+                self.unasked.insert(role.clone());
+            }
             self.tend = true;
         } else {
             self.global.remove(id);

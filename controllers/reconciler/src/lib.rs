@@ -101,6 +101,8 @@ pub struct Reconciler {
     /// Roles that declared apps name, with how many of them do. The default role is everybody else's.
     roles: BTreeMap<Role, u32>,
     suppressed: BTreeSet<Role>,
+    /// Roles that get offers though no app names them any more: they are to get no more.
+    unused: BTreeSet<Role>,
     /// Roles for which an app has begun to wait for offers since offers were last asked for.
     unasked: BTreeSet<Role>,
     /// Whether the offers are to be tended: some came or went, or the demand for them changed.

@@ -40,7 +40,8 @@ impl Reconciler {
             }
         }
         let named = self.roles.keys().cloned();
-        let roles: BTreeSet<Role> = named.chain([self.settings.default_role.clone()]).collect();
+        let unused = self.unused.iter().cloned();
+        let roles: BTreeSet<Role> = named.chain(unused).chain([self.settings.default_role.clone()]).collect();
         let list = |roles: &BTreeSet<Role>| roles.iter().cloned().collect::<Vec<Role>>();
         let (wanting, roles) = (list(&wanting), list(&roles));
         let (suppressed, unasked) = (list(&self.suppressed), list(&self.unasked));
@@ -78,10 +79,25 @@ impl Reconciler {
             Action::Suppress { role } => {
                 self.suppressed.insert(role.clone());
                 self.supply.suppressed(&role);
+                self.unused.remove(&role);
                 self.journal.push(Effect::Suppress(role));
             }
             _ => self.work.actions_refused += 1,
         }
+    }
+
+    /// Something is offered to a role.
+    pub(crate) fn note_offered_role(&mut self, role: &Role) {
+        self.supply.offered(role, self.now);
+        if *role != self.settings.default_role && !self.roles.contains_key(role) {
+            self.unused.insert(role.clone());
+        }
+    }
+
+    /// A new connection has the default role for certain; others are to be asked for again where they are wanted.
+    pub(crate) fn ask_for_roles_anew(&mut self) {
+        let named = self.roles.keys().filter(|role| **role != self.settings.default_role);
+        self.unasked.extend(named.cloned());
     }
 
     /// The role whose offers an app uses.

@@ -88,6 +88,7 @@ impl Reconciler {
             taken: BTreeMap::new(),
             roles: BTreeMap::new(),
             suppressed: BTreeSet::new(),
+            unused: BTreeSet::new(),
             unasked: BTreeSet::new(),
             tend: false,
             offers_wake: None,

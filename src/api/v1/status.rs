@@ -2,11 +2,12 @@
 
 use ekiden_model::Reason;
 use ekiden_model::view::Settled;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reasons;
 use crate::api::Api;
 use crate::api::reply::{self, Response};
+use crate::cluster::mesos::ConnectionStatus;
 use crate::runtime::AppSnapshot;
 
 /// How we are.
@@ -30,10 +31,10 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         "cluster": {
             "name": api.introduction.config.get("framework_name"),
             "framework": link.framework.as_ref().map(ToString::to_string),
-            "master": api.introduction.config.get("master"),
+            "masters": api.introduction.config.get("master"),
             "connected": link.connected,
             "since": link.since.map(|since| since.to_string()),
-            "doing": (api.connection)(),
+            "connection": (api.connection)().as_ref().map(connection),
             "agents": snapshot.agents.len(),
         },
         "settled": waits_for.is_none(),
@@ -48,4 +49,16 @@ pub(in crate::api) fn show(api: &Api) -> Response {
             "pendingPrune": directory.pending_prune.map(|prune| prune.to_string()),
         },
     }))
+}
+
+fn connection(status: &ConnectionStatus) -> Value {
+    match status {
+        ConnectionStatus::NotWanted => json!({ "state": "not wanted yet" }),
+        ConnectionStatus::Trying { what, since } => {
+            json!({ "state": "trying", "what": what, "since": since.to_string() })
+        }
+        ConnectionStatus::Subscribed { master, since } => {
+            json!({ "state": "subscribed", "master": master, "since": since.to_string() })
+        }
+    }
 }

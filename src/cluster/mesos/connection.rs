@@ -16,7 +16,7 @@ use super::address::Endpoint;
 use super::backoff::Backoff;
 use super::detector::Detector;
 use super::http::{Fault, Transport};
-use super::listener::{Listener, Unheard};
+use super::listener::{Listener, Subscribed, Unheard};
 use super::queue::CallQueue;
 use super::sender::Sender;
 use super::subscription::Subscription;
@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 const STEADY: Duration = Duration::from_secs(5);
 
 /// So many refusals in a row (about three seconds) are meant. One alone may come of a master that is being set up.
-const REFUSALS: u32 = 5;
+pub(super) const REFUSALS: u32 = 5;
 
 /// How long a master that no longer takes our calls is given to say why. Another scheduler in our place must not be
 /// thrown out because we did not wait to hear of it.
@@ -57,6 +57,8 @@ pub(super) struct Connection {
     pub(super) wanted: watch::Receiver<Option<Option<FrameworkId>>>,
     pub(super) identity: watch::Sender<Identity>,
     pub(super) status: watch::Sender<ConnectionStatus>,
+    /// Why it has ended for good.
+    pub(super) ended: watch::Sender<Option<MesosError>>,
     pub(super) metrics: Metrics,
 }
 
@@ -82,7 +84,7 @@ struct Lost {
 
 impl Connection {
     /// Stays connected until that is of no use any more.
-    pub(super) async fn run(mut self) -> MesosError {
+    pub(super) async fn run(mut self) {
         let mut framework = self.told_to_subscribe().await;
         let roles = Arc::new(Mutex::new(BTreeSet::from([self.options.role.clone()])));
         let mut listener = Listener::new(self.queue.clone(), self.events.clone(), self.metrics.clone());
@@ -94,13 +96,21 @@ impl Connection {
             if lost.lived.is_some() {
                 refusals = 0;
             }
-            if let Cause::Another(wanted) = &lost.cause {
-                framework = Some(wanted.clone());
-                continue;
-            }
             refusals += u32::from(lost.cause.refusal().is_some());
             if let Some(error) = lost.cause.fatal(framework.as_ref(), refusals) {
-                return error;
+                // Who waits for the end tells people. Told first, it does not hang on anybody reading events.
+                self.ended.send_replace(Some(error));
+                if lost.lived.is_some() {
+                    listener.tell(ClusterEvent::Disconnected).await;
+                }
+                return;
+            }
+            if lost.lived.is_some() {
+                self.tell_of_loss().await;
+            }
+            if let Cause::Another(wanted) = lost.cause {
+                framework = Some(wanted);
+                continue;
             }
             let what = format!("not connected to Mesos: {}", lost.cause);
             trouble.tell(&what);
@@ -156,7 +166,9 @@ impl Connection {
         let began = Instant::now();
         let sender = self.begin(&subscription, &subscribed.framework, roles, listener).await;
         let cause = self.stay(master, subscription, sender, listener, &subscribed).await;
-        self.finish().await;
+        self.queue.close();
+        self.metrics.mesos_connected.set(0);
+        self.identity.send_modify(|identity| identity.subscribed = false);
         Lost { cause, lived: Some(began.elapsed()) }
     }
 
@@ -166,7 +178,7 @@ impl Connection {
         framework: Option<&FrameworkId>,
         roles: &Arc<Mutex<BTreeSet<Role>>>,
         listener: &Listener,
-    ) -> Result<(Subscription, super::listener::Subscribed), Cause> {
+    ) -> Result<(Subscription, Subscribed), Cause> {
         let body = {
             let roles = roles.lock().unwrap_or_else(PoisonError::into_inner);
             let info = FrameworkInfo {
@@ -218,9 +230,10 @@ impl Connection {
         for role in roles.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             self.queue.push(Call::Revive(role.clone()));
         }
+        let sender = AbortOnDropHandle::new(tokio::spawn(sender.run()));
         listener.tell(ClusterEvent::Registered(framework.clone())).await;
         listener.tell(ClusterEvent::Connected).await;
-        AbortOnDropHandle::new(tokio::spawn(sender.run()))
+        sender
     }
 
     /// Listens and sends until one of them fails, or there is a reason to be elsewhere.
@@ -230,7 +243,7 @@ impl Connection {
         mut subscription: Subscription,
         mut sender: AbortOnDropHandle<Fault>,
         listener: &mut Listener,
-        subscribed: &super::listener::Subscribed,
+        subscribed: &Subscribed,
     ) -> Cause {
         let silence = subscribed.silence;
         let current = &subscribed.framework;
@@ -250,22 +263,23 @@ impl Connection {
         }
         match fault {
             Ok(fault) => fault.into(),
-            Err(crash) => {
-                tracing::error!(%crash, "sending calls has crashed");
-                Cause::Elsewhere
-            }
+            Err(crash) => Fault::Broken { master: master.clone(), cause: crash.to_string() }.into(),
         }
     }
 
     /// Tells that the connection is lost, and waits until that is known: calls decided before it was are void, and the
-    /// queue, closed, drops them.
-    async fn finish(&self) {
-        self.queue.close();
-        self.metrics.mesos_connected.set(0);
-        self.identity.send_modify(|identity| identity.subscribed = false);
-        // Where nobody listens any more nobody decides either.
-        if self.events.send(ClusterEvent::Disconnected).await.is_ok() {
-            _ = self.events.reserve_many(self.events.max_capacity()).await;
+    /// queue, closed, drops them. Who wants the framework removed decides nothing more, and need not read.
+    async fn tell_of_loss(&self) {
+        let known = async {
+            // Where nobody listens any more nobody decides either.
+            if self.events.send(ClusterEvent::Disconnected).await.is_ok() {
+                _ = self.events.reserve_many(self.events.max_capacity()).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = known => {}
+            () = self.queue.removal_wanted() => {}
         }
     }
 
@@ -289,11 +303,7 @@ impl Cause {
     /// What the master says, if it does not let us in.
     fn refusal(&self) -> Option<String> {
         match self {
-            Self::Fault(fault @ Fault::Answer { status, .. })
-                if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status) =>
-            {
-                Some(fault.to_string())
-            }
+            Self::Fault(fault) if fault.is_refusal() => Some(fault.to_string()),
             // Whom we authenticate as, and who we say we are, differ.
             Self::Fault(fault @ Fault::Answer { status: StatusCode::BAD_REQUEST, text, .. })
                 if text.contains("principal") =>
@@ -324,7 +334,7 @@ impl Cause {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 

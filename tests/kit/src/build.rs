@@ -152,6 +152,12 @@ impl AppBuilder {
         self
     }
 
+    /// Whose resources may be used: of `*` and the app's role.
+    pub fn accepting(mut self, roles: &[&str]) -> Self {
+        self.app.accepted_roles = Some(roles.iter().map(|role| Role::new(*role)).collect());
+        self
+    }
+
     /// So many dynamic ports, and no others.
     pub fn dynamic_ports(mut self, count: usize) -> Self {
         self.template.ports = vec![port_definition(HostPort::Dynamic, None); count];

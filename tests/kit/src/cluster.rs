@@ -6,6 +6,7 @@
 //! until acknowledged and in order per task, reconciliation answered from the oldest unacknowledged update.
 
 mod calls;
+mod maintenance;
 mod memory;
 mod offers;
 mod task;
@@ -15,11 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::Window;
 use ekiden_model::input::ClusterEvent;
+use ekiden_model::offer::Bundle;
 use ekiden_model::{
     Agent, AgentId, AppId, InstanceKey, OfferId, Port, PortSet, Resources, Role, TaskId, Timestamp,
 };
 
+pub use maintenance::Drain;
 pub use memory::Memory;
 pub use offers::{Filter, SimOffer, Spent};
 pub use task::SimTask;
@@ -40,6 +44,8 @@ pub struct Machine {
     pub total: Resources,
     /// The ports it has.
     pub ports: PortSet,
+    /// What of its beside that is reserved, and to which role.
+    pub reserved: Option<(Role, Bundle)>,
 }
 
 /// Whether an agent can be reached.
@@ -72,6 +78,10 @@ pub struct SimAgent {
     pub tasks: BTreeSet<TaskId>,
     /// Counts its partitions, so that what belongs to an earlier one is ignored.
     pub cuts: u64,
+    /// Its place in the schedule of maintenance.
+    pub window: Option<Window>,
+    /// An operator drains it.
+    pub drain: Option<Drain>,
 }
 
 /// The cluster.
@@ -87,7 +97,7 @@ pub struct Cluster {
     pub offers: BTreeMap<OfferId, SimOffer>,
     /// What became of the other offers.
     pub spent: BTreeMap<OfferId, Spent>,
-    /// Roles that offers are made to.
+    /// Roles that offers are made to: the default one, and those that were asked for.
     pub roles: Vec<Role>,
     /// Roles that asked for no offers.
     pub suppressed: BTreeSet<Role>,
@@ -114,8 +124,18 @@ impl Cluster {
             "{} ({}) joins: {}, ports {}, {:?}",
             machine.agent.id, machine.agent.hostname, machine.total, machine.ports, machine.agent.attributes
         ));
-        let agent =
-            SimAgent { link: Link::Up, foreign: Resources::NONE, tasks: BTreeSet::new(), cuts: 0, machine };
+        if let Some((role, reserved)) = &machine.reserved {
+            line.log(format_args!("  reserved to {role}: {}, ports {}", reserved.resources, reserved.ports));
+        }
+        let agent = SimAgent {
+            link: Link::Up,
+            foreign: Resources::NONE,
+            tasks: BTreeSet::new(),
+            cuts: 0,
+            window: None,
+            drain: None,
+            machine,
+        };
         self.agents.insert(agent.machine.agent.id.clone(), agent);
         self.want_allocation(line);
     }
@@ -139,6 +159,7 @@ impl Cluster {
         self.connection = Some(connection);
         self.suppressed.clear();
         self.filters.clear();
+        self.tell_schedule(line);
         self.want_allocation(line);
     }
 
@@ -199,6 +220,7 @@ impl Cluster {
         agent.link = reach;
         agent.cuts += 1;
         agent.foreign = Resources::NONE;
+        agent.window = agent.window.filter(|_| reach == Link::Up);
         let tasks: Vec<TaskId> = std::mem::take(&mut agent.tasks).into_iter().collect();
         self.rescind_agent(id, line);
         match reach {

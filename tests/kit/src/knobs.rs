@@ -42,6 +42,12 @@ pub enum Fault {
     Restart,
     /// Two of three agents are cut off at once.
     MassCut,
+    /// An agent's maintenance is announced; it is cancelled, or the agent is taken down, or nothing more happens.
+    Maintenance,
+    /// All agents' maintenance is announced at once, and cancelled later.
+    MaintenanceOfAll,
+    /// An operator drains an agent: Mesos ends what it runs. Then it is put to use again, or is gone.
+    DrainAgent,
     /// Another master takes over, and knows nothing of agents that have not come back to it.
     MasterFailover,
     /// The store is lost, and the process with it.
@@ -54,7 +60,7 @@ pub enum Fault {
 const FAULTS_OF_MEMORY: [Fault; 3] = [Fault::MasterFailover, Fault::StoreWiped, Fault::StoreOld];
 
 /// All of them.
-pub const FAULTS: [Fault; 17] = [
+pub const FAULTS: [Fault; 20] = [
     Fault::TaskCrash,
     Fault::AgentCut,
     Fault::AgentReborn,
@@ -72,6 +78,9 @@ pub const FAULTS: [Fault; 17] = [
     Fault::StoreFail,
     Fault::Restart,
     Fault::MassCut,
+    Fault::Maintenance,
+    Fault::MaintenanceOfAll,
+    Fault::DrainAgent,
 ];
 
 /// What differs from run to run beside the world itself. Probabilities are per message.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
@@ -51,6 +52,10 @@ pub struct Ledger {
     pub unreachable: BTreeSet<AgentId>,
     /// The agents that it knows, by what it was told, and since when those do not answer that do not.
     pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// The agents' windows, by what it was told.
+    pub windows: BTreeMap<AgentId, Window>,
+    /// Agents that ever had one.
+    pub planned: BTreeSet<AgentId>,
     /// What is held against each app while many agents have just vanished.
     pub bursts: BTreeMap<AppId, Burst>,
     /// When each task was told to end, lately.
@@ -233,6 +238,7 @@ impl Ledger {
             }
             ClusterEvent::AgentGone(agent) => {
                 self.agents.remove(agent);
+                self.windows.remove(agent);
                 self.unreachable.remove(agent);
                 let on_agent: Vec<TaskId> = self
                     .announced
@@ -248,13 +254,19 @@ impl Ledger {
             }
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
+                    self.plan(&offer.agent.id, offer.maintenance);
                     self.unreachable.remove(&offer.agent.id);
                     self.agent_answers(&offer.agent.id);
                 }
             }
+            ClusterEvent::Maintenance(agent, window) => {
+                // Of an agent that nobody knows there is nothing to be remembered.
+                if self.agents.contains_key(agent) {
+                    self.plan(agent, *window);
+                }
+            }
             ClusterEvent::Found(found) => self.found(found),
             ClusterEvent::Registered(_)
-            | ClusterEvent::Maintenance(..)
             | ClusterEvent::Connected
             | ClusterEvent::Disconnected
             | ClusterEvent::Rescinded(_) => {}
@@ -291,6 +303,28 @@ impl Ledger {
     /// Whether an agent does not answer, as far as was told of it or of a task there.
     pub fn is_away(&self, agent: &AgentId) -> bool {
         self.unreachable.contains(agent) || self.agents.get(agent).is_some_and(Option::is_some)
+    }
+
+    fn plan(&mut self, agent: &AgentId, window: Option<Window>) {
+        match window {
+            Some((begin, length)) => {
+                self.planned.insert(agent.clone());
+                self.windows.insert(agent.clone(), (begin + self.ahead, length));
+            }
+            None => {
+                self.windows.remove(agent);
+            }
+        }
+    }
+
+    /// Whether an agent is to be left, as far as was told: `certainly`, whatever a few seconds of the clock make of it,
+    /// or at least perhaps.
+    pub fn is_left(&self, agent: &AgentId, drain_before: Duration, certainly: bool) -> bool {
+        const SLACK: Duration = Duration::from_secs(10);
+        let Some(window) = self.windows.get(agent) else { return false };
+        let leave = Leave::of(*window, drain_before);
+        let at = [self.now - SLACK, self.now, self.now + SLACK].map(|at| leave.is_on(at));
+        if certainly { at == [true; 3] } else { at != [false; 3] }
     }
 
     fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
@@ -361,6 +395,15 @@ impl Ledger {
             .announced
             .instance(&app, key)
             .is_some_and(|instance| instance.goal == ekiden_model::Goal::Running && instance.condition.is_live());
+        if wanted && status.reason.as_deref() == Some("REASON_SLAVE_DRAINING") {
+            // Its agent is drained: nobody's failure, and an end to the wait (§4.8).
+            self.backoff.remove(&app);
+            let agent = self.announced.instance(&app, key).map(|instance| instance.agent.id.clone());
+            if let Some(agent) = agent.filter(|agent| !self.windows.contains_key(agent)) {
+                self.planned.insert(agent.clone());
+                self.windows.insert(agent, (now, None));
+            }
+        }
         let Some(declared) = self.declared.get(&app) else { return };
         if counts && wanted {
             let waiting = self.backoff.entry(app).or_default();
@@ -413,6 +456,7 @@ impl Ledger {
         self.reconciled = false;
         self.unreachable.clear();
         self.agents.clear();
+        self.windows.clear();
         self.bursts.clear();
         let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
         for instance in live {

@@ -45,6 +45,10 @@ pub enum Mutant {
     NeverAcknowledge,
     /// Every task that the cluster reports and the store does not know is killed.
     KillUnknown,
+    /// What is on an agent that is to be left is ended at once, whatever the floor.
+    DrainAtOnce,
+    /// Announced maintenance is not heeded: instances go where they are to leave.
+    PlaceOnLeaving,
     /// What the cluster found to run is taken for nothing, so that a lost store begins as a new framework.
     SubscribeAsNew,
     /// Safe mode ends although no operator has said so.
@@ -54,7 +58,7 @@ pub enum Mutant {
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 20] = [
+pub const MUTANTS: [(Mutant, &[&str]); 22] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
@@ -72,6 +76,8 @@ pub const MUTANTS: [(Mutant, &[&str]); 20] = [
     (Mutant::NeverIdle, &["L2"]),
     (Mutant::NeverAcknowledge, &["L1"]),
     (Mutant::KillUnknown, &["S7"]),
+    (Mutant::DrainAtOnce, &["S2"]),
+    (Mutant::PlaceOnLeaving, &["S4"]),
     (Mutant::SubscribeAsNew, &["S7"]),
     (Mutant::LaunchInSafeMode, &["S7"]),
     (Mutant::KillForeign, &["S7"]),

@@ -79,6 +79,8 @@ pub struct Simulation {
     copies: Vec<crate::store::Records>,
     edits: u64,
     machines: u64,
+    /// Whether there are roles and reservations.
+    with_roles: bool,
     /// A launch to be sent twice, for [`Mutant::LaunchTwice`].
     again: Option<ekiden_model::Effect>,
     /// The process takes itself for settled in its next step, for [`Mutant::IgnoreSettled`].
@@ -203,6 +205,7 @@ impl Simulation {
             copies: Vec::new(),
             edits: 0,
             machines: 0,
+            with_roles: false,
             again: None,
             premature: false,
             story: None,
@@ -267,6 +270,10 @@ impl Simulation {
             Happening::Noticed(agent, cut) => cluster.noticed(&agent, cut, line),
             Happening::Returns(agent, cut) => cluster.returns(&agent, cut, line),
             Happening::Joins(machine) => cluster.join(*machine, line),
+            Happening::Cancelled(agent) => cluster.schedule_maintenance(&agent, None, line),
+            Happening::TakenDown(agent) => self.take_down(&agent),
+            Happening::DrainedGone(agent) => cluster.drained_gone(&agent, line),
+            Happening::Activated(agent) => cluster.activate(&agent, line),
             Happening::Unload(agent) => self.unload(&agent),
             Happening::Well(app) => {
                 cluster.sick.remove(&app);

@@ -47,6 +47,14 @@ pub enum Happening {
     Returns(AgentId, u64),
     /// Another agent takes a place.
     Joins(Box<crate::cluster::Machine>),
+    /// An agent's maintenance is cancelled, or is over.
+    Cancelled(AgentId),
+    /// An agent is taken down for its maintenance; another, of the same host, joins afterwards.
+    TakenDown(AgentId),
+    /// A drained agent that runs nothing any more is declared gone.
+    DrainedGone(AgentId),
+    /// A drained agent is put to use again.
+    Activated(AgentId),
     /// Other frameworks leave an agent.
     Unload(AgentId),
     /// An app is well again.

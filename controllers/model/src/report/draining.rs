@@ -38,7 +38,7 @@ pub enum Awaited {
     Settled,
     /// The wait after failures holds up their replacements.
     Backoff,
-    /// No other agent has a place for the replacements.
+    /// No other agent has had a place for the replacements so far.
     Place,
     /// The replacements are on their way, or not healthy yet.
     Replacements,
@@ -90,7 +90,7 @@ impl LeftAgents {
 }
 
 impl fmt::Display for LeftAgents {
-    /// `2 instances are to leave node1 (2 there, in maintenance from … until …): no other agent has a place for them`
+    /// `2 instances are to leave node1 (maintenance from … until …): replacements have found no place yet`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.instances;
         write!(f, "{count} {} to leave ", plural(count, "instance is", "instances are"))?;
@@ -118,7 +118,7 @@ impl fmt::Display for Awaited {
         match self {
             Self::Settled => f.write_str("nothing is stopped before all is known"),
             Self::Backoff => f.write_str("replacements wait after failures"),
-            Self::Place => f.write_str("no other agent has a place for replacements"),
+            Self::Place => f.write_str("replacements have found no place yet"),
             Self::Replacements => f.write_str("replacements are not healthy yet"),
             Self::Floor { healthy, floor } => write!(f, "{healthy} healthy, at least {floor} must be"),
             Self::Rollout => f.write_str("the rollout under way replaces them"),
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(
             told(vec![agent("node2", 60, None, 2), agent("node1", 0, None, 1)], Awaited::Place),
             "3 instances are to leave node1 (1 there, maintenance from 1970-01-01T00:00:00.000Z), \
-             node2 (2 there, maintenance from 1970-01-01T00:01:00.000Z): no other agent has a place for replacements"
+             node2 (2 there, maintenance from 1970-01-01T00:01:00.000Z): replacements have found no place yet"
         );
     }
 

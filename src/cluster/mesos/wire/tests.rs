@@ -2,6 +2,7 @@
 //! master sent them.
 
 mod calls;
+mod cost;
 mod hostile;
 mod launches;
 mod reading;

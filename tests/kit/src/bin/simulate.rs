@@ -1,6 +1,7 @@
 //! Runs many seeds and says which fail: `cargo run --release -p ekiden-kit --bin simulate -- --seeds 10000 --jobs 2`.
 //!
-//! `--from N` is the first seed (default: from the time, and printed), `--seed N` runs one and prints its whole log.
+//! `--from N` is the first seed (default: from the time, and printed), `--seed N` runs one and prints its whole log,
+//! `--play FILE` plays a scenario and prints its transcript.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ekiden_kit::script::play;
 use ekiden_kit::simulation::{Outcome, run_mutant, run_seed};
 
 /// Most failing seeds that are explained in full; the numbers of all are listed.
@@ -18,20 +20,22 @@ struct Options {
     jobs: usize,
     from: u64,
     one: Option<u64>,
+    play: Option<String>,
 }
 
 fn main() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(wrong) => {
-            let usage = "simulate [--seeds N] [--jobs N] [--from N] | simulate --seed N";
+            let usage = "simulate [--seeds N] [--jobs N] [--from N] | simulate --seed N | simulate --play FILE";
             let _ = writeln!(std::io::stderr(), "{wrong}; usage: {usage}");
             return ExitCode::from(2);
         }
     };
-    let failed = match options.one {
-        Some(seed) => one(seed),
-        None => many(&options),
+    let failed = match (&options.play, options.one) {
+        (Some(file), _) => scenario(file),
+        (None, Some(seed)) => one(seed),
+        (None, None) => many(&options),
     };
     match failed {
         Ok(0) => ExitCode::SUCCESS,
@@ -42,9 +46,13 @@ fn main() -> ExitCode {
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // Far apart from one second to the next, so that two runs share no seed.
-    let mut options = Options { seeds: 1000, jobs: 2, from: now.wrapping_mul(1_000_000), one: None };
+    let mut options = Options { seeds: 1000, jobs: 2, from: now.wrapping_mul(1_000_000), one: None, play: None };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
+        if name == "--play" {
+            options.play = Some(value);
+            continue;
+        }
         let number: u64 = value.parse().map_err(|_| format!("`{value}` is no number"))?;
         match name.as_str() {
             "--seeds" => options.seeds = number,
@@ -64,6 +72,22 @@ fn one(seed: u64) -> std::io::Result<usize> {
     write!(out, "{}", outcome.explain())?;
     writeln!(out, "{} steps, trace {:016x}", outcome.steps, outcome.hash)?;
     Ok(usize::from(outcome.violation.is_some()))
+}
+
+/// Plays a scenario and prints what came of it.
+fn scenario(file: &str) -> std::io::Result<usize> {
+    let script = std::fs::read_to_string(file)?;
+    let mut played = play(&script).map_err(std::io::Error::other)?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", played.transcript)?;
+    let second = played.run.second_decision();
+    if !second.is_empty() {
+        played.failures.push(format!("a second decision has {second:?}"));
+    }
+    for failure in &played.failures {
+        writeln!(out, "FAILED: {failure}")?;
+    }
+    Ok(played.failures.len())
 }
 
 fn many(options: &Options) -> std::io::Result<usize> {

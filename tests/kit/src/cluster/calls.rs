@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ekiden_model::effect::{Effect, TaskLaunch};
 use ekiden_model::input::ClusterEvent;
-use ekiden_model::offer::Bundle;
+use ekiden_model::offer::{Bundle, Claim};
 use ekiden_model::{AgentId, Condition, OfferId, TaskId};
 
 use super::{Cluster, Link, Spent};
@@ -20,6 +20,10 @@ impl Cluster {
             Effect::Accept { offers, agent, tasks } => self.accept(&offers, &agent, tasks, line),
             Effect::Decline { offers, refuse_for } => self.decline(&offers, refuse_for, line),
             Effect::Revive(role) => {
+                // A role that is new is subscribed to first.
+                if !self.roles.contains(&role) {
+                    self.roles.push(role.clone());
+                }
                 self.suppressed.remove(&role);
                 self.filters.retain(|filter| !filter.is_for(&role));
                 self.want_allocation(line);
@@ -47,7 +51,7 @@ impl Cluster {
     }
 
     fn accept(&mut self, offers: &[OfferId], agent: &AgentId, tasks: Vec<TaskLaunch>, line: &mut Timeline) {
-        let mut whole = Bundle::default();
+        let mut whole = Claim::default();
         let mut valid = true;
         let mut role = None;
         for id in offers {
@@ -59,9 +63,13 @@ impl Cluster {
             if offer.agent != *agent {
                 line.violate("S3", format!("{id} of {} is accepted as one of {agent}", offer.agent));
             }
-            whole.resources += &offer.bundle.resources;
-            whole.ports.extend(&offer.bundle.ports);
-            role = Some(offer.role);
+            for (whole, part) in [(&mut whole.unreserved, &offer.bundle), (&mut whole.reserved, &offer.reserved)] {
+                whole.resources += &part.resources;
+                whole.ports.extend(&part.ports);
+            }
+            if role.replace(offer.role.clone()).is_some_and(|other| other != offer.role) {
+                line.violate("S3", format!("{id} to {} is accepted with offers to another role", offer.role));
+            }
             self.spent.insert(id.clone(), Spent::Accepted);
         }
         let reach = self.agents.get(agent).map_or(Link::Gone, |agent| agent.link);
@@ -71,6 +79,10 @@ impl Cluster {
                 self.tell_status(&id, Condition::Dropped, "the offer is no longer valid", None, None, line);
                 continue;
             }
+            if role.as_ref().is_some_and(|role| *role != launch.role) {
+                let (task, own) = (&launch.task, &launch.role);
+                line.violate("S3", format!("{task} of role {own} uses an offer to {role:?}"));
+            }
             self.check_claim(&launch, &mut whole, line);
             if reach != Link::Up || line.rng.chance(line.knobs.launch_lost) {
                 line.log(format_args!("{}: launch is lost", launch.task));
@@ -79,31 +91,27 @@ impl Cluster {
             self.start_task(&launch, line);
         }
         if let Some(role) = role {
-            self.filter(agent.clone(), role, whole.resources, LEFTOVER_FILTER, line);
+            let mut rest = whole.unreserved.resources;
+            rest += &whole.reserved.resources;
+            self.filter(agent.clone(), role, rest, LEFTOVER_FILTER, line);
         }
         self.want_allocation(line);
     }
 
-    /// S3: a launch takes no more than its offers have, the host ports that it names are among what it takes, and no
-    /// other live task of the host has one of them.
-    fn check_claim(&mut self, launch: &TaskLaunch, left: &mut Bundle, line: &mut Timeline) {
-        let id = &launch.task;
-        let claim = &launch.claim.unreserved;
-        let needs = &launch.app.template.resources;
-        if !claim.resources.covers(needs) || !needs.covers(&claim.resources) {
-            line.violate("S3", format!("{id} needs {needs} and claims {}", claim.resources));
+    /// S3: a launch takes no more than its offers have, neither of what is everybody's nor of what is reserved; the host ports that it names are among what it takes, and no other live task of the
+    /// host has one of them.
+    fn check_claim(&mut self, launch: &TaskLaunch, left: &mut Claim, line: &mut Timeline) {
+        let (id, claim, needs) = (&launch.task, &launch.claim, &launch.app.template.resources);
+        let mut claimed = claim.unreserved.resources;
+        claimed += &claim.reserved.resources;
+        if !claimed.covers(needs) || !needs.covers(&claimed) {
+            line.violate("S3", format!("{id} needs {needs} and claims {claimed}"));
         }
-        if !left.resources.covers(&claim.resources) {
-            line.violate("S3", format!("{id} takes {} of {} offered", claim.resources, left.resources));
-        }
-        left.resources -= &claim.resources;
-        for port in claim.ports.iter() {
-            if !left.ports.remove(port) {
-                line.violate("S3", format!("{id} takes port {port}, which is not offered or taken twice"));
-            }
+        for (part, left) in [(&claim.unreserved, &mut left.unreserved), (&claim.reserved, &mut left.reserved)] {
+            take_part(launch, part, left, line);
         }
         for port in launch.host_ports.iter().flatten() {
-            if !claim.ports.contains(*port) {
+            if !claim.unreserved.ports.contains(*port) && !claim.reserved.ports.contains(*port) {
                 line.violate("S3", format!("{id} uses port {port} and does not claim it"));
             }
             if let Some(other) = self.holder(&launch.agent.hostname, *port, id) {
@@ -117,7 +125,9 @@ impl Cluster {
             match self.offers.remove(id) {
                 Some(offer) => {
                     self.spent.insert(id.clone(), Spent::Declined);
-                    self.filter(offer.agent, offer.role, offer.bundle.resources, refuse_for, line);
+                    let mut refused = offer.bundle.resources;
+                    refused += &offer.reserved.resources;
+                    self.filter(offer.agent, offer.role, refused, refuse_for, line);
                 }
                 None => self.misused(id, "declined", line),
             }
@@ -203,5 +213,19 @@ impl Cluster {
         let said = self.tasks.get(id).and_then(|task| task.said_healthy);
         let healthy = said.filter(|_| condition != Condition::Unreachable);
         self.tell_status(id, condition, "reconciliation", healthy, None, line)
+    }
+}
+
+/// S3, for one of the two bundles.
+fn take_part(launch: &TaskLaunch, part: &Bundle, left: &mut Bundle, line: &mut Timeline) {
+    let id = &launch.task;
+    if !left.resources.covers(&part.resources) {
+        line.violate("S3", format!("{id} takes {} of {} offered", part.resources, left.resources));
+    }
+    left.resources -= &part.resources;
+    for port in part.ports.iter() {
+        if !left.ports.remove(port) {
+            line.violate("S3", format!("{id} takes port {port}, which is not offered or taken twice"));
+        }
     }
 }

@@ -19,8 +19,10 @@ pub struct SimOffer {
     pub agent: AgentId,
     /// To which role.
     pub role: Role,
-    /// What is in it.
+    /// What is in it that is everybody's.
     pub bundle: Bundle,
+    /// What is in it that is reserved to its role.
+    pub reserved: Bundle,
 }
 
 /// How an offer left.
@@ -52,7 +54,8 @@ impl Cluster {
         }
     }
 
-    /// Makes offers of all that is free and not filtered.
+    /// Makes offers of all that is free and not filtered: what is everybody's to one of the roles, what is reserved to its
+    /// role alone.
     pub fn allocate(&mut self, line: &mut Timeline) {
         self.allocation_due = false;
         let Some(_) = self.connection else { return };
@@ -64,20 +67,22 @@ impl Cluster {
         let ids: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in ids {
             let Some(free) = self.free(&id) else { continue };
-            if free.resources.cpus == Scalar::ZERO || free.resources.mem == Scalar::ZERO {
-                continue;
-            }
+            let reserved = self.free_reserved(&id);
             let turn = line.rng.below(self.roles.len() as u64) as usize;
-            let role = self.roles.iter().cycle().skip(turn).take(self.roles.len()).find(|role| {
-                !self.suppressed.contains(*role)
-                    && !self.filters.iter().any(|filter| {
-                        filter.agent == id && filter.role == **role && filter.refused.covers(&free.resources)
-                    })
-            });
-            let Some(role) = role.cloned() else { continue };
-            let split = line.rng.chance(line.knobs.offer_split);
-            for bundle in if split { halves(&free) } else { vec![free] } {
-                offers.push(self.make_offer(&id, &role, bundle, line));
+            let mut roles: Vec<Role> = self.roles.clone();
+            roles.rotate_left(turn);
+            let mut left = free;
+            for role in roles {
+                let mine = reserved.as_ref().filter(|(owner, _)| *owner == role).map(|(_, bundle)| bundle.clone());
+                let whole = (left.clone(), mine.unwrap_or_default());
+                if !is_worth_offering(&whole) || !self.is_wanted(&id, &role, &whole) {
+                    continue;
+                }
+                left = Bundle::default();
+                let split = line.rng.chance(line.knobs.offer_split);
+                for (unreserved, reserved) in if split { halves(&whole) } else { vec![whole] } {
+                    offers.push(self.make_offer(&id, &role, unreserved, reserved, line));
+                }
             }
         }
         if !offers.is_empty() {
@@ -85,44 +90,71 @@ impl Cluster {
         }
     }
 
-    fn make_offer(&mut self, id: &AgentId, role: &Role, bundle: Bundle, line: &mut Timeline) -> Option<Offer> {
-        let offer = OfferId::new(format!("O{}", line.number()));
-        let agent = self.agents.get(id)?.machine.agent.clone();
-        let sim = SimOffer { agent: id.clone(), role: role.clone(), bundle: bundle.clone() };
-        line.log(format_args!("{offer} of {id} to {role}: {}, ports {}", bundle.resources, bundle.ports));
-        self.offers.insert(offer.clone(), sim);
-        Some(Offer {
-            id: offer,
-            agent,
-            role: role.clone(),
-            unreserved: bundle,
-            reserved: Bundle::default(),
-            maintenance: None,
-        })
+    /// Whether a role asks for offers and no filter keeps this one from it.
+    fn is_wanted(&self, id: &AgentId, role: &Role, (unreserved, reserved): &(Bundle, Bundle)) -> bool {
+        let mut whole = unreserved.resources;
+        whole += &reserved.resources;
+        let filtered =
+            |filter: &Filter| filter.agent == *id && filter.role == *role && filter.refused.covers(&whole);
+        !self.suppressed.contains(role) && !self.filters.iter().any(filtered)
     }
 
-    /// What an agent has that is neither used nor offered; nothing when it cannot be reached.
+    fn make_offer(
+        &mut self,
+        id: &AgentId,
+        role: &Role,
+        unreserved: Bundle,
+        reserved: Bundle,
+        line: &mut Timeline,
+    ) -> Option<Offer> {
+        let offer = OfferId::new(format!("O{}", line.number()));
+        let (agent, maintenance) = (self.agents.get(id)?.machine.agent.clone(), self.agents.get(id)?.window);
+        let sim = SimOffer {
+            agent: id.clone(),
+            role: role.clone(),
+            bundle: unreserved.clone(),
+            reserved: reserved.clone(),
+        };
+        line.log(format_args!("{offer} of {id} to {role}: {}, ports {}", unreserved.resources, unreserved.ports));
+        if !reserved.is_empty() {
+            line.log(format_args!("  and reserved {}, ports {}", reserved.resources, reserved.ports));
+        }
+        self.offers.insert(offer.clone(), sim);
+        Some(Offer { id: offer, agent, role: role.clone(), unreserved, reserved, maintenance })
+    }
+
+    /// What an agent has for everybody that is neither used nor offered; nothing when it cannot be reached or is being
+    /// drained.
     pub fn free(&self, id: &AgentId) -> Option<Bundle> {
-        let agent = self.agents.get(id).filter(|agent| agent.link == Link::Up)?;
+        let agent = self.agents.get(id).filter(|agent| agent.link == Link::Up && agent.drain.is_none())?;
         let mut free = Bundle {
             resources: agent.machine.total.saturating_sub(&agent.foreign),
             ports: agent.machine.ports.clone(),
         };
         for task in agent.tasks.iter().filter_map(|task| self.tasks.get(task)) {
             if task.state.is_live() {
-                free.resources -= &task.claim.unreserved.resources;
-                for port in task.claim.unreserved.ports.iter() {
-                    free.ports.remove(port);
-                }
+                take(&mut free, &task.claim.unreserved);
             }
         }
         for offer in self.offers.values().filter(|offer| offer.agent == *id) {
-            free.resources -= &offer.bundle.resources;
-            for port in offer.bundle.ports.iter() {
-                free.ports.remove(port);
-            }
+            take(&mut free, &offer.bundle);
         }
         Some(free)
+    }
+
+    /// The same of what it has reserved, and for whom.
+    pub fn free_reserved(&self, id: &AgentId) -> Option<(Role, Bundle)> {
+        let agent = self.agents.get(id).filter(|agent| agent.link == Link::Up && agent.drain.is_none())?;
+        let (role, mut free) = agent.machine.reserved.clone()?;
+        for task in agent.tasks.iter().filter_map(|task| self.tasks.get(task)) {
+            if task.state.is_live() {
+                take(&mut free, &task.claim.reserved);
+            }
+        }
+        for offer in self.offers.values().filter(|offer| offer.agent == *id) {
+            take(&mut free, &offer.reserved);
+        }
+        Some((role, free))
     }
 
     pub(super) fn filter(
@@ -160,20 +192,36 @@ impl Cluster {
     }
 }
 
+/// Mesos offers nothing that no task could be made of.
+fn is_worth_offering((unreserved, reserved): &(Bundle, Bundle)) -> bool {
+    let has = |of: fn(&Resources) -> Scalar| {
+        of(&unreserved.resources) > Scalar::ZERO || of(&reserved.resources) > Scalar::ZERO
+    };
+    has(|resources| resources.cpus) && has(|resources| resources.mem)
+}
+
+fn take(free: &mut Bundle, part: &Bundle) {
+    free.resources -= &part.resources;
+    for port in part.ports.iter() {
+        free.ports.remove(port);
+    }
+}
+
 /// The same in two parts.
-fn halves(whole: &Bundle) -> Vec<Bundle> {
+fn halves((unreserved, reserved): &(Bundle, Bundle)) -> Vec<(Bundle, Bundle)> {
     let half = |amount: Scalar| Scalar(amount.0 / 2);
-    let resources = &whole.resources;
+    let resources = &unreserved.resources;
     let first = Resources {
         cpus: half(resources.cpus),
         mem: half(resources.mem),
         disk: half(resources.disk),
         gpus: half(resources.gpus),
     };
-    let (low, high) = whole.ports.iter().partition::<Vec<_>, _>(|port| port.get() % 2 == 0);
+    let (low, high) = unreserved.ports.iter().partition::<Vec<_>, _>(|port| port.get() % 2 == 0);
+    let rest = Bundle { resources: resources.saturating_sub(&first), ports: high.into_iter().collect() };
     vec![
-        Bundle { resources: first, ports: low.into_iter().collect() },
-        Bundle { resources: resources.saturating_sub(&first), ports: high.into_iter().collect() },
+        (Bundle { resources: first, ports: low.into_iter().collect() }, reserved.clone()),
+        (rest, Bundle::default()),
     ]
 }
 

@@ -43,6 +43,8 @@ pub struct SimTask {
     pub behaviour: Behaviour,
     /// It is unhealthy until it is replaced.
     pub wedged: bool,
+    /// It was ended because its agent was drained.
+    pub drained: bool,
     /// Whether the master ever called it unreachable.
     pub ever_unreachable: bool,
     /// What an executor's check finds, every so often, and after how many failures it ends the task.
@@ -84,6 +86,7 @@ impl Cluster {
             running: None,
             behaviour,
             wedged: false,
+            drained: false,
             ever_unreachable: false,
             executor_check: check.map(|check| (check.interval, check.max_failures)),
             check_failures: 0,
@@ -138,7 +141,12 @@ impl Cluster {
             Stage::Finish if task.state.is_live() && !benign => {
                 self.end(id, Condition::Finished, "exited with status 0", line);
             }
-            Stage::Killed if task.state.is_live() => self.end(id, Condition::Killed, "killed by request", line),
+            Stage::Killed if task.state.is_live() => {
+                let drained = self.agents.get(&task.agent).and_then(|agent| agent.drain).filter(|_| task.drained);
+                let gone = drained.is_some_and(|drain| drain.then_gone);
+                let condition = if gone { Condition::Gone } else { Condition::Killed };
+                self.end(id, condition, "killed by request", line);
+            }
             Stage::Check if task.state == Condition::Running => self.executor_checks(id, line),
             _ => {}
         }
@@ -149,7 +157,9 @@ impl Cluster {
         let Some(task) = self.tasks.get_mut(id).filter(|task| task.state.is_live()) else { return };
         task.state = condition;
         line.log(format_args!("{id} ends: {}", condition.task_state()));
+        let agent = task.agent.clone();
         self.report(id, condition, message, None, line);
+        self.gone_once_empty(&agent, line);
         self.want_allocation(line);
     }
 
@@ -244,6 +254,7 @@ impl Cluster {
             running: Some(line.now),
             behaviour: Behaviour::GOOD,
             wedged: false,
+            drained: false,
             ever_unreachable: false,
             executor_check: None,
             check_failures: 0,

@@ -108,8 +108,10 @@ impl Cluster {
         let last = self.last_of_task.get(id).copied().unwrap_or_default();
         let at = (line.now + delay).max(last);
         self.last_of_task.insert(id.clone(), at);
-        let status =
-            TaskStatus { task: id.clone(), condition, message: message.into(), reason: None, healthy, ack };
+        let ends = matches!(condition, Condition::Killing | Condition::Killed | Condition::Gone);
+        let drained = ends && self.tasks.get(id).is_some_and(|task| task.drained);
+        let reason = drained.then(|| Arc::from("REASON_SLAVE_DRAINING"));
+        let status = TaskStatus { task: id.clone(), condition, message: message.into(), reason, healthy, ack };
         line.at(at, Happening::Arrive(connection, ClusterEvent::Status(status)));
         Some(at)
     }

@@ -112,8 +112,8 @@ impl Check<'_> {
     /// shall run and, in truth, live or are on their way; not those that were ever called unreachable, whose
     /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
     ///
-    /// S4: every constraint holds between what is launched and what else of its revision shall run, on agents that
-    /// answer. An even distribution may also be one over all that live, since they are where they are.
+    /// S4: nothing goes to an agent that is to be left, and every constraint holds between what is launched and what else
+    /// of its revision shall run, on agents that answer and are to stay. An even distribution may also be one over all that live, since they are where they are.
     ///
     /// S8: no launch before the app's wait after failures is over.
     fn launches(&self, app: &AppId, decided: &Decided, desired: Desired<'_>, found: &mut Found) {
@@ -140,11 +140,15 @@ impl Check<'_> {
         }
         let placed = self.instances(app);
         for launch in &decided.launches {
+            if self.ledger.is_left(&launch.agent.id, self.settings.drain_before, true) {
+                let text = format!("{app} {} goes to {}, which is to be left", launch.key, launch.agent.id);
+                found.push(("S4", text));
+            }
             let others: Vec<&Instance> = placed
                 .iter()
                 .filter(|other| other.key != launch.key && other.is_wanted() && other.revision == launch.revision)
                 .filter(|other| other.condition != Condition::Unreachable)
-                .filter(|other| !self.ledger.is_away(&other.agent.id))
+                .filter(|other| !self.ledger.is_away(&other.agent.id) && !self.is_left(other))
                 .collect();
             let all = placed.iter().filter(|other| other.key != launch.key && other.condition.is_live());
             let all: Vec<&Instance> = all.filter(|other| other.revision == launch.revision).collect();
@@ -183,11 +187,21 @@ impl Check<'_> {
         }
     }
 
-    /// The instances of an app that shall run, were never unreachable, and in truth live or are on their way.
+    /// Whether an instance is on an agent that is, or is about, to be left.
+    pub(super) fn is_left(&self, instance: &Instance) -> bool {
+        self.ledger.is_left(&instance.agent.id, self.settings.drain_before, false)
+    }
+
+    /// The instances of an app that shall run, were never unreachable, are not being ended by the cluster, and in truth
+    /// live or are on their way.
     pub(super) fn living_wanted(&self, app: &AppId) -> Vec<InstanceKey> {
         let counts = |instance: &Instance| {
             let Some(id) = self.ledger.task_id(app, instance.key) else { return true };
-            let told_unreachable = self.ledger.told.get(&id).is_some_and(|told| told.ever_unreachable);
+            let told_unreachable = self
+                .ledger
+                .told
+                .get(&id)
+                .is_some_and(|told| told.ever_unreachable || told.condition == Condition::Killing);
             let dead = self.ledger.launched.contains(&id)
                 && self.cluster.tasks.get(&id).is_none_or(|task| task.state.is_terminal());
             let lost = self.cluster.tasks.get(&id).is_some_and(|task| task.ever_unreachable);
@@ -284,11 +298,14 @@ impl Check<'_> {
                 }
                 (KillCause::Returned, _) => {
                     let later = |one: &&Instance| one.key.incarnation > kill.key.incarnation;
-                    told.ever_unreachable && beside(old, kill).any(|one| later(&one))
+                    let was_away = told.ever_unreachable || self.ledger.planned.contains(&kill.agent.id);
+                    was_away && beside(old, kill).any(|one| later(&one))
                 }
                 (KillCause::Redundant, _) => beside(old, kill).any(|one| {
                     let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
-                    one.key.incarnation < kill.key.incarnation && told.is_some_and(|told| told.ever_unreachable)
+                    let was_away = told.is_some_and(|told| told.ever_unreachable)
+                        || self.ledger.planned.contains(&one.agent.id);
+                    one.key.incarnation < kill.key.incarnation && was_away
                 }),
                 (KillCause::Overdue, _) => told.running.is_none(),
                 (KillCause::ScaledIn, Some(declared)) => {
@@ -300,8 +317,7 @@ impl Check<'_> {
                 }),
                 (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
                 (KillCause::Misplaced, Some(declared)) => declared.is_global(),
-                // Nothing here announces any maintenance yet.
-                (KillCause::Draining, Some(_)) => false,
+                (KillCause::Draining, Some(_)) => self.is_left(kill),
                 (_, None) => true,
             };
         (!holds).then(|| format!("`{}`, which is not so", order.cause))

@@ -2,7 +2,7 @@
 
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::input::Ack;
-use ekiden_model::{Goal, TaskId};
+use ekiden_model::{Goal, Role, TaskId};
 
 use super::{Check, Found};
 
@@ -10,11 +10,24 @@ use super::{Check, Found};
 const KILLS_PER_RETRY: usize = 6;
 
 impl Check<'_> {
-    /// S5: the record of a launch is durable before the launch is sent. S6: no task id is launched twice.
+    /// S5: the record of a launch is durable before the launch is sent. S6: no task id is launched twice. S3: nothing is
+    /// taken of what the app excludes (where it did not change its mind between the decision and now).
     pub fn launch(&mut self, launch: &TaskLaunch) -> Found {
         let mut found = Vec::new();
         if !self.ledger.launched.insert(launch.task.clone()) {
             found.push(("S6", format!("{} is launched a second time", launch.task)));
+        }
+        let declared = self.ledger.declared.get(&launch.app.id);
+        if declared.is_some_and(|declared| declared.accepted_roles == launch.app.accepted_roles) {
+            let parts = [(&launch.claim.unreserved, Role::any()), (&launch.claim.reserved, launch.role.clone())];
+            for (part, owner) in parts {
+                let accepted = launch.app.accepted_roles.as_ref().is_none_or(|roles| roles.contains(&owner));
+                if !accepted && !part.is_empty() {
+                    let taken = format!("{}, ports {}", part.resources, part.ports);
+                    found
+                        .push(("S3", format!("{} takes {taken} of role {owner}, which it excludes", launch.task)));
+                }
+            }
         }
         let durable = self.store.durable.instance(&launch.app.id, launch.instance);
         match durable {

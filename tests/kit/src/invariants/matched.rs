@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::app::{Constraint, Operator};
-use ekiden_model::{Agent, AgentId, App, AppId, Condition, Goal, Port};
+use ekiden_model::offer::Bundle;
+use ekiden_model::{Agent, AgentId, App, AppId, Condition, Goal, Port, Role};
 
 use super::Check;
 use super::constraints::holds;
@@ -39,6 +40,9 @@ impl Check<'_> {
             }
             if !task.declared.same_revision(app) {
                 return Err(format!("{} runs an older revision", task.key));
+            }
+            if self.ledger.is_left(&task.agent, self.settings.drain_before, true) {
+                return Err(format!("{} is still on {}, which is to be left", task.key, task.agent));
             }
             if !app.health_checks.is_empty() && task.wedged {
                 return Err(format!("{} is unhealthy", task.key));
@@ -80,19 +84,19 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether some agent could take one more instance of the app, in truth.
+    /// Whether some agent that is to stay could take one more instance of the app, in truth.
     pub fn has_room(&self, app: &App, count: u32) -> bool {
         self.cluster.agents.values().any(|agent| {
-            agent.link == Link::Up && self.room_on(app, count, &agent.machine.agent, &agent.machine.agent.id)
+            let id = &agent.machine.agent.id;
+            let stays = !self.ledger.is_left(id, self.settings.drain_before, false);
+            agent.link == Link::Up
+                && stays
+                && self.room_on(app, count, &agent.machine.agent, &agent.machine.agent.id)
         })
     }
 
     fn room_on(&self, app: &App, count: u32, agent: &Agent, id: &AgentId) -> bool {
-        let Some(mut free) = self.cluster.free(id) else { return false };
-        for offer in self.cluster.offers.values().filter(|offer| offer.agent == *id) {
-            free.resources += &offer.bundle.resources;
-            free.ports.extend(&offer.bundle.ports);
-        }
+        let Some(free) = self.usable_on(app, id) else { return false };
         let record = self.ledger.announced.apps.get(&app.id);
         let goes_to = record.and_then(|record| record.rollout.as_ref()).map(|rollout| rollout.to);
         let others: Vec<&Agent> = self
@@ -110,6 +114,28 @@ impl Check<'_> {
             && fixed
             && app.constraints.iter().all(|rule| self.admits(rule, agent, &others, count))
             && !(app.is_global() && self.has_one(&app.id, id))
+    }
+
+    /// What an app may use of an agent: what is everybody's and what is reserved to its role, as far as it accepts them.
+    fn usable_on(&self, app: &App, id: &AgentId) -> Option<Bundle> {
+        let role = app.template.role.as_ref().unwrap_or(&self.settings.default_role);
+        let accepts = |role: &Role| app.accepted_roles.as_ref().is_none_or(|roles| roles.contains(role));
+        let (everybodys, reserved) = (self.cluster.free(id)?, self.cluster.free_reserved(id));
+        let mut usable = Bundle::default();
+        let mut add = |part: &Bundle| {
+            usable.resources += &part.resources;
+            usable.ports.extend(&part.ports);
+        };
+        let offers: Vec<_> = self.cluster.offers.values().filter(|offer| offer.agent == *id).collect();
+        if accepts(&Role::any()) {
+            add(&everybodys);
+            offers.iter().for_each(|offer| add(&offer.bundle));
+        }
+        if let Some((_, reserved)) = reserved.filter(|(owner, _)| owner == role && accepts(role)) {
+            add(&reserved);
+            offers.iter().for_each(|offer| add(&offer.reserved));
+        }
+        Some(usable)
     }
 
     /// Whether an app has an instance that shall run on an agent, of any revision.

@@ -37,8 +37,9 @@ impl Check<'_> {
         if launches.is_empty() {
             return;
         }
-        all.extend(self.living_wanted(app));
         let here = self.instances(app);
+        let moving = |key: &InstanceKey| here.iter().any(|one| one.key == *key && self.is_left(one));
+        all.extend(self.living_wanted(app).into_iter().filter(|key| !moving(key)));
         let on_held = here.iter().filter(|one| one.is_wanted() && held.contains(&one.agent.id));
         all.extend(on_held.map(|one| one.key));
         let most = count as usize + too_many;

@@ -17,6 +17,8 @@ pub(super) fn described(
             "instances" => built.instances(command.number_in(value)?),
             "cmd" => built.cmd(value),
             "cpus" => built.cpus(command.number_in(value)?),
+            "role" => built.role(value),
+            "accept" => built.accepting(&value.split(',').collect::<Vec<_>>()),
             "mem" => built.mem(command.number_in(value)?),
             "label" => built.label("label", value),
             "ports" => built.dynamic_ports(command.number_in(value)?),

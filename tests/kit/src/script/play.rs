@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use ekiden_model::effect::Effect;
 use ekiden_model::input::Command as Order;
-use ekiden_model::{AgentId, App, AppId, Condition, Incarnation, PortSet, Resources, Scalar, TaskId};
+use ekiden_model::offer::Bundle;
+use ekiden_model::{AgentId, App, AppId, Condition, Incarnation, PortSet, Resources, Role, Scalar, TaskId};
 
 use super::app::described;
 use super::parse::{Command, ScriptError, parse};
 use crate::build::{AppBuilder, agent_with, app};
-use crate::cluster::Machine;
+use crate::cluster::{Drain, Machine};
 use crate::knobs::Knobs;
 use crate::rng::Rng;
 use crate::simulation::{BEGINNING, Simulation};
@@ -119,6 +120,19 @@ impl Stage {
                 let cuts = self.run.cluster.agents.get(&id).map_or(0, |agent| agent.cuts);
                 self.run.cluster.returns(&id, cuts, &mut self.run.line);
             }
+            "reborn" => self.run.set_up_anew(&AgentId::new(command.word(1)?), Duration::from_secs(1)),
+            "maintain" => self.maintain(command)?,
+            "cancel" => {
+                let agent = AgentId::new(command.word(1)?);
+                self.run.cluster.schedule_maintenance(&agent, None, &mut self.run.line);
+            }
+            "take-down" => self.run.take_down(&AgentId::new(command.word(1)?)),
+            "drain" => {
+                let then_gone = command.words.get(2).is_some_and(|word| word == "gone");
+                let drain = Drain { then_gone, grace: None };
+                self.run.cluster.drain(&AgentId::new(command.word(1)?), drain, &mut self.run.line);
+            }
+            "activate" => self.run.cluster.activate(&AgentId::new(command.word(1)?), &mut self.run.line),
             "lose" => self.run.lose_agent(&AgentId::new(command.word(1)?)),
             "drop" => {
                 let what = command.word(1)?;
@@ -161,6 +175,7 @@ impl Stage {
         let mut total = Resources { cpus, mem, disk, ..Resources::NONE };
         let mut ports = PortSet::from_ranges([31_000..=31_009]);
         let mut attributes = Vec::new();
+        let mut reserved = None;
         for (name, value) in command.settings(2) {
             match name {
                 "cpus" => total.cpus = Scalar::from_f64(command.number_in(value)?),
@@ -169,6 +184,15 @@ impl Stage {
                     let (low, high) = value.split_once('-').unwrap_or((value, value));
                     ports = PortSet::from_ranges([command.number_in(low)?..=command.number_in(high)?]);
                 }
+                "reserved" => {
+                    let wrong = || command.wrong(format!("`{value}` is no reservation such as prod,2,1024"));
+                    let (role, amounts) = value.split_once(',').ok_or_else(wrong)?;
+                    let (cpus, mem) = amounts.split_once(',').ok_or_else(wrong)?;
+                    let cpus = Scalar::from_f64(command.number_in(cpus)?);
+                    let mem = Scalar::from_f64(command.number_in(mem)?);
+                    let resources = Resources { cpus, mem, ..Resources::NONE };
+                    reserved = Some((Role::new(role.to_owned()), Bundle { resources, ports: PortSet::default() }));
+                }
                 _ => attributes.push((name, value)),
             }
         }
@@ -176,8 +200,18 @@ impl Stage {
             self.agents += 1;
             let name = format!("agent{}", self.agents);
             let agent = agent_with(&name, &name, &attributes);
-            self.run.join(Machine { agent, total, ports: ports.clone() });
+            self.run.join(Machine { agent, total, ports: ports.clone(), reserved: reserved.clone() });
         }
+        Ok(())
+    }
+
+    /// `maintain agent1 10s 60s`: from in 10 s on, for 60 s; without the last for ever.
+    fn maintain(&mut self, command: &Command) -> Result<(), ScriptError> {
+        let ahead = command.duration_in(command.word(2)?)?;
+        let length = command.words.get(3).map(|length| command.duration_in(length)).transpose()?;
+        let agent = AgentId::new(command.word(1)?);
+        let window = Some((self.run.line.now + ahead, length));
+        self.run.cluster.schedule_maintenance(&agent, window, &mut self.run.line);
         Ok(())
     }
 
@@ -226,6 +260,12 @@ impl Stage {
 
     fn expect(&mut self, command: &Command) -> Result<(), ScriptError> {
         let failure = match command.word(1)? {
+            "nothing" => {
+                let agent = AgentId::new(command.word(3)?);
+                let there = self.run.cluster.living().filter(|task| task.agent == agent);
+                let tasks: Vec<String> = there.map(|task| task.id.to_string()).collect();
+                (!tasks.is_empty()).then(|| format!("there is {}", tasks.join(" ")))
+            }
             "safe-mode" => {
                 let standstill = self.run.reconciler().and_then(ekiden_reconciler::Reconciler::standstill);
                 standstill.is_none().then(|| "it is not in safe mode".to_owned())

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app::{KillSelection, Strategy};
-use ekiden_model::{App, PortSet, Resources, Scalar};
+use ekiden_model::offer::Bundle;
+use ekiden_model::{App, PortSet, Resources, Role, Scalar};
 
 use super::Simulation;
 use crate::build::{AppBuilder, agent_with, app};
@@ -17,12 +18,19 @@ const APPS_MAX: u64 = 5;
 /// Most agents at the beginning.
 const AGENTS_MAX: u64 = 6;
 
+/// The role that some resources are reserved to, where there are roles.
+const ROLE: &str = "prod";
+
 impl Simulation {
     /// Draws agents and apps, and lets Ekiden start.
     pub(super) fn draw_world(&mut self, rng: &mut Rng) {
+        self.with_roles = rng.chance(0.3);
         for _ in 0..rng.between(1, AGENTS_MAX) {
             let machine = self.draw_machine();
             self.join(machine);
+        }
+        if rng.chance(0.5) {
+            self.settings.drain_before = rng.millis(0, 20_000);
         }
         if rng.chance(0.2) {
             self.cluster.plant_stranger(&mut self.line);
@@ -51,6 +59,13 @@ impl Simulation {
         let attributes = [("rack", rack.as_str())];
         let attributes = if rng.chance(0.9) { &attributes[..] } else { &[] };
         let (cpus, mem) = (rng.between(3, 8), rng.between(2, 8) * 1024);
+        let reserved = self.with_roles && rng.chance(0.5);
+        let reserved =
+            reserved.then(|| (ROLE, rng.between(1, 4), rng.between(0, 2) * 512)).map(|(role, cpus, mem)| {
+                let (cpus, mem) = (Scalar::whole(cpus), Scalar::whole(mem));
+                let resources = Resources { cpus, mem, ..Resources::NONE };
+                (Role::new(role), Bundle { resources, ports: PortSet::from_ranges([32_000..=32_002]) })
+            });
         Machine {
             agent: agent_with(id, host, attributes),
             total: Resources {
@@ -60,6 +75,7 @@ impl Simulation {
                 ..Resources::NONE
             },
             ports: PortSet::from_ranges([31_000..=31_007, 10_000..=10_003]),
+            reserved,
         }
     }
 
@@ -68,6 +84,7 @@ impl Simulation {
         let command = self.draw_command();
         let earlier: Vec<String> =
             self.declared.keys().filter(|other| other.as_str() < id).map(ToString::to_string).collect();
+        let with_roles = self.with_roles;
         let rng = &mut self.line.rng;
         let mut built = app(id)
             .instances(rng.between(0, 5) as u32)
@@ -87,6 +104,14 @@ impl Simulation {
             3 => built.dynamic_ports(0),
             _ => built,
         };
+        if with_roles && rng.chance(0.6) {
+            built = built.role(ROLE);
+            built = match rng.below(4) {
+                0 => built.accepting(&[ROLE]),
+                1 => built.accepting(&["*"]),
+                _ => built,
+            };
+        }
         // What has no port cannot be asked.
         let has_port = !built.clone().build().template.ports.is_empty();
         built = match rng.below(10) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ekiden_model::{AgentId, AppId, Condition, OfferId, Resources, Scalar, TaskId};
 
 use super::Simulation;
-use crate::cluster::Link;
+use crate::cluster::{Drain, Link};
 use crate::knobs::Fault;
 use crate::timeline::Happening;
 
@@ -96,6 +96,32 @@ impl Simulation {
                 }
                 self.line.after(for_a_while / 2, Happening::Recover);
             }
+            Fault::Maintenance => {
+                if let Some(agent) = self.some_agent() {
+                    self.announce_maintenance(&agent, for_a_while);
+                }
+            }
+            Fault::MaintenanceOfAll => {
+                let begin = self.line.now + for_a_while / 4;
+                for agent in self.reachable() {
+                    let window = Some((begin, Some(Duration::from_secs(120))));
+                    self.cluster.schedule_maintenance(&agent, window, &mut self.line);
+                    self.line.after(for_a_while, Happening::Cancelled(agent));
+                }
+            }
+            Fault::DrainAgent => {
+                if let Some(agent) = self.some_agent() {
+                    let then_gone = self.line.rng.chance(0.3);
+                    let drain = Drain { then_gone, grace: None };
+                    self.cluster.drain(&agent, drain, &mut self.line);
+                    if then_gone {
+                        let machine = self.draw_machine();
+                        self.line.after(for_a_while, Happening::Joins(Box::new(machine)));
+                    } else {
+                        self.line.after(for_a_while, Happening::Activated(agent));
+                    }
+                }
+            }
             Fault::StoreFail | Fault::Restart => self.die(for_a_while / 10),
             Fault::MassCut => {
                 let agents = self.reachable().into_iter().enumerate().filter(|(index, _)| index % 3 != 2);
@@ -144,16 +170,49 @@ impl Simulation {
         self.cluster.kill_agent(agent, Link::Gone, &mut self.line);
     }
 
+    /// A window is announced, and what becomes of it is settled.
+    fn announce_maintenance(&mut self, agent: &AgentId, for_a_while: Duration) {
+        let (ahead, length) = (self.line.rng.millis(0, 40_000), self.line.rng.millis(10_000, 120_000));
+        let length = self.line.rng.chance(0.7).then_some(length);
+        let begin = self.line.now + ahead;
+        self.cluster.schedule_maintenance(agent, Some((begin, length)), &mut self.line);
+        match self.line.rng.below(4) {
+            0 => self.line.after(for_a_while, Happening::Cancelled(agent.clone())),
+            1 => self.line.after(ahead + for_a_while / 2, Happening::TakenDown(agent.clone())),
+            // It stays on the schedule.
+            _ => {}
+        }
+    }
+
+    /// An agent is taken down for its maintenance, if it is still to be; it comes back under another id.
+    pub fn take_down(&mut self, agent: &AgentId) {
+        let planned = self.cluster.agents.get(agent).filter(|one| one.window.is_some() && one.link == Link::Up);
+        let Some(host) = planned.map(|agent| agent.machine.agent.hostname.clone()) else { return };
+        self.cluster.kill_agent(agent, Link::Gone, &mut self.line);
+        self.join_again(&host, Duration::from_secs(20));
+    }
+
     /// An agent is set up anew: its tasks are dead, and it comes back under another id and the same name.
     fn rebirth(&mut self) {
         let Some(agent) = self.some_agent() else { return };
-        let Some(machine) = self.cluster.agents.get(&agent).map(|agent| agent.machine.clone()) else { return };
-        self.cluster.kill_agent(&agent, Link::Abandoned, &mut self.line);
+        let wait = self.line.rng.millis(2_000, 20_000);
+        self.set_up_anew(&agent, wait);
+    }
+
+    /// An agent dies without anybody being told, and joins under another id and the same name after a while.
+    pub fn set_up_anew(&mut self, agent: &AgentId, back_after: Duration) {
+        let Some(host) = self.cluster.agents.get(agent).map(|agent| agent.machine.agent.hostname.clone()) else {
+            return;
+        };
+        self.cluster.kill_agent(agent, Link::Abandoned, &mut self.line);
+        self.join_again(&host, back_after);
+    }
+
+    fn join_again(&mut self, host: &str, after: Duration) {
         self.machines += 1;
         let id = format!("agent{}", self.machines);
-        let reborn = self.machine_named(&id, &machine.agent.hostname);
-        let wait = self.line.rng.millis(2_000, 20_000);
-        self.line.after(wait, Happening::Joins(Box::new(reborn)));
+        let reborn = self.machine_named(&id, host);
+        self.line.after(after, Happening::Joins(Box::new(reborn)));
     }
 
     /// Other frameworks take two thirds of what an agent has left.

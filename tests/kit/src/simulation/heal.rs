@@ -11,7 +11,7 @@ use ekiden_model::{App, AppId, Reason, Report, Resources};
 
 use super::Simulation;
 use crate::build::AppBuilder;
-use crate::cluster::{Link, SimTask};
+use crate::cluster::{Link, SimAgent, SimTask};
 use crate::invariants::{Excuse, holds};
 use crate::timeline::Happening;
 
@@ -81,6 +81,7 @@ impl Simulation {
         for id in agents {
             let Some(agent) = self.cluster.agents.get_mut(&id) else { continue };
             agent.foreign = Resources::NONE;
+            agent.drain = None;
             match agent.link {
                 Link::Up => {}
                 Link::Unregistered => self.line.after(Duration::from_secs(2), Happening::Registers(id)),
@@ -96,6 +97,17 @@ impl Simulation {
             }
         }
         self.line.log(format_args!("{lost} agents are lost"));
+        // Only agents that are to be left for ever stay so: a window that begins or ends later would be a fault of its own.
+        // And none does where a global app stays at its floor on such agents.
+        let global = self.declared.values().any(|app| app.is_global());
+        let drain_before = self.settings.drain_before;
+        let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
+        for id in ids {
+            let for_ever = self.cluster.agents[&id].window.is_some_and(|(_, length)| length.is_none());
+            if global || !for_ever || !self.ledger.is_left(&id, drain_before, true) {
+                self.cluster.schedule_maintenance(&id, None, &mut self.line);
+            }
+        }
         self.cluster.want_allocation(&mut self.line);
         if self.process.is_none() {
             self.line.after(Duration::from_secs(1), Happening::Start);
@@ -179,7 +191,7 @@ impl Simulation {
         healed
     }
 
-    /// On how many agents a global app is to run, in truth.
+    /// On how many agents a global app is to run, in truth, those left out that are to be left.
     fn matching_agents(&self, app: &App) -> u32 {
         let alone = |rule: &&Constraint| {
             matches!(
@@ -187,7 +199,10 @@ impl Simulation {
                 Operator::Like(_) | Operator::Unlike(_) | Operator::Is(_) | Operator::Cluster(Some(_))
             )
         };
-        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up);
+        let is_left =
+            |agent: &SimAgent| self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true);
+        let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up && agent.drain.is_none());
+        let up = up.filter(|agent| !is_left(agent));
         let matching = up.filter(|agent| {
             let mut rules = app.constraints.iter().filter(alone);
             rules.all(|rule| holds(rule, &agent.machine.agent, std::iter::empty(), 0))

@@ -146,6 +146,8 @@ impl Simulation {
         self.store.crash(kept);
         self.store_busy = false;
         self.cluster.disconnect();
+        // Which roles a new process asks for is up to it.
+        self.cluster.roles.truncate(1);
         self.line.after(down_for, Happening::Start);
     }
 
@@ -446,6 +448,11 @@ impl Simulation {
                         mutated.push(input);
                     }
                 }
+                Input::Cluster(ClusterEvent::Maintenance(..)) if mutant == Mutant::PlaceOnLeaving => {}
+                Input::Cluster(ClusterEvent::Offers(mut offers)) if mutant == Mutant::PlaceOnLeaving => {
+                    offers.iter_mut().for_each(|offer| offer.maintenance = None);
+                    mutated.push(Input::Cluster(ClusterEvent::Offers(offers)));
+                }
                 Input::Cluster(ClusterEvent::Status(mut status)) => {
                     if mutant == Mutant::ForgetUnreachable && status.condition == Condition::Unreachable {
                         status.condition = Condition::Gone;
@@ -512,6 +519,14 @@ impl Simulation {
             Mutant::SwallowKills => effects.retain(|effect| !matches!(effect, Effect::Kill { .. })),
             Mutant::NeverAcknowledge => effects.retain(|effect| !matches!(effect, Effect::Acknowledge(_))),
             Mutant::NeverIdle => effects.push(Effect::Revive(ekiden_model::Role::any())),
+            Mutant::DrainAtOnce => {
+                let before = self.settings.drain_before;
+                let there = self.cluster.living().filter(|task| self.ledger.is_left(&task.agent, before, true));
+                let ours =
+                    there.filter(|task| task.state == Condition::Running && self.ledger.whose(&task.id).is_some());
+                let tasks: Vec<_> = ours.map(|task| task.id.clone()).collect();
+                effects.extend(tasks.into_iter().map(|task| Effect::Kill { task, agent: None, grace: None }));
+            }
             Mutant::KillUnknown => {
                 let strange = self.ledger.told.keys().find(|task| self.ledger.whose(task).is_none()).cloned();
                 if let Some(task) = strange {
