@@ -289,6 +289,7 @@ impl<C: Cluster> Server<C> {
             sandboxes: Arc::new(move |task| sandboxes.upgrade()?.sandbox(task)),
             connection: Arc::new(move || connection.upgrade()?.connection()),
             directory: handle.clone(),
+            export: store.export(),
             metrics: metrics.clone(),
             settings,
             introduction: Arc::new(introduction),

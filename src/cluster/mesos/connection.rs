@@ -263,10 +263,7 @@ impl Connection {
         }
         match fault {
             Ok(fault) => fault.into(),
-            Err(crash) => {
-                tracing::error!(%crash, "sending calls has crashed");
-                Cause::Elsewhere
-            }
+            Err(crash) => Fault::Broken { master: master.clone(), cause: crash.to_string() }.into(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Sends calls, one after the other, each when the master has taken the one before: over one connection, which is not
 //! the subscription's (Mesos: `docs/scheduler-http-api.md`, "Calls").
 //!
+//! Acknowledgements, which come by the thousand and need no order, have connections of their own.
+//!
 //! A call is sent at most once. When it is not known whether the master has taken one, the whole subscription is given
 //! up: the next one is reconciled, and that finds out.
 
@@ -11,6 +13,7 @@ use std::time::Instant;
 use ekiden_model::{FrameworkId, Role};
 use http::StatusCode;
 use http::header::HeaderValue;
+use tokio::task::JoinSet;
 
 use super::super::Call;
 use super::FrameworkOptions;
@@ -26,6 +29,10 @@ pub(super) const SCHEDULER: &str = "/api/v1/scheduler";
 
 /// The longest answer to a call; there is none, unless it is a refusal.
 const LONGEST_ANSWER: usize = 1 << 20;
+
+/// Connections over which acknowledgements are sent. One carries as many in a second as there are round trips in it: a
+/// thousand or two in a network, and an agent that waits for its acknowledgement holds the next update back.
+const ACK_LINES: usize = 4;
 
 /// What calls of one subscription are sent with.
 pub(super) struct Sender {
@@ -63,12 +70,40 @@ enum Taken {
 impl Sender {
     /// Sends for as long as it works. Why it does not any more is returned: the subscription is lost with it.
     pub(super) async fn run(self) -> Fault {
+        let sender = Arc::new(self);
+        let mut lines = JoinSet::new();
+        for _ in 0..ACK_LINES {
+            lines.spawn(sender.clone().send_acks());
+        }
+        lines.spawn(sender.clone().send_calls());
+        match lines.join_next().await {
+            Some(Ok(fault)) => fault,
+            crashed => {
+                let cause = crashed.map(|crash| format!("{crash:?}")).unwrap_or_default();
+                tracing::error!(%cause, "sending calls has crashed");
+                Fault::Broken { master: sender.master.clone(), cause }
+            }
+        }
+    }
+
+    async fn send_calls(self: Arc<Self>) -> Fault {
         let mut open = Open::default();
         loop {
             let item = self.queue.next().await;
             if let Err(fault) = self.send(&mut open, item).await {
                 return fault;
             }
+        }
+    }
+
+    async fn send_acks(self: Arc<Self>) -> Fault {
+        let mut open = Open::default();
+        loop {
+            let ack = Item::Call(Call::Acknowledge(self.queue.next_ack().await));
+            if let Err(fault) = self.send(&mut open, ack).await {
+                return fault;
+            }
+            self.queue.acked();
         }
     }
 

@@ -95,7 +95,9 @@ impl Simulation {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
-        self.ask_operator_later();
+        if self.story.is_none() {
+            self.ask_operator_later();
+        }
     }
 
     fn ask_operator_later(&mut self) {
