@@ -119,7 +119,10 @@ async fn it_says_how_it_is_and_who_it_is() {
     ekiden.until_running("web", 2).await;
     let framework = mesos.frameworks().into_keys().next().expect("it has registered");
     let status = ekiden.json("/v1/status").await;
-    assert_eq!((&status["cluster"]["framework"], &status["cluster"]["name"]), (&json!(framework), &json!("relay")));
+    assert_eq!(
+        (&status["cluster"]["framework"], &status["cluster"]["name"]),
+        (&json!(framework), &json!("relay"))
+    );
     assert_eq!((&status["cluster"]["connected"], &status["tasks"]), (&json!(true), &json!(2)));
     let info = ekiden.json("/v2/info").await;
     assert_eq!(info["frameworkId"], json!(framework));
@@ -214,7 +217,9 @@ async fn a_master_that_wants_credentials_gets_them_from_a_file_or_refuses() {
 fn put_aside(folder: &TempDir) -> Vec<PathBuf> {
     let state = std::fs::read_dir(folder.path().join("state")).expect("a folder");
     let names = state.filter_map(|entry| Some(entry.ok()?.path()));
-    names.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("uninstalled"))).collect()
+    names
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("uninstalled")))
+        .collect()
 }
 
 #[tokio::test]
@@ -233,7 +238,8 @@ async fn uninstall_asks_and_then_removes_everything_and_the_server_ends() {
     let done = run(&folder, &["uninstall", "--yes"], &server).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(ended(&mut ekiden).await, Some(0), "{}", ekiden.log());
-    let gone = mesos.wait(PATIENCE, |mesos| (mesos.frameworks().is_empty() && running(mesos).is_empty()).then_some(()));
+    let gone =
+        mesos.wait(PATIENCE, |mesos| (mesos.frameworks().is_empty() && running(mesos).is_empty()).then_some(()));
     assert!(gone.await.is_some(), "{:?}", mesos.frameworks());
     assert_eq!(put_aside(&folder).len(), 1);
 

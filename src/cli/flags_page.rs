@@ -68,11 +68,7 @@ fn row(argument: &Arg) -> String {
 fn missing(harmless: &[&str], instead: &str) -> String {
     let harmless: Vec<String> =
         harmless.iter().filter(|value| !value.is_empty()).map(|value| format!("`{value}`")).collect();
-    if harmless.is_empty() {
-        instead.to_owned()
-    } else {
-        format!("{instead} ({} is taken)", harmless.join(", "))
-    }
+    if harmless.is_empty() { instead.to_owned() } else { format!("{instead} ({} is taken)", harmless.join(", ")) }
 }
 
 /// A cell of a table ends at a bar.

@@ -27,13 +27,14 @@ impl Scene {
         Self { fake: FakeMesos::start(options).await.expect("a port"), folder, more: Vec::new() }
     }
 
+    fn arguments<'a>(&self, master: &'a str) -> Vec<&'a str> {
+        let fixed = "serve --manifests manifests --state state --http 127.0.0.1:0 --kill_retry_timeout 1s \
+                     --reconciliation_interval 1s --master";
+        fixed.split(' ').chain([master]).chain(self.more.iter().copied()).collect()
+    }
+
     async fn serve(&self) -> Ekiden {
-        let master = self.fake.address();
-        let arguments = [
-            "serve", "--manifests", "manifests", "--state", "state", "--http", "127.0.0.1:0", "--master", &master,
-            "--kill_retry_timeout", "1s", "--reconciliation_interval", "1s",
-        ];
-        Ekiden::spawn(Arc::clone(&self.folder), &[&arguments, self.more.as_slice()].concat()).await
+        Ekiden::spawn(Arc::clone(&self.folder), &self.arguments(&self.fake.address())).await
     }
 
     /// Declares an app of so many instances; its command says which edit it is of.
@@ -85,7 +86,8 @@ impl Scene {
         for accept in self.fake.calls("ACCEPT") {
             let infos = accept.body["accept"]["operations"][0]["launch"]["task_infos"].as_array().cloned();
             for info in infos.unwrap_or_default() {
-                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() +=
+                    1;
             }
         }
         let twice: Vec<_> = launched.into_iter().filter(|(_, times)| *times > 1).collect();
@@ -162,7 +164,10 @@ async fn kills_and_acknowledgements_that_are_lost_are_made_again() {
     scene.until_running(Some(&ekiden), &[("a", 1, 4)]).await;
     scene.declare("a", 1, 1);
     scene.until_running(Some(&ekiden), &[("a", 1, 1)]).await;
-    assert_eq!(scene.fake.completed().iter().filter(|(_, task)| task.state == "TASK_KILLED").count(), 3);
+    let killed =
+        |fake: &FakeMesos| fake.completed().iter().filter(|(_, task)| task.state == "TASK_KILLED").count();
+    let all = scene.fake.wait(PATIENCE, |fake| (killed(fake) == 3).then_some(())).await;
+    assert!(all.is_some(), "{} acknowledged\n{}", killed(&scene.fake), ekiden.log());
 }
 
 #[tokio::test]
@@ -187,19 +192,32 @@ async fn survives_a_new_master(registry: Registry) {
     let framework = scene.fake.frameworks();
     scene.fake.forget_seen();
     scene.fake.fail_over(0);
-    // Asked again and again while no agent is there; an agent comes; more questions; the other one.
-    let asked = |least| move |fake: &FakeMesos| (fake.count("RECONCILE") >= least).then_some(());
-    assert!(scene.fake.wait(PATIENCE, asked(4)).await.is_some(), "{}", ekiden.log());
+    // Asked while no agent is there; an agent comes; more questions; the other one.
+    asked_again(&scene, &ekiden).await;
+    asked_again(&scene, &ekiden).await;
     scene.fake.agent_registers(0);
-    assert!(scene.fake.wait(PATIENCE, asked(8)).await.is_some(), "{}", ekiden.log());
+    asked_again(&scene, &ekiden).await;
     scene.fake.agent_registers(1);
-    assert!(scene.fake.wait(PATIENCE, asked(12)).await.is_some(), "{}", ekiden.log());
+    asked_again(&scene, &ekiden).await;
     assert_eq!(scene.ids(), ids, "{}", ekiden.log());
     assert_eq!(scene.fake.count("KILL") + scene.fake.count("ACCEPT"), 0, "{}", ekiden.log());
     assert_eq!(scene.fake.frameworks(), framework);
     // And it goes on working.
     scene.declare("a", 2, 1);
     scene.until_running(Some(&ekiden), &[("a", 1, 2)]).await;
+}
+
+/// Waits until tasks are asked about by name once more.
+async fn asked_again(scene: &Scene, ekiden: &Ekiden) {
+    let explicit = |fake: &FakeMesos| {
+        let named = |seen: &ekiden_kit::master::Seen| {
+            seen.body["reconcile"]["tasks"].as_array().is_some_and(|tasks| tasks.len() > 1)
+        };
+        fake.calls("RECONCILE").iter().filter(|seen| named(seen)).count()
+    };
+    let before = explicit(&scene.fake);
+    let again = scene.fake.wait(PATIENCE, |fake| (explicit(fake) > before).then_some(())).await;
+    assert!(again.is_some(), "not asked again\n{}", ekiden.log());
 }
 
 #[tokio::test]
@@ -246,6 +264,11 @@ async fn what_nobody_but_a_person_can_mend_ends_it_with_a_number_of_its_own() {
     ends_with(&mut ekiden, 80).await;
 
     let scene = Scene::new(Options { forbidden_roles: vec!["*".to_owned()], ..Options::default() }).await;
-    let mut ekiden = scene.serve().await;
-    ends_with(&mut ekiden, 77).await;
+    let refused = tokio::process::Command::new(env!("CARGO_BIN_EXE_ekiden"))
+        .args(scene.arguments(&scene.fake.address()))
+        .current_dir(scene.folder.path())
+        .kill_on_drop(true)
+        .output();
+    let refused = tokio::time::timeout(PATIENCE, refused).await.expect("it ends").expect("it starts");
+    assert_eq!(refused.status.code(), Some(77), "{}", String::from_utf8_lossy(&refused.stderr));
 }
