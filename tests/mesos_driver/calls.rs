@@ -102,6 +102,7 @@ async fn a_role_is_made_ours_before_its_offers_are_asked_for_and_stays_so() {
         })
         .await;
     assert!(!offer.reserved.is_empty(), "what is reserved to it");
+    rig.seen_calls("REVIVE", 1).await;
     assert_eq!(kinds(&rig.fake), ["UPDATE_FRAMEWORK", "REVIVE"]);
     rig.mesos.call(Call::Revive(web)).await;
     rig.seen_calls("REVIVE", 2).await;
