@@ -446,7 +446,7 @@ impl Ledger {
     /// The process has died and another one has read what was durable: what was told and not written is not known.
     pub fn restarted(&mut self, durable: &Records) {
         // A launch that was not durable was not sent; its task id is given to another one, of which nothing is told.
-        let unsent = self.told.keys().filter(|task| self.whose(task).is_some() && !self.launched.contains(task));
+        let unsent = self.told.keys().filter(|task| self.whose(task).is_some() && !self.launched.contains(*task));
         let unsent: Vec<TaskId> = unsent.cloned().collect();
         for task in unsent {
             self.told.remove(&task);
