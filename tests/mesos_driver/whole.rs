@@ -9,7 +9,9 @@ use ekiden_kit::master::{AgentSpec, FakeMesos, Fault, Options, Registry, Rule};
 use ekiden_kit::rng::Rng;
 use tempfile::TempDir;
 
-use crate::ekiden::{Ekiden, PATIENCE, write};
+use crate::ekiden_process::Ekiden;
+use crate::ekiden_process::client::write;
+use crate::rig::PATIENCE;
 
 /// A fake Mesos, a folder with manifests, and an `ekiden serve` that comes and goes.
 struct Scene {
