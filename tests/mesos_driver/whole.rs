@@ -30,8 +30,19 @@ impl Scene {
     async fn serve(&self) -> Ekiden {
         let master = self.fake.address();
         let arguments = [
-            "serve", "--manifests", "manifests", "--state", "state", "--http", "127.0.0.1:0", "--master", &master,
-            "--kill_retry_timeout", "1s", "--reconciliation_interval", "1s",
+            "serve",
+            "--manifests",
+            "manifests",
+            "--state",
+            "state",
+            "--http",
+            "127.0.0.1:0",
+            "--master",
+            &master,
+            "--kill_retry_timeout",
+            "1s",
+            "--reconciliation_interval",
+            "1s",
         ];
         Ekiden::spawn(Arc::clone(&self.folder), &[&arguments, self.more.as_slice()].concat()).await
     }
@@ -85,7 +96,8 @@ impl Scene {
         for accept in self.fake.calls("ACCEPT") {
             let infos = accept.body["accept"]["operations"][0]["launch"]["task_infos"].as_array().cloned();
             for info in infos.unwrap_or_default() {
-                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() +=
+                    1;
             }
         }
         let twice: Vec<_> = launched.into_iter().filter(|(_, times)| *times > 1).collect();

@@ -169,6 +169,9 @@ fn is_on_record(records: &Records, task: &TaskId) -> bool {
     else {
         return false;
     };
+    if installation.disowned.contains(task) {
+        return true;
+    }
     let key = |birth| AppKey::new(installation.realm, birth, &app);
     match records.apps.get(&app) {
         Some(record) if record.key.unwrap_or_else(|| key(record.birth)) == id.app => {
