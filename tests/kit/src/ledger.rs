@@ -66,8 +66,6 @@ pub struct Ledger {
     pub unknown_told: BTreeSet<TaskId>,
     /// Whether an operator has said whose those are; so it is where there are none.
     pub word_given: bool,
-    /// Whether he has said that the whole framework is not ours, and Ekiden has not begun anew yet.
-    pub disowns_framework: bool,
     /// Tasks that an operator has said are not ours.
     pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
@@ -171,11 +169,7 @@ impl Ledger {
                 Input::Command(Command::Kill(task)) => {
                     self.operator_kills.insert(task.clone());
                 }
-                Input::Command(word @ (Command::Adopt | Command::Disown)) => {
-                    self.word_given = true;
-                    let has_name = self.announced.installation.as_ref().is_some_and(|one| one.framework.is_some());
-                    self.disowns_framework = *word == Command::Disown && !has_name;
-                }
+                Input::Command(Command::Adopt | Command::Disown) => self.word_given = true,
                 Input::Stored(_) | Input::Tick => {}
             }
         }
