@@ -32,6 +32,7 @@ use crate::desired::DirectoryHandle;
 use crate::runtime::turn::Requests;
 use crate::runtime::uninstall::Uninstalls;
 use crate::runtime::{EventLog, Snapshots};
+use crate::store::Export;
 use crate::telemetry::Metrics;
 use route::{Endpoint, Found};
 
@@ -68,6 +69,8 @@ pub struct Api {
     pub connection: Connection,
     /// The directory of manifests.
     pub directory: DirectoryHandle,
+    /// What is stored; nothing when nothing is kept.
+    pub export: Option<Export>,
     /// Our numbers.
     pub metrics: Metrics,
     /// The settings, for whoever asks.
@@ -158,6 +161,7 @@ impl Api {
             Endpoint::Adoption => v1::adoption::show(self),
             Endpoint::Adopt => v1::adoption::say(self, Command::Adopt).await,
             Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
+            Endpoint::State => v1::state::export(self),
             Endpoint::TaskFile => files::read(self, first, second, request).await,
         }
     }

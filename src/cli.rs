@@ -29,6 +29,8 @@ mod confirm_prune;
 mod dev;
 mod exit;
 mod explain;
+#[cfg(test)]
+mod flags_page;
 mod get;
 mod logs;
 mod marathon;
@@ -37,6 +39,7 @@ mod plan;
 mod serve;
 mod span;
 mod spelling;
+mod state;
 mod table;
 mod terminal;
 mod uninstall;
@@ -134,6 +137,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print what an app's instances say
     Logs(logs::LogsArgs),
+    /// Export, import or check what ekiden remembers
+    State(state::StateArgs),
     /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
     ConfirmPrune,
     /// Say whose the tasks are that the cluster runs and ekiden knows nothing of (safe mode)
@@ -303,6 +308,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
+        Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),
         Command::Logs(args) => one_thread()?.block_on(logs::run(args, global, terminal)),
     }
 }

@@ -30,13 +30,17 @@
 //! | v1 beside v2 records | refused as above: one newer record is enough | each by its own version            |
 //! | v1, with a field in an app's definition that came later | refused: [`StoreError::Record`] names the field; nothing is written | as it is |
 
-mod checksum;
 mod disk;
+mod dump;
 mod envelope;
 mod error;
+mod load;
+mod summary;
+mod untouched;
 mod v1;
 mod writer;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -45,7 +49,9 @@ use ekiden_model::input::WriteSeq;
 use ekiden_model::record::{Installation, Record, Write};
 use tokio::sync::{mpsc, watch};
 
+pub use dump::{DumpError, ExportError};
 pub use error::StoreError;
+pub use summary::Summary;
 
 use disk::Disk;
 use writer::{Batch, Progress};
@@ -82,8 +88,34 @@ enum Kept {
     InMemory(watch::Sender<Progress>),
 }
 
+/// Reads what a store holds while it is open, beside the one that writes.
+#[derive(Debug, Clone)]
+pub struct Export(Arc<Disk>);
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// The state is there now.
+    Placed(Summary),
+    /// It was there already.
+    Same(Summary),
+}
+
+/// Why nothing was imported. What was there before is there still, and nothing else.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The export is not to be trusted.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+    /// The store is not to be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 #[derive(Debug)]
 struct OnDisk {
+    disk: Arc<Disk>,
     /// Taken away to end the writer.
     batches: Option<mpsc::Sender<Batch>>,
     writer: Option<JoinHandle<()>>,
@@ -97,14 +129,16 @@ impl Store {
     /// A new store gets an [`Installation`] with a realm drawn at random.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
         let (disk, records) = Disk::open(path)?;
+        let disk = Arc::new(disk);
+        let written = disk.clone();
         let (batches, queue) = mpsc::channel(QUEUED_BATCHES);
         let (report, progress) = watch::channel(Ok(WriteSeq::default()));
         let writer = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(&disk, queue, &report))
+            .spawn(move || writer::run(&written, queue, &report))
             .map_err(|source| StoreError::Thread { source })?;
         let stored = Stored(progress.clone());
-        let on_disk = OnDisk { batches: Some(batches), writer: Some(writer), progress };
+        let on_disk = OnDisk { disk, batches: Some(batches), writer: Some(writer), progress };
         Ok(Opened { store: Self { kept: Kept::OnDisk(on_disk) }, records, stored })
     }
 
@@ -131,6 +165,14 @@ impl Store {
                 let Some(batches) = &on_disk.batches else { return Err(on_disk.why_stopped()) };
                 batches.send(Batch { seq, writes }).await.map_err(|_| on_disk.why_stopped())
             }
+        }
+    }
+
+    /// Reads what is stored; nothing when nothing is kept beyond this process.
+    pub fn export(&self) -> Option<Export> {
+        match &self.kept {
+            Kept::OnDisk(on_disk) => Some(Export(on_disk.disk.clone())),
+            Kept::InMemory(_) => None,
         }
     }
 
@@ -172,6 +214,56 @@ impl Stored {
             Err(_) => Err(self.0.borrow().clone().err().unwrap_or_else(|| Arc::new(StoreError::Stopped))),
         }
     }
+}
+
+impl Export {
+    /// Writes all that is durable at this moment as JSON lines. Blocks; meanwhile the store takes writes as ever.
+    pub fn write(&self, out: impl io::Write) -> Result<(), ExportError> {
+        dump::write(self.0.path(), self.0.database(), out)
+    }
+}
+
+/// Verifies the store in the file at `path`, which no other process may have open, and says what is in it.
+pub fn check(path: &Path) -> Result<Summary, StoreError> {
+    let file = disk::take(path)?;
+    Ok(Summary::of(&load::load(path, &file)?.records))
+}
+
+/// Writes the store in the file at `path`, which no other process may have open, as JSON lines.
+pub fn export(path: &Path, out: impl io::Write) -> Result<Summary, ExportError> {
+    let file = disk::take(path)?;
+    let loaded = load::load(path, &file)?;
+    dump::write(path, &loaded.database, out)?;
+    Ok(Summary::of(&loaded.records))
+}
+
+/// Reads what [`export`] or [`Export::write`] wrote, without storing it anywhere.
+pub fn check_export(input: impl io::BufRead) -> Result<Summary, DumpError> {
+    Ok(Summary::of(&dump::read(input)?))
+}
+
+/// Makes a store in the file at `path` of what [`export`] wrote. There must be none yet, or one in which nothing was
+/// ever declared. All of it is read and checked before anything is written, and the file is there whole or not at all.
+pub fn import(path: &Path, input: impl io::BufRead) -> Result<Imported, ImportError> {
+    let records = dump::read(input)?;
+    let summary = Summary::of(&records);
+    let empty = match disk::take(path) {
+        Err(StoreError::Missing { .. }) => None,
+        Err(error) => return Err(error.into()),
+        Ok(file) => {
+            let there = load::load(path, &file)?.records;
+            if there == records {
+                return Ok(Imported::Same(summary));
+            }
+            if !summary::are_unused(&there) {
+                let held = Summary::of(&there).to_string();
+                return Err(StoreError::NotEmpty { path: path.to_owned(), held }.into());
+            }
+            Some(file)
+        }
+    };
+    disk::place(path, records, empty)?;
+    Ok(Imported::Placed(summary))
 }
 
 /// The installation of a store that is just being made.

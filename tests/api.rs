@@ -6,6 +6,7 @@
 mod ekiden;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ::ekiden::api::route::{ROUTES, Verb};
 use ekiden::Ekiden;
@@ -41,13 +42,23 @@ async fn start(ports: &str) -> Ekiden {
     ekiden
 }
 
+/// A folder with the manifests, for an ekiden that gets options.
+fn folder_with_apps() -> Arc<tempfile::TempDir> {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let manifests = folder.path().join("manifests");
+    std::fs::create_dir_all(&manifests).expect("made");
+    std::fs::write(manifests.join("apps.yaml"), APPS).expect("written");
+    folder
+}
+
 fn ids(apps: &Value) -> Vec<&str> {
     apps.as_array().map(|apps| apps.iter().filter_map(|app| app["id"].as_str()).collect()).unwrap_or_default()
 }
 
 #[tokio::test]
 async fn every_route_answers_and_says_so_in_the_same_headers() {
-    let ekiden = start("41200-41219").await;
+    let folder = folder_with_apps();
+    let ekiden = Ekiden::start_in(folder, "41200-41219", &["--state", "state"]).await;
     let web = ekiden.until_running("/prod/web", 2).await;
     let task = web[0]["id"].as_str().expect("an id");
     for route in ROUTES {
@@ -289,4 +300,42 @@ impl Events {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_state_is_exported_while_ekiden_runs_and_imported_elsewhere() {
+    let folder = folder_with_apps();
+    let ekiden = Ekiden::start_in(folder, "41340-41359", &["--state", "state"]).await;
+    ekiden.until_running("/prod/web", 2).await;
+    ekiden.until_running("/prod/db/main", 1).await;
+    let state = async |arguments: &[&str]| {
+        let output = ekiden.command(&[&["state"], arguments].concat()).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let kept = "3 apps with 3 instances, no framework";
+    assert_eq!(state(&["export", "backup"]).await, (Some(0), format!("{kept} in backup\n")));
+    assert_eq!(state(&["check", "backup"]).await, (Some(0), format!("{kept}: nothing is wrong\n")));
+    let metadata = std::fs::metadata(ekiden.folder.path().join("backup")).expect("a file");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o600);
+    let (code, lines) = state(&["export"]).await;
+    assert_eq!(code, Some(0), "{lines}");
+    assert!(lines.contains("\"key\":\"/prod/web#0000000001\""), "{lines}");
+
+    let (code, said) = state(&["export", "--state", "state", "other-backup"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is in use by an ekiden that runs: leave out --state to export through it"), "{said}");
+    assert!(!ekiden.folder.path().join("other-backup").exists(), "half of an export is left");
+    assert_eq!(state(&["import", "--state", "state", "backup"]).await.0, Some(75));
+
+    let imported = format!("{kept} imported into other\n");
+    assert_eq!(state(&["import", "--state", "other", "backup"]).await, (Some(0), imported));
+    assert_eq!(state(&["check", "--state", "other"]).await, (Some(0), format!("{kept}: nothing is wrong\n")));
+    assert_eq!(state(&["export", "--state", "other", "again"]).await.0, Some(0));
+    let file = |name: &str| std::fs::read_to_string(ekiden.folder.path().join(name)).expect("a file");
+    assert_eq!(file("again"), file("backup"));
+    std::fs::write(ekiden.folder.path().join("cut"), &file("backup")[..500]).expect("written");
+    let (code, said) = state(&["import", "--state", "third", "cut"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the export is cut off after"), "{said}");
 }

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "store/dump.rs"]
+mod dump;
+#[path = "store/full.rs"]
+mod full;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

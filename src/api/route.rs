@@ -52,6 +52,8 @@ pub enum Endpoint {
     Adopt,
     /// The operator's word that they are not.
     Disown,
+    /// All that is stored.
+    State,
     /// A piece of a task's output.
     TaskFile,
 }
@@ -102,6 +104,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Adoption, verb: Verb::Get, path: "/v1/adoption" },
     Route { endpoint: Endpoint::Adopt, verb: Verb::Post, path: "/v1/adoption" },
     Route { endpoint: Endpoint::Disown, verb: Verb::Delete, path: "/v1/adoption" },
+    Route { endpoint: Endpoint::State, verb: Verb::Get, path: "/v1/state" },
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
 ];
 

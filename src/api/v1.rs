@@ -5,5 +5,6 @@ pub(super) mod apps;
 pub(super) mod directory;
 pub(super) mod instances;
 pub mod reasons;
+pub(super) mod state;
 pub(super) mod status;
 pub(super) mod uninstall;

@@ -167,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::tasks::TaskError;
+    use crate::runtime::uninstall::RemovalError;
 
     #[test]
     fn every_way_to_end_has_a_number_of_its_own() {
@@ -182,8 +183,10 @@ mod tests {
         let framework = || "f-1".to_owned();
         let removed = MesosError::Removed { framework: framework(), message: String::new() };
         let superseded = MesosError::Superseded { framework: framework(), message: String::new() };
-        let cases: [(Box<dyn Error>, Exit); 7] = [
-            (Box::new(ServerError::Store(Arc::new(StoreError::InUse { path: path() }))), Exit::InUse),
+        let in_use = || ServerError::Store(Arc::new(StoreError::InUse { path: path() }));
+        let cases: [(Box<dyn Error>, Exit); 8] = [
+            (Box::new(in_use()), Exit::InUse),
+            (Box::new(RemovalError::Store(in_use())), Exit::InUse),
             (Box::new(ServerError::NotStored(Arc::new(full()))), Exit::Full),
             (Box::new(TaskError::Failed("loop", Box::new(Arc::new(full())))), Exit::Full),
             (Box::new(ServerError::Cluster { what: "gone", source: removed.into() }), Exit::Removed),

@@ -50,6 +50,10 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 /// A store that takes longer to be read is told of, so that nobody wonders.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
+/// How often, and how many times, it is looked whether readers have let go of what is to be closed.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOKS: u32 = 500;
+
 /// What a server needs of the cluster that it runs on.
 pub trait Cluster: Send + Sync + 'static {
     /// Whether it knows us beyond the end of this process.
@@ -285,6 +289,7 @@ impl<C: Cluster> Server<C> {
             sandboxes: Arc::new(move |task| sandboxes.upgrade()?.sandbox(task)),
             connection: Arc::new(move || connection.upgrade()?.connection()),
             directory: handle.clone(),
+            export: store.export(),
             metrics: metrics.clone(),
             settings,
             introduction: Arc::new(introduction),
@@ -358,12 +363,11 @@ async fn go_down<C: Cluster>(
     store: Arc<Store>,
 ) -> Result<Ended, ServerError> {
     deciding.end().await;
-    // The loop is gone, and with it its hands: nobody else holds these two for longer than an answer takes.
     let ended = match outcome {
         Outcome::Uninstall(asked) => {
-            let torn_down = match Arc::into_inner(cluster) {
+            let torn_down = match sole(cluster).await {
                 Some(cluster) => cluster.tear_down().await,
-                None => Err("the cluster is still in use: ask again".into()),
+                None => Err("the connection is still in use".into()),
             };
             asked.answer(&torn_down);
             serving.end().await;
@@ -374,7 +378,7 @@ async fn go_down<C: Cluster>(
         }
         Outcome::Told(_) | Outcome::Failed(_) => {
             serving.end().await;
-            match Arc::into_inner(cluster) {
+            match sole(cluster).await {
                 Some(cluster) => cluster.leave().await,
                 None => tracing::warn!("the cluster is still in use; the connection ends with this process"),
             }
@@ -384,11 +388,23 @@ async fn go_down<C: Cluster>(
             }
         }
     };
-    if let Some(store) = Arc::into_inner(store) {
+    if let Some(store) = sole(store).await {
         // It reports what kept it from storing, which is why the loop ended if it did.
         store.close().await.map_err(ServerError::NotStored)?;
     }
     ended
+}
+
+/// What nobody else holds. The loop is gone, and with it its hands; a reader holds it for no longer than it takes to look.
+async fn sole<T>(mut shared: Arc<T>) -> Option<T> {
+    for _ in 0..LOOKS {
+        match Arc::try_unwrap(shared) {
+            Ok(sole) => return Some(sole),
+            Err(still_shared) => shared = still_shared,
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    None
 }
 
 fn started(handle: &DirectoryHandle, address: SocketAddr, directory: PathBuf) -> Started {

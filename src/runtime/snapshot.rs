@@ -217,6 +217,15 @@ mod tests {
         AppSnapshot { state: app_state(id), report: Report::empty(), desired }
     }
 
+    #[tokio::test]
+    async fn readers_can_wait_until_there_is_something_to_read() {
+        let (mut publisher, readers) = Publisher::new();
+        let early = tokio::time::timeout(std::time::Duration::from_millis(10), readers.first()).await;
+        assert!(early.is_err(), "nothing was published");
+        publisher.publish(Timestamp::from_millis(1), Settled::Yes);
+        readers.first().await;
+    }
+
     #[test]
     fn a_snapshot_in_hand_does_not_change_and_untouched_apps_are_shared() {
         let (mut publisher, readers) = Publisher::new();

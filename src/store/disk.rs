@@ -7,18 +7,17 @@
 mod tests;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ekiden_model::record::{Record, Write};
-use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata};
-use redb::{StorageBackend, StorageError, TableDefinition};
+use redb::{Builder, Database, DatabaseError, StorageError, TableDefinition};
 
-use super::envelope::{self, Broken};
-use super::{StoreError, new_installation, v1};
+use super::load::load;
+use super::{StoreError, envelope, new_installation, v1};
 
-const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
+pub(super) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
 
 /// How much of the file redb keeps in memory. Records are read once, at the start; afterwards only the pages around
 /// what is being written matter. Its own default is a gigabyte.
@@ -34,22 +33,26 @@ pub(super) struct Disk {
 impl Disk {
     /// Opens the file, or makes it when there is none, and reads all records.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Record>), StoreError> {
-        let mut file = match open_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let file = match take(path) {
+            Err(StoreError::Missing { .. }) => {
                 make(path)?;
-                open_file(path)
+                take(path)
             }
-            opened => opened,
-        }
-        .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(StoreError::Open { path: path.to_owned(), source }),
-        }
-        let records = verify(path, &mut file)?;
+            taken => taken,
+        }?;
+        let records = load(path, &file)?.records;
         let database = builder().create_file(file).map_err(|error| opening(path, error))?;
         Ok((Self { path: path.to_owned(), database }, records))
+    }
+
+    /// What it is a part of.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// For reading beside the one that writes.
+    pub(super) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Stores all of `writes`, in their order, or none of them.
@@ -88,6 +91,26 @@ impl Disk {
     }
 }
 
+/// Opens a file that there is, for nobody but this process.
+pub(super) fn take(path: &Path) -> Result<File, StoreError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+        _ => StoreError::Open { path: path.to_owned(), source },
+    };
+    let file = open_file(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // An import may have put another file in the place of an empty one between the opening and the locking.
+    let (opened, named) = (file.metadata().map_err(failed)?, std::fs::metadata(path).map_err(failed)?);
+    if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+        return Err(StoreError::InUse { path: path.to_owned() });
+    }
+    Ok(file)
+}
+
 fn open_file(path: &Path) -> io::Result<File> {
     // Checked before opening, since opening a pipe would wait for its other end.
     if !std::fs::metadata(path)?.is_file() {
@@ -96,93 +119,66 @@ fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
 }
 
 /// Makes a store with nothing but an installation in it.
-///
-/// It is made under another name and then linked to its own, so that a file of that name is complete from its first
-/// moment on. An incomplete one is therefore always damage, and never mistaken for a beginning.
 fn make(path: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let installation = Record::Installation(new_installation()?);
+    match place(path, vec![installation], None) {
+        // Another process was faster: there is a complete store now, which is all that is wanted.
+        Err(StoreError::InUse { .. }) => Ok(()),
+        placed => placed,
+    }
+}
+
+/// Makes a store of these records: in place of `empty`, which is held meanwhile, or where there is none.
+///
+/// It is made under another name, read back, and only then gives up that name for its own, so that a file of that name
+/// is complete from its first moment on. An incomplete one is therefore always damage, and never mistaken for a
+/// beginning.
+pub(super) fn place(path: &Path, records: Vec<Record>, empty: Option<File>) -> Result<(), StoreError> {
+    let failed = |source| opened_or_full(path, source);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let draft = path.with_file_name(name);
-    let made = fill(&draft).and_then(|()| match std::fs::hard_link(&draft, path) {
-        // Another process was faster: there is a complete store now, which is all that is wanted.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked.map_err(failed),
+    let placed = fill(&draft, records).and_then(|()| match &empty {
+        Some(_) => std::fs::rename(&draft, path).map_err(failed),
+        None => std::fs::hard_link(&draft, path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::InUse { path: path.to_owned() },
+            _ => failed(error),
+        }),
     });
     // The draft is of no use any more, whatever came of it; when it cannot be removed, it is in nobody's way.
     let _ = std::fs::remove_file(&draft);
-    made?;
+    placed?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    // Until now nobody else could have begun to fill it.
+    drop(empty);
+    Ok(())
 }
 
-fn fill(draft: &Path) -> Result<(), StoreError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(draft)
-        .map_err(|source| StoreError::Open { path: draft.to_owned(), source })?;
+fn fill(draft: &Path, records: Vec<Record>) -> Result<(), StoreError> {
+    // What apps are told in their environment is nobody else's business.
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).clone();
+    let file = options.open(draft).map_err(|source| opened_or_full(draft, source))?;
+    let again = file.try_clone().map_err(|source| opened_or_full(draft, source))?;
     let database = builder().create_file(file).map_err(|error| opening(draft, error))?;
     let disk = Disk { path: draft.to_owned(), database };
-    let installation = Record::Installation(new_installation()?);
-    disk.commit(std::iter::once(&Write::Put(installation)))
-}
-
-/// Reads every page and every record from a copy in memory, and leaves the file alone.
-///
-/// redb's own check repairs what it can while it checks, which may mean going back to an older commit. On a copy the
-/// same check tells damage without hiding it from the next look. Stores are small: 100,000 instances are about 100 MB.
-fn verify(path: &Path, file: &mut File) -> Result<Vec<Record>, StoreError> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-    let damaged = |problem: &str| StoreError::Damaged { path: path.to_owned(), problem: problem.to_owned() };
-    if bytes.is_empty() {
-        return Err(damaged("it is empty"));
+    let count = records.len();
+    let writes: Vec<Write> = records.into_iter().map(Write::Put).collect();
+    disk.commit(writes.iter())?;
+    drop(disk);
+    let found = load(draft, &again)?.records.len();
+    if found != count {
+        let problem = format!("of {count} records that were written, {found} can be read");
+        return Err(StoreError::Damaged { path: draft.to_owned(), problem });
     }
-    // A damaged tree can lead redb to an assertion; on a copy that nobody keeps, unwinding leaves nothing half-done.
-    std::panic::catch_unwind(|| read_all(path, &bytes))
-        .unwrap_or_else(|_| Err(damaged("its pages contradict each other")))
-}
-
-fn read_all(path: &Path, bytes: &[u8]) -> Result<Vec<Record>, StoreError> {
-    let damaged = |problem: String| StoreError::Damaged { path: path.to_owned(), problem };
-    let copy = InMemoryBackend::new();
-    copy.set_len(bytes.len() as u64)
-        .and_then(|()| copy.write(0, bytes))
-        .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-    // No disk takes part here: whatever goes wrong lies in the bytes.
-    let mut database = builder().create_with_backend(copy).map_err(|error| damaged(error.to_string()))?;
-    if !database.check_integrity().map_err(|error| damaged(error.to_string()))? {
-        return Err(damaged("checksums of its pages do not match".to_owned()));
-    }
-    let mut records = v1::Reader::default();
-    let read = |error: redb::Error| damaged(error.to_string());
-    let transaction = database.begin_read().map_err(|error| read(error.into()))?;
-    let table = transaction.open_table(RECORDS).map_err(|error| read(error.into()))?;
-    let mut count = 0;
-    for entry in table.iter().map_err(|error| read(error.into()))? {
-        let (key, value) = entry.map_err(|error| read(error.into()))?;
-        let key = std::str::from_utf8(key.value()).map_err(|_| damaged("a key is not UTF-8".to_owned()))?;
-        decode(path, key, value.value(), &mut records)?;
-        count += 1;
-    }
-    if table.len().map_err(|error| read(error.into()))? != count {
-        return Err(damaged(format!("only {count} of its records can be found")));
-    }
-    let records = records.records();
-    match records.first() {
-        Some(Record::Installation(_)) => Ok(records),
-        _ => Err(damaged("the record of the installation is missing".to_owned())),
-    }
+    Ok(())
 }
 
 fn encode(record: &Record) -> Result<(String, String), StoreError> {
@@ -193,33 +189,18 @@ fn encode(record: &Record) -> Result<(String, String), StoreError> {
     }
 }
 
-fn decode(path: &Path, key: &str, value: &[u8], records: &mut v1::Reader) -> Result<(), StoreError> {
-    let problem = match envelope::open(key, value) {
-        Ok(json) => match records.read(key, json) {
-            Ok(()) => return Ok(()),
-            Err(problem) => problem,
-        },
-        Err(Broken::Newer(found)) => {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: envelope::VERSION });
-        }
-        Err(Broken::Damaged(problem)) => problem.to_owned(),
-    };
-    Err(StoreError::Record { path: path.to_owned(), key: key.to_owned(), problem })
-}
-
 fn opening(path: &Path, error: DatabaseError) -> StoreError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },
-        DatabaseError::Storage(StorageError::Io(source)) => {
-            if is_full(&source) {
-                StoreError::Full { path, source }
-            } else {
-                StoreError::Open { path, source }
-            }
-        }
+        DatabaseError::Storage(StorageError::Io(source)) => opened_or_full(&path, source),
         damage => StoreError::Damaged { path, problem: damage.to_string() },
     }
+}
+
+fn opened_or_full(path: &Path, source: io::Error) -> StoreError {
+    let path = path.to_owned();
+    if is_full(&source) { StoreError::Full { path, source } } else { StoreError::Open { path, source } }
 }
 
 fn writing(path: &Path, error: redb::Error) -> StoreError {

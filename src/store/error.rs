@@ -13,6 +13,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// There is none, and none was to be made.
+    #[error("there is no `{}`: name the directory that was given to `ekiden serve` or `ekiden dev` as --state", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be opened, read or made.
     #[error("cannot open `{}`: check that it, and the folder it is in, may be read and written", path.display())]
     Open {
@@ -86,6 +92,18 @@ pub enum StoreError {
         key: String,
         /// What is wrong.
         problem: String,
+    },
+    /// Something else is remembered there.
+    #[error(
+        "`{}` holds a state already ({held}): it is left alone; import into a directory without one, or move it away \
+         first",
+        path.display()
+    )]
+    NotEmpty {
+        /// The file.
+        path: PathBuf,
+        /// What is in it.
+        held: String,
     },
     /// The system gives no randomness.
     #[error("cannot draw a random number for a new store ({reason})")]

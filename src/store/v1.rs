@@ -17,18 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::record::{self, Record};
-use ekiden_model::{Agent, AgentId, App, AppId, AppKey, FrameworkId, Port, TaskId};
-use serde::de::DeserializeOwned;
+use ekiden_model::{Agent, App, AppId, AppKey, FrameworkId, Port, Role, TaskId};
 use serde::{Deserialize, Serialize};
 
 const INSTALLATION: &str = "#installation";
+
+/// As many as the largest number has, so that keys sort as numbers do.
+const SLOT_DIGITS: usize = 10;
 
 /// The key of a record: see [`super::disk`].
 pub(super) fn key(record: &Record) -> String {
     match record {
         Record::Installation(_) => INSTALLATION.to_owned(),
         Record::App(app) => app.id.to_string(),
-        Record::Slot(slot) => format!("{}#{:010}", slot.app, slot.slot.0),
+        Record::Slot(slot) => format!("{}#{:0SLOT_DIGITS$}", slot.app, slot.slot.0),
     }
 }
 
@@ -42,42 +44,71 @@ pub(super) fn json(record: &Record) -> Result<String, String> {
     written.map_err(|error| error.to_string())
 }
 
-/// Reads records. What many of them share is kept once: an agent, and an app's definition.
+/// Reads records. What many of them share is kept once: an agent, an app's id, and its definition.
 #[derive(Default)]
 pub(super) struct Reader {
-    records: Vec<Record>,
     shared: Shared,
 }
 
 impl Reader {
     /// Reads one record; the text of an error is a fragment for people.
-    pub(super) fn read(&mut self, record_key: &str, json: &str) -> Result<(), String> {
+    pub(super) fn read(&mut self, record_key: &str, json: &str) -> Result<Record, String> {
         let record = if record_key == INSTALLATION {
             Record::Installation(parse::<Installation>(json)?.read()?)
         } else if record_key.contains('#') {
-            Record::Slot(parse::<instance::SlotRecord>(json)?.read(&mut self.shared)?)
+            Record::Slot(parse::<instance::SlotRecord<_>>(json)?.read(&mut self.shared)?)
         } else {
-            Record::App(Box::new(parse::<app::AppRecord>(json)?.read(&mut self.shared)?))
+            Record::App(Box::new(parse::<app::AppRecord<_>>(json)?.read(&mut self.shared)?))
         };
-        if key(&record) != record_key {
+        if !is_key_of(record_key, &record) {
             return Err(format!("it is the record of `{}`", key(&record)));
         }
-        self.records.push(record);
-        Ok(())
-    }
-
-    /// All that was read, in the order in which it was.
-    pub(super) fn records(self) -> Vec<Record> {
-        self.records
+        Ok(record)
     }
 }
 
-/// Values that many records hold.
+/// Whether `text` is the record's [`key`]; a hundred thousand times at a start, so nothing is put together for it.
+fn is_key_of(text: &str, record: &Record) -> bool {
+    match record {
+        Record::Installation(_) => text == INSTALLATION,
+        Record::App(app) => text == app.id.as_str(),
+        Record::Slot(slot) => text
+            .strip_prefix(slot.app.as_str())
+            .and_then(|rest| rest.strip_prefix('#'))
+            .is_some_and(|number| number.len() == SLOT_DIGITS && number.parse() == Ok(slot.slot.0)),
+    }
+}
+
+/// Values that many records hold, by the very text in which they are written.
 #[derive(Default)]
 struct Shared {
-    agents: HashMap<AgentId, Arc<Agent>>,
+    agents: HashMap<Box<str>, Arc<Agent>>,
+    /// The last app id that was read: records of one app come together.
+    app: Option<AppId>,
+    /// The last role that was read.
+    role: Option<Role>,
     /// The last definition that was read: an app's revisions and its declaration are often one.
-    definition: Option<(serde_json::Value, Arc<App>)>,
+    definition: Option<(Box<str>, Arc<App>)>,
+}
+
+impl Shared {
+    fn app(&mut self, text: &str) -> Result<AppId, String> {
+        if let Some(known) = self.app.as_ref().filter(|known| known.as_str() == text) {
+            return Ok(known.clone());
+        }
+        let app = AppId::parse(text).map_err(|error| error.to_string())?;
+        self.app = Some(app.clone());
+        Ok(app)
+    }
+
+    fn role(&mut self, text: &str) -> Role {
+        if let Some(known) = self.role.as_ref().filter(|known| known.as_str() == text) {
+            return known.clone();
+        }
+        let role = Role::new(text);
+        self.role = Some(role.clone());
+        role
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,12 +179,8 @@ impl Installation {
     }
 }
 
-fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
-}
-
-fn app_id(text: &str) -> Result<AppId, String> {
-    AppId::parse(text).map_err(|error| error.to_string())
 }
 
 fn ports(ports: &[Option<Port>]) -> Vec<Option<NonZeroU16>> {

@@ -12,6 +12,9 @@ const PATIENT: &str = "unreachableStrategy: { inactiveAfterSeconds: 3600, expung
 /// An unreachable instance is replaced soon, and remembered.
 const IMPATIENT: &str = "unreachableStrategy: { inactiveAfterSeconds: 1, expungeAfterSeconds: 3600 }\n";
 
+/// An unreachable instance is replaced soon, and forgotten soon after.
+const FORGETFUL: &str = "unreachableStrategy: { inactiveAfterSeconds: 1, expungeAfterSeconds: 3 }\n";
+
 fn sleeper(instances: usize, more: &str) -> String {
     format!("id: sleeper\ncmd: exec sleep 1000\ninstances: {instances}\ncpus: 0.1\nmem: 16\n{more}")
 }
@@ -110,20 +113,41 @@ async fn a_task_that_comes_back_after_it_was_replaced_goes_if_the_oldest_goes_fi
 }
 
 #[tokio::test]
+async fn a_task_that_comes_back_after_it_was_forgotten_is_ended() {
+    let (mut cluster, ekiden, agent, first) = one_of_two(FORGETFUL).await;
+    cluster.freeze(&agent);
+    let replacement = replaced(&ekiden, &only(&first)).await;
+    let forgotten = ekiden.until("the first is forgotten", async || {
+        let tasks = ekiden.tasks("sleeper").await;
+        (ids(&tasks) == [replacement.as_str()]).then_some(())
+    });
+    forgotten.await;
+    cluster.thaw(&agent);
+    cluster.until_registered(&agent).await;
+    let last = truth::until_exactly(&cluster, &ekiden, &[("sleeper", 1)]).await;
+    assert_eq!(only(&last), replacement);
+}
+
+#[tokio::test]
 async fn an_agent_set_up_anew_is_another_agent() {
-    let (mut cluster, ekiden, agent, first) = one_of_two(IMPATIENT).await;
+    let (mut cluster, ekiden, agent, first) = one_of_two(FORGETFUL).await;
     let old = cluster.until_registered(&agent).await;
     cluster.kill(&agent);
     cluster.set_up_anew(&agent);
     cluster.start_again(&agent).await;
-    assert_ne!(cluster.until_registered(&agent).await, old);
+    cluster
+        .until("it is known by a new id", async || (cluster.until_registered(&agent).await != old).then_some(()))
+        .await;
     let replacement = replaced(&ekiden, &only(&first)).await;
     let last = truth::until_exactly(&cluster, &ekiden, &[("sleeper", 1)]).await;
     assert_eq!(only(&last), replacement);
-    ekiden.write("sleeper.yaml", &sleeper(4, &format!("{IMPATIENT}constraints: [[hostname, GROUP_BY]]\n")));
+
+    let spread = format!("{FORGETFUL}constraints: [[hostname, GROUP_BY]]\n");
+    ekiden.write("sleeper.yaml", &sleeper(4, &spread));
     truth::until_exactly(&cluster, &ekiden, &[("sleeper", 4)]).await;
-    let hosts: Vec<Value> = ekiden.tasks("sleeper").await.iter().map(|task| task["host"].clone()).collect();
-    assert!(hosts.iter().any(|host| *host != hosts[0]), "both agents are used: {hosts:?}");
+    let tasks = ekiden.tasks("sleeper").await;
+    let new = json!(cluster.until_registered(&agent).await);
+    assert!(tasks.iter().any(|task| task["slaveId"] == new), "the new one is used: {tasks:?}");
 }
 
 #[tokio::test]

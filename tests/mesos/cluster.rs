@@ -275,11 +275,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until processes have ended by themselves.
-    pub(crate) async fn until_all_ended(&mut self, names: &[&str]) {
-        for name in names {
-            self.process(name).until_ended().await;
-        }
+    /// Waits until a process has ended by itself.
+    pub(crate) async fn until_ended(&mut self, name: &str) {
+        self.process(name).until_ended().await;
     }
 
     async fn until_zookeeper_answers(&self) {

@@ -69,13 +69,30 @@ async fn a_framework_that_an_operator_tears_down_ends_ekiden_and_says_what_to_do
 }
 
 #[tokio::test]
+async fn uninstalling_ends_all_tasks_and_a_start_after_it_is_a_new_framework() {
+    let mut cluster = Cluster::of(1).await;
+    let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
+    truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    let id = framework(&cluster).await["id"].clone();
+    let uninstalled = ekiden.command(&["uninstall", "--yes"]).await;
+    assert!(uninstalled.status.success(), "{uninstalled:?}");
+    assert!(ekiden.until_ended().await.success(), "{}", ekiden.log());
+    cluster.until("nothing runs", async || truth::processes(&cluster).is_empty().then_some(())).await;
+    ekiden.start_again();
+    truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    assert_ne!(framework(&cluster).await["id"], id);
+}
+
+#[tokio::test]
 async fn reserved_resources_are_used_by_whom_they_are_reserved_for() {
     let mut cluster = Cluster::new();
     cluster.master("master", &[]).await;
     let resources =
         format!("--resources=cpus(prod):1;mem(prod):512;cpus:0.5;mem:512;ports:[{}]", cluster.tasks(1));
     cluster.agent("agent-1", &[&resources]).await;
-    let of = |id: &str, more: &str| format!("id: {id}\ncmd: exec sleep 1000\ncpus: 0.4\nmem: 64\n{more}");
+    let of = |id: &str, more: &str| {
+        format!("id: {id}\ncmd: exec sleep 1000\ncpus: 0.4\nmem: 64\nportDefinitions: []\n{more}")
+    };
     let manifests = [
         ("reserved.yaml", of("reserved", "instances: 2\nacceptedResourceRoles: [prod]\n")),
         ("open.yaml", of("open", "acceptedResourceRoles: ['*']\n")),
@@ -85,9 +102,13 @@ async fn reserved_resources_are_used_by_whom_they_are_reserved_for() {
     truth::until_exactly(&cluster, &ekiden, &[("reserved", 2), ("open", 1)]).await;
     let tasks = framework(&cluster).await["tasks"].as_array().cloned().expect("tasks");
     assert!(tasks.iter().all(|task| task["role"] == "prod"), "{tasks:?}");
-    let agents = cluster.state().await["slaves"][0].clone();
-    let used = &agents["reserved_resources_full"]["prod"];
-    assert!(!used.is_null(), "{agents}");
+    let agents = cluster.ask("/master/slaves").await.expect("the master answers");
+    let used = |role: &str| -> f64 {
+        let used = agents["slaves"][0]["used_resources_full"].as_array().expect("a list");
+        let ours = used.iter().filter(|resource| resource["name"] == "cpus" && resource["role"] == role);
+        ours.filter_map(|resource| resource["scalar"]["value"].as_f64()).sum()
+    };
+    assert!((used("prod") - 0.8).abs() < 0.01 && (used("*") - 0.4).abs() < 0.01, "{agents}");
 
     // There is room for one more without reservation, but it would not do.
     ekiden.write("reserved.yaml", &of("reserved", "instances: 3\nacceptedResourceRoles: [prod]\n"));

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::ekiden::Ekiden;
 
-/// States in which a task may run.
-const LIVE: [&str; 5] = ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_UNREACHABLE"];
+/// States of a task that is on its way up, there, or on its way down. Of an unreachable one its processes tell.
+const LIVE: [&str; 4] = ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"];
 
 /// A task, as Mesos has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) async fn tasks(cluster: &Cluster) -> BTreeMap<String, Task> {
     tasks.flatten().flatten().map(|task| (text(&task["id"]), task_of(&task))).collect()
 }
 
-/// Those that may still run.
+/// Those that run, as far as the master can tell.
 pub(crate) async fn live(cluster: &Cluster) -> BTreeMap<String, Task> {
     let mut tasks = tasks(cluster).await;
     tasks.retain(|_, task| LIVE.contains(&task.state.as_str()));

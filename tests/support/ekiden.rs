@@ -1,4 +1,4 @@
-//! The real binary, running `ekiden dev` on a folder of its own, and a client of its API.
+//! The real binary, running `ekiden dev` or `ekiden serve` on a folder of its own, and a client of its API.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(crate) mod client;
 
 use client::{Answer, LOOK_EVERY, PATIENCE, write};
 
-/// A running `ekiden dev`.
+/// A running ekiden.
 pub(crate) struct Ekiden {
     pub(crate) process: Child,
     pub(crate) server: String,
@@ -39,9 +39,14 @@ impl Ekiden {
     /// Starts in a folder that may have been used before.
     pub(crate) async fn start_in(folder: Arc<TempDir>, ports: &str, options: &[&str]) -> Self {
         let resources = format!("cpus:8;mem:4096;disk:10000;ports:[{ports}]");
+        let dev = ["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources];
+        Self::spawn(folder, &[&dev, options].concat()).await
+    }
+
+    /// Starts a command that serves, in a folder that may have been used before.
+    pub(crate) async fn spawn(folder: Arc<TempDir>, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ekiden"))
-            .args(["dev", "manifests", "--http", "127.0.0.1:0", "--resources", &resources])
-            .args(options)
+            .args(arguments)
             .current_dir(folder.path())
             .env_remove("RUST_LOG")
             .env("TMPDIR", folder.path())

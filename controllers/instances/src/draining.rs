@@ -56,7 +56,7 @@ pub(crate) fn leave_out(draft: &mut Draft<'_>) {
 }
 
 /// Stops what need not stay.
-pub(crate) fn kill(draft: &mut Draft<'_>, backoff: &Backoff) {
+pub(crate) fn kill(draft: &mut Draft<'_>) {
     if draft.declared.is_some_and(App::is_global) {
         kill_global(draft);
         return;
@@ -70,7 +70,6 @@ pub(crate) fn kill(draft: &mut Draft<'_>, backoff: &Backoff) {
         let of_revision = movers.iter().copied().filter(|mover| mover.revision == revision).collect();
         kill_replaced(draft, revision, of_revision);
     }
-    kill_without_room(draft, backoff);
 }
 
 /// Those that are not needed any more because replacements serve, the least useful first.
@@ -96,13 +95,18 @@ fn serving(draft: &Draft<'_>, revision: RevisionId) -> u32 {
     instances.census(revision).healthy.saturating_sub((moving + killed) as u32)
 }
 
-/// One, where the ceiling leaves no room for its replacement and nothing else is missing.
-fn kill_without_room(draft: &mut Draft<'_>, backoff: &Backoff) {
+/// Stops one, where the ceiling leaves no room for its replacement and nothing else is missing once the launches of this
+/// decision are made.
+pub(crate) fn kill_without_room(draft: &mut Draft<'_>, backoff: &Backoff) {
     let (view, Some(app)) = (draft.view, draft.declared) else { return };
     let movers: Vec<&Instance> = draft.apart(Apart::Moving).filter(|mover| draft.is_wanted(mover)).collect();
+    if movers.is_empty() {
+        return;
+    }
+    let launched = draft.waits().launched;
     let short = |revision: &ekiden_model::Revision| revision.target.saturating_sub(draft.counted(revision.id));
-    let missing: u32 = view.app.revisions.iter().map(short).sum();
-    let has_room = draft.occupied() < app.bounds(view.desired).ceiling;
+    let missing = view.app.revisions.iter().map(short).sum::<u32>().saturating_sub(launched);
+    let has_room = draft.occupied() + launched < app.bounds(view.desired).ceiling;
     let waits = backoff.until.is_some_and(|until| until > view.now) || view.unsupported.is_some();
     if has_room || waits || missing != movers.len() as u32 {
         return;

@@ -7,7 +7,7 @@
 //! ```text
 //! decide:  endings ─► dying, moving ─► wait for agents ─► overdue ─► misplaced ─► condemned ─► surplus ─► draining
 //!          └───────────── what is and counts ─────────┘   └───────────────── kills, one budget ──────────────────┘
-//!                                                                                    deficit (placement) ─► report
+//!                                                  deficit (placement) ─► draining where there is no room ─► report
 //! ```
 //!
 //! Each rule is a module that reads and changes one `Draft`; the order above is the order in
@@ -52,9 +52,10 @@ pub fn decide(view: &View<'_>) -> Decision {
     global::kill_misplaced(&mut draft);
     condemned::replace(&mut draft);
     surplus::kill(&mut draft);
-    draining::kill(&mut draft, &backoff);
+    draining::kill(&mut draft);
     global::count_in_the_misplaced(&mut draft);
     deficit::launch(&mut draft, &backoff);
+    draining::kill_without_room(&mut draft, &backoff);
     draining::report(&mut draft);
     draft.into_decision()
 }

@@ -23,12 +23,15 @@ enum Event {
     Offer(usize, u64),
     Settle,
     Withdraw(usize),
+    Maintain(usize, i64),
+    Cancel(usize),
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let condition = prop::sample::select(vec![
         Condition::Staging,
         Condition::Running,
+        Condition::Killing,
         Condition::Unreachable,
         Condition::Failed,
         Condition::Finished,
@@ -46,6 +49,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         (0_usize..6, 1_u64..6).prop_map(|(agent, cpus)| Event::Offer(agent, cpus)),
         Just(Event::Settle),
         (0_usize..6).prop_map(Event::Withdraw),
+        (0_usize..6, 0_i64..300).prop_map(|(agent, ahead)| Event::Maintain(agent, ahead)),
+        (0_usize..6).prop_map(Event::Cancel),
     ];
     prop::collection::vec(event, 1..60)
 }
@@ -133,6 +138,11 @@ fn happen(world: &mut World, event: &Event) {
         }
         Event::Offer(agent, cpus) => offer_what_is_free(world, &format!("a{agent}"), *cpus),
         Event::Settle => world.settle(),
+        Event::Maintain(agent, ahead) => {
+            let begin = now.as_millis() / 1000 + ahead;
+            world.maintain(&format!("a{agent}"), begin, Some(200));
+        }
+        Event::Cancel(agent) => world.cancel(&format!("a{agent}")),
         Event::Withdraw(agent) => {
             let agent = ekiden_model::AgentId::new(format!("a{agent}"));
             if let Some(lot) = world.book.of_agent(&agent, &ekiden_model::Role::any()) {
@@ -183,11 +193,18 @@ fn decide_and_check(world: &mut World) -> Result<(), TestCaseError> {
 
     // S2: our kills leave the floor standing, or whatever there was of it.
     prop_assert!(healthy(world) >= bounds.floor.min(healthy(&before)), "the floor holds");
-    // S1: launches stop at the ceiling. Replacements for unreachable ones are counted apart.
+    // S1: launches stop at the ceiling. Replacements for unreachable ones, and for those that the cluster ends, are
+    // counted apart.
+    let is_lost = |i: &Instance| {
+        i.condition == Condition::Unreachable || (i.goal == Goal::Running && i.condition == Condition::Killing)
+    };
     let counted = |world: &World| {
-        let all = world.app.instances.iter().filter(|i| i.is_placed() && i.condition != Condition::Unreachable);
+        let all = world.app.instances.iter().filter(|i| i.is_placed() && !is_lost(i));
         all.count() as u32
     };
+    for new in launched.iter().filter_map(|key| world.app.instances.get(*key)) {
+        prop_assert!(!is_left(world, new), "{} goes to {}, which is to be left", new.key, new.agent.id);
+    }
     prop_assert!(launched.is_empty() || counted(world) <= bounds.ceiling, "the ceiling holds");
     // S3: no port twice on an agent.
     let mut ports = BTreeSet::new();
@@ -205,6 +222,15 @@ fn decide_and_check(world: &mut World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Whether an instance is on an agent that is to be left.
+fn is_left(world: &World, instance: &Instance) -> bool {
+    leaving(world).contains(&instance.agent.id)
+}
+
+fn leaving(world: &World) -> Arc<BTreeSet<ekiden_model::AgentId>> {
+    world.agents.leaving(world.now, world.settings.drain_before).agents
+}
+
 /// S4: what was launched by this decision is within the constraints, against what is placed.
 fn check_constraints(world: &World, launched: &[InstanceKey]) -> Result<(), TestCaseError> {
     for constraint in &world.app.declared.as_ref().expect("declared").app.constraints {
@@ -214,6 +240,8 @@ fn check_constraints(world: &World, launched: &[InstanceKey]) -> Result<(), Test
             let placed = world.app.instances.iter().filter(|other| {
                 other.revision == new.revision && other.is_placed() && other.condition != Condition::Unreachable
             });
+            // Those that are to leave are replaced already.
+            let placed = placed.filter(|other| other.goal != Goal::Running || !is_left(world, other));
             for other in placed {
                 *counts.entry(other.agent.value(&constraint.field).expect("a value")).or_insert(0) += 1;
             }
@@ -223,7 +251,8 @@ fn check_constraints(world: &World, launched: &[InstanceKey]) -> Result<(), Test
                 Operator::MaxPer(most) => count <= *most,
                 Operator::Like(pattern) => pattern.matches(value),
                 Operator::Unlike(pattern) => !pattern.matches(value),
-                Operator::GroupBy(_) => count <= world.desired.div_ceil(3),
+                // With fewer zones to stay in there are more to each.
+                Operator::GroupBy(_) => count <= world.desired.div_ceil(3) || !leaving(world).is_empty(),
                 Operator::Cluster(_) | Operator::Is(_) => true,
             };
             prop_assert!(holds, "{} with {:?}", constraint, counts);
@@ -259,6 +288,7 @@ proptest! {
         operator in operators(),
         preference in preferences(),
         bounds in (0_u32..3, 0_u32..3),
+        left in prop::collection::btree_set(0_usize..6, 0..5),
         events in events(),
     ) {
         let mut world = world(instances, operator.as_ref(), preference, bounds);
@@ -275,6 +305,12 @@ proptest! {
             _ => desired,
         };
         happen(&mut world, &Event::Scale(possible));
+        (0..6).for_each(|agent| happen(&mut world, &Event::Cancel(agent)));
+        if operator.is_none() {
+            for agent in &left {
+                world.maintain(&format!("a{agent}"), 0, None);
+            }
+        }
         let keys: Vec<_> = world.app.instances.iter().map(|instance| instance.key).collect();
         for key in keys {
             let now = world.now;
@@ -295,6 +331,7 @@ proptest! {
         let newest = world.app.revisions.last().expect("a revision").id;
         prop_assert_eq!(world.app.instances.census(newest).healthy, possible);
         prop_assert_eq!(world.app.instances.total().placed(), possible);
+        prop_assert!(world.app.instances.iter().all(|one| !is_left(&world, one)), "nothing stays where all is to leave");
     }
 
     #[test]

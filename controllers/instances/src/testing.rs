@@ -210,7 +210,7 @@ impl World {
             role: Role::any(),
             unreserved: Bundle { resources: resources(8, 800), ports: PortSet::from_ranges([31_000..=31_009]) },
             reserved: Bundle::default(),
-            maintenance: None,
+            maintenance: self.agents[&AgentId::new(name)].maintenance,
         };
         change(&mut offer);
         self.book.add(offer, self.now);
@@ -367,7 +367,7 @@ impl World {
         }
     }
 
-    /// Everything that was launched runs and is healthy now; everything that was killed has ended.
+    /// Everything that was launched runs and is healthy now; everything that was killed, by whomever, has ended.
     pub(crate) fn settle(&mut self) {
         let now = self.now;
         let keys: Vec<InstanceKey> = self.app.instances.iter().map(|instance| instance.key).collect();
@@ -376,7 +376,7 @@ impl World {
                 if instance.condition == Condition::Unreachable || instance.condition.is_terminal() {
                     return;
                 }
-                if instance.goal == Goal::Running {
+                if instance.goal == Goal::Running && instance.condition != Condition::Killing {
                     if instance.condition.is_starting() {
                         instance.condition = Condition::Running;
                         instance.since = now;

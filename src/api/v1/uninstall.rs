@@ -14,6 +14,11 @@ pub(in crate::api) async fn carry_out(api: &Api) -> Response {
         return reply::message(StatusCode::CONFLICT, text);
     };
     let snapshot = api.snapshots.latest();
+    if !snapshot.link.connected {
+        let text = "there is no connection to a master, so nothing can be removed: ask again once `ekiden get status` \
+                    says that there is";
+        return reply::message(StatusCode::CONFLICT, text);
+    }
     let framework = snapshot.link.framework.as_ref().map(ToString::to_string);
     match uninstalls.ask().await {
         Ok(()) => reply::json(&json!({ "uninstalled": framework })),

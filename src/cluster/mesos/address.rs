@@ -94,7 +94,12 @@ impl Endpoint {
     /// Where `uri`, which has a scheme, points to.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let authority = uri.authority()?;
+        // What follows the host must be a port that is one.
+        if uri.port_u16().is_none() && !authority.as_str().ends_with(authority.host()) {
+            return None;
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         (!host.is_empty() && port != 0).then(|| Self { tls, host: host.into(), port })
     }

@@ -1,5 +1,8 @@
 //! Calls that wait to be sent: bounded, in their order, and void with the subscription that they were made for.
 //!
+//! Acknowledgements wait apart. They come by the thousand, and have no order to keep: an agent sends the next update
+//! of a task only when the one before is acknowledged. So no launch waits behind them.
+//!
 //! Putting one in never waits, whatever the master does: the reconciler's loop may be the very one whose events wait to
 //! be taken. What there is no room for, and what nobody is connected to hear, is dropped and counted; whatever hung on
 //! it is found out by the reconciliation that follows every connection.
@@ -7,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ekiden_model::input::Ack;
 use ekiden_model::{AgentId, OfferId, Role, TaskId};
 use tokio::sync::{Notify, oneshot};
 
@@ -61,6 +65,7 @@ impl Item {
 pub(super) struct CallQueue {
     state: Mutex<State>,
     arrived: Notify,
+    acks_arrived: Notify,
     changed: Notify,
     metrics: Metrics,
 }
@@ -71,6 +76,9 @@ struct State {
     waiting: VecDeque<(u64, Item)>,
     /// The kind of the call that is being sent.
     sending: Option<&'static str>,
+    acks: VecDeque<Ack>,
+    /// How many acknowledgements are being sent.
+    acking: usize,
     /// Counts what was ever put in.
     entered: u64,
     /// Of each role, the entry with the last word on whether it wants offers; those before it count no more.
@@ -83,8 +91,8 @@ struct State {
 
 impl CallQueue {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let (arrived, changed) = (Notify::new(), Notify::new());
-        Self { state: Mutex::default(), arrived, changed, metrics }
+        let [arrived, acks_arrived, changed] = [(); 3].map(|()| Notify::new());
+        Self { state: Mutex::default(), arrived, acks_arrived, changed, metrics }
     }
 
     #[cfg(test)]
@@ -110,7 +118,9 @@ impl CallQueue {
         state.last_word.clear();
         let sending = state.sending.take();
         let waiting = std::mem::take(&mut state.waiting);
-        for kind in sending.into_iter().chain(waiting.iter().map(|(_, item)| item.kind())) {
+        let acks = std::mem::take(&mut state.acks).len() + std::mem::take(&mut state.acking);
+        let acks = std::iter::repeat_n("acknowledge", acks);
+        for kind in sending.into_iter().chain(waiting.iter().map(|(_, item)| item.kind())).chain(acks) {
             self.metrics.mesos_call_lost(kind);
         }
         // Whoever wants the framework removed wants it on the next subscription, too.
@@ -135,6 +145,7 @@ impl CallQueue {
                 let asked = tasks.chunks(TASKS_ASKED_AT_ONCE);
                 self.enter(asked.map(<[(TaskId, AgentId)]>::to_vec).map(Call::Reconcile).map(Item::Call));
             }
+            Call::Acknowledge(ack) => self.enter_ack(ack),
             call => self.enter([Item::Call(call)]),
         }
     }
@@ -173,17 +184,37 @@ impl CallQueue {
         }
     }
 
+    /// The next acknowledgement to send. Several may be sent at once; each has its [`Self::acked`].
+    pub(super) async fn next_ack(&self) -> Ack {
+        loop {
+            let arrived = self.acks_arrived.notified();
+            if let Some(ack) = self.try_next_ack() {
+                return ack;
+            }
+            arrived.await;
+        }
+    }
+
+    /// One acknowledgement has been sent.
+    pub(super) fn acked(&self) {
+        let mut state = self.state();
+        // Those of a subscription that is over count no more.
+        state.acking = state.acking.saturating_sub(1);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// Waits while so many calls wait that no more should be made.
     pub(super) async fn room(&self) {
-        if self.state().waiting.len() < MANY_WAITING {
+        if self.state().len() < MANY_WAITING {
             return;
         }
-        self.reached(|state| state.waiting.len() <= FEW_WAITING).await;
+        self.reached(|state| state.len() <= FEW_WAITING).await;
     }
 
     /// Waits until all that was taken in has been sent.
     pub(super) async fn sent(&self) {
-        self.reached(|state| state.waiting.is_empty() && state.sending.is_none()).await;
+        self.reached(|state| state.len() == 0 && state.sending.is_none() && state.acking == 0).await;
     }
 
     /// What a status of this task says about reconciliation: nothing, unless it is a marker; then, whether it is the
@@ -203,13 +234,40 @@ impl CallQueue {
                 break Some(item);
             }
         };
-        let waiting = state.waiting.len();
+        self.tell_length(&state);
         drop(state);
-        self.metrics.mesos_calls_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
-        if item.is_none() || waiting == FEW_WAITING {
-            self.changed.notify_waiters();
-        }
+        self.changed.notify_waiters();
         item
+    }
+
+    fn try_next_ack(&self) -> Option<Ack> {
+        let mut state = self.state();
+        let ack = state.acks.pop_front()?;
+        state.acking += 1;
+        let is_last = state.acks.is_empty();
+        self.tell_length(&state);
+        drop(state);
+        if !is_last {
+            // However many came at once, there was one word of it.
+            self.acks_arrived.notify_one();
+        }
+        self.changed.notify_waiters();
+        Some(ack)
+    }
+
+    fn enter_ack(&self, ack: Ack) {
+        let mut state = self.state();
+        if state.open && state.len() < MOST_WAITING {
+            state.acks.push_back(ack);
+        } else {
+            self.metrics.mesos_call_lost("acknowledge");
+        }
+        drop(state);
+        self.acks_arrived.notify_one();
+    }
+
+    fn tell_length(&self, state: &State) {
+        self.metrics.mesos_calls_waiting.set(i64::try_from(state.len()).unwrap_or(i64::MAX));
     }
 
     async fn reached(&self, enough: impl Fn(&State) -> bool) {
@@ -228,7 +286,7 @@ impl CallQueue {
     fn enter(&self, items: impl IntoIterator<Item = Item>) {
         let mut state = self.state();
         for item in items {
-            if state.open && state.waiting.len() < MOST_WAITING {
+            if state.open && state.len() < MOST_WAITING {
                 state.enter(item);
             } else {
                 self.metrics.mesos_call_lost(item.kind());
@@ -251,6 +309,10 @@ impl CallQueue {
 }
 
 impl State {
+    fn len(&self) -> usize {
+        self.waiting.len() + self.acks.len()
+    }
+
     fn enter(&mut self, item: Item) {
         self.entered += 1;
         if let Some(role) = role(&item) {
@@ -424,6 +486,26 @@ mod tests {
             queue.next().await;
         }
         assert!(room.now_or_never().is_some());
+    }
+
+    #[test]
+    fn acknowledgements_wait_apart_and_end_with_the_subscription_like_the_rest() {
+        let queue = queue();
+        let ack = |task: &str| {
+            Call::Acknowledge(Ack { agent: AgentId::new("a"), task: TaskId::new(task), uuid: [1; 16].into() })
+        };
+        for call in [ack("t1"), kill("a"), ack("t2"), ack("t3")] {
+            queue.push(call);
+        }
+        assert_eq!(sent(&queue), ["kill a"]);
+        let taken = [queue.next_ack().now_or_never(), queue.next_ack().now_or_never()];
+        assert_eq!(taken.map(|ack| ack.map(|ack| ack.task)), ["t1", "t2"].map(|task| Some(TaskId::new(task))));
+        queue.acked();
+        assert!(queue.sent().now_or_never().is_none());
+        queue.close();
+        assert!(queue.sent().now_or_never().is_some());
+        assert!(queue.next_ack().now_or_never().is_none());
+        assert!(queue.metrics.encode_text().contains("ekiden_mesos_calls_lost_total{kind=\"acknowledge\"} 2"));
     }
 
     #[test]

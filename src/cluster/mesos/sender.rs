@@ -1,6 +1,8 @@
 //! Sends calls, one after the other, each when the master has taken the one before: over one connection, which is not
 //! the subscription's (Mesos: `docs/scheduler-http-api.md`, "Calls").
 //!
+//! Acknowledgements, which come by the thousand and need no order, have connections of their own.
+//!
 //! A call is sent at most once. When it is not known whether the master has taken one, the whole subscription is given
 //! up: the next one is reconciled, and that finds out.
 
@@ -11,12 +13,14 @@ use std::time::Instant;
 use ekiden_model::{FrameworkId, Role};
 use http::StatusCode;
 use http::header::HeaderValue;
+use tokio::task::JoinSet;
 
 use super::super::Call;
 use super::FrameworkOptions;
 use super::address::Endpoint;
 use super::http::{Fault, Line, Transport};
 use super::queue::{CallQueue, Item};
+use super::trouble::Samples;
 use super::wire::{self, FrameworkInfo, Reservations};
 use crate::telemetry::Metrics;
 
@@ -25,6 +29,10 @@ pub(super) const SCHEDULER: &str = "/api/v1/scheduler";
 
 /// The longest answer to a call; there is none, unless it is a refusal.
 const LONGEST_ANSWER: usize = 1 << 20;
+
+/// Connections over which acknowledgements are sent. One carries as many in a second as there are round trips in it: a
+/// thousand or two in a network, and an agent that waits for its acknowledgement holds the next update back.
+const ACK_LINES: usize = 4;
 
 /// What calls of one subscription are sent with.
 pub(super) struct Sender {
@@ -43,6 +51,15 @@ pub(super) struct Sender {
     pub(super) metrics: Metrics,
 }
 
+/// What one subscription's calls need to remember.
+#[derive(Default)]
+struct Open {
+    line: Option<Line>,
+    /// The roles that want no offers.
+    suppressed: BTreeSet<Role>,
+    refused: Samples,
+}
+
 /// What a master makes of a call.
 enum Taken {
     Yes,
@@ -53,36 +70,58 @@ enum Taken {
 impl Sender {
     /// Sends for as long as it works. Why it does not any more is returned: the subscription is lost with it.
     pub(super) async fn run(self) -> Fault {
-        let mut suppressed = BTreeSet::new();
-        let mut line = None;
+        let sender = Arc::new(self);
+        let mut lines = JoinSet::new();
+        for _ in 0..ACK_LINES {
+            lines.spawn(sender.clone().send_acks());
+        }
+        lines.spawn(sender.clone().send_calls());
+        match lines.join_next().await {
+            Some(Ok(fault)) => fault,
+            crashed => {
+                let cause = crashed.map(|crash| format!("{crash:?}")).unwrap_or_default();
+                tracing::error!(%cause, "sending calls has crashed");
+                Fault::Broken { master: sender.master.clone(), cause }
+            }
+        }
+    }
+
+    async fn send_calls(self: Arc<Self>) -> Fault {
+        let mut open = Open::default();
         loop {
             let item = self.queue.next().await;
-            if let Err(fault) = self.send(&mut line, item, &mut suppressed).await {
+            if let Err(fault) = self.send(&mut open, item).await {
                 return fault;
             }
         }
     }
 
-    async fn send(
-        &self,
-        line: &mut Option<Line>,
-        item: Item,
-        suppressed: &mut BTreeSet<Role>,
-    ) -> Result<(), Fault> {
+    async fn send_acks(self: Arc<Self>) -> Fault {
+        let mut open = Open::default();
+        loop {
+            let ack = Item::Call(Call::Acknowledge(self.queue.next_ack().await));
+            if let Err(fault) = self.send(&mut open, ack).await {
+                return fault;
+            }
+            self.queue.acked();
+        }
+    }
+
+    async fn send(&self, open: &mut Open, item: Item) -> Result<(), Fault> {
         match &item {
             Item::Call(Call::Revive(role)) => {
-                suppressed.remove(role);
-                if !self.add_role(line, role, suppressed).await? {
+                open.suppressed.remove(role);
+                if !self.add_role(open, role).await? {
                     return Ok(());
                 }
             }
             // Mesos makes no offers for a role that it does not know of us.
             Item::Call(Call::Suppress(role)) if !self.has(role) => return Ok(()),
-            Item::Call(Call::Suppress(role)) => _ = suppressed.insert(role.clone()),
+            Item::Call(Call::Suppress(role)) => _ = open.suppressed.insert(role.clone()),
             _ => {}
         }
         let Some(body) = self.body(&item) else { return Ok(()) };
-        match self.post(line, item.kind(), body).await? {
+        match self.post(&mut open.line, item.kind(), body).await? {
             Taken::Yes => {
                 if let Item::TearDown(taken) = item {
                     // Nobody waits any more: it is removed all the same.
@@ -91,7 +130,9 @@ impl Sender {
             }
             Taken::No(fault) => {
                 self.metrics.mesos_call_lost(item.kind());
-                tracing::error!(call = item.kind(), "the master does not take a call: {fault}");
+                if open.refused.is_due(item.kind()) {
+                    tracing::error!(call = item.kind(), "the master does not take a call: {fault}");
+                }
             }
         }
         Ok(())
@@ -110,12 +151,7 @@ impl Sender {
     }
 
     /// Makes sure that Mesos knows the role as ours. `false`: it does not let us have it.
-    async fn add_role(
-        &self,
-        line: &mut Option<Line>,
-        role: &Role,
-        suppressed: &BTreeSet<Role>,
-    ) -> Result<bool, Fault> {
+    async fn add_role(&self, open: &mut Open, role: &Role) -> Result<bool, Fault> {
         if self.has(role) {
             return Ok(true);
         }
@@ -127,15 +163,17 @@ impl Sender {
             roles: &roles,
             principal: self.principal.as_deref(),
         };
-        let body = wire::update_framework(info, suppressed);
-        match self.post(line, "update_framework", body).await? {
+        let body = wire::update_framework(info, &open.suppressed);
+        match self.post(&mut open.line, "update_framework", body).await? {
             Taken::Yes => {
                 self.roles.lock().unwrap_or_else(PoisonError::into_inner).insert(role.clone());
                 Ok(true)
             }
             Taken::No(fault) => {
                 self.metrics.mesos_call_lost("revive");
-                tracing::error!(%role, "apps of a role wait in vain, since the master does not let us have it: {fault}");
+                if open.refused.is_due("update_framework") {
+                    tracing::error!(%role, "its apps wait in vain: the master does not let us have this role: {fault}");
+                }
                 Ok(false)
             }
         }

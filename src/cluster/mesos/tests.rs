@@ -90,6 +90,24 @@ async fn calls_are_sent_in_order_each_when_the_one_before_is_taken_and_never_on_
 }
 
 #[tokio::test]
+async fn acknowledgements_are_sent_several_at_a_time_and_hold_up_nothing() {
+    let mut master = Master::start().await;
+    let (mesos, mut events) = connecting(&master).await;
+    let _stream = master.asked().await.subscribed(15.0);
+    connected(&mut events).await;
+    master.asked().await.answer(202, "");
+    for task in ["t1", "t2", "t3", "t4", "t5", "t6"] {
+        let ack = Ack { agent: AgentId::new("a1"), task: TaskId::new(task), uuid: [1; 16].into() };
+        mesos.call(Call::Acknowledge(ack)).await;
+    }
+    let waiting = [master.asked().await, master.asked().await, master.asked().await, master.asked().await];
+    assert!(waiting.iter().all(|asked| asked.kind() == "ACKNOWLEDGE"));
+    assert!(master.nothing_asked().await, "no more than that");
+    mesos.call(kill("t7")).await;
+    assert_eq!(master.asked().await.kind(), "KILL");
+}
+
+#[tokio::test]
 async fn redirections_are_followed_to_the_leader_and_a_circle_is_left() {
     let (mut follower, mut leader) = (Master::start().await, Master::start().await);
     let (mesos, mut events) = connecting(&follower).await;
@@ -147,6 +165,7 @@ async fn a_call_made_before_the_loss_is_known_to_the_reader_is_void() {
     let (mesos, mut events) = connecting(&master).await;
     let stream = master.asked().await.subscribed(15.0);
     connected(&mut events).await;
+    master.asked().await.answer(202, "");
     drop(stream);
     // The loss waits to be read; whoever decides now decides on offers that are void.
     assert!(master.nothing_asked().await);

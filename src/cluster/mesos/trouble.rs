@@ -1,6 +1,7 @@
 //! Log lines about what goes wrong again and again: once when it begins, once when it changes, now and then while it
-//! lasts, and once when it is over.
+//! lasts, and once when it is over. And about many things that go wrong in the same way: one line for some of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -52,9 +53,38 @@ impl Trouble {
     }
 }
 
+/// Of things of one kind, which may go wrong by the thousand, one in so long a time is told.
+const BETWEEN_KINDS: Duration = Duration::from_secs(10);
+
+/// Which kinds of things went wrong lately.
+#[derive(Debug, Default)]
+pub(super) struct Samples(BTreeMap<&'static str, Instant>);
+
+impl Samples {
+    /// Something of this kind went wrong: whether it is to be told.
+    pub(super) fn is_due(&mut self, kind: &'static str) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.get(kind).is_none_or(|told| now - *told >= BETWEEN_KINDS);
+        if is_due {
+            self.0.insert(kind, now);
+        }
+        is_due
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_each_kind_one_is_told_in_ten_seconds() {
+        let mut samples = Samples::default();
+        assert!(samples.is_due("kill"));
+        assert!(!samples.is_due("kill"));
+        assert!(samples.is_due("accept"));
+        tokio::time::advance(BETWEEN_KINDS).await;
+        assert!(samples.is_due("kill"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_goes_wrong_in_the_same_way_is_told_once_and_again_after_a_long_time() {

@@ -1,15 +1,17 @@
 //! The store on a real disk: order, group commit, damage and ends without a close.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ekiden_model::input::WriteSeq;
-use ekiden_model::record::SlotRecord;
+use ekiden_model::record::{Installation, SlotRecord};
 use ekiden_model::{AppId, Incarnation, Slot};
 use tokio::sync::{mpsc, watch};
 
+use redb::backends::InMemoryBackend;
+use redb::{ReadableDatabase, ReadableTableMetadata, StorageBackend};
+
 use super::*;
-use crate::store::checksum::crc32;
 use crate::store::writer::{self, Batch, Progress};
 
 fn slot(number: u32) -> Write {
@@ -26,14 +28,15 @@ fn slot(number: u32) -> Write {
 #[derive(Debug, Clone)]
 struct Faulty {
     memory: Arc<InMemoryBackend>,
-    full: Arc<AtomicBool>,
+    /// How much may still be done before it is full.
+    left: Arc<AtomicUsize>,
     flushes: Arc<AtomicUsize>,
 }
 
 impl Faulty {
     fn new() -> Self {
         let memory = Arc::new(InMemoryBackend::new());
-        Self { memory, full: Arc::default(), flushes: Arc::default() }
+        Self { memory, left: Arc::new(AtomicUsize::new(usize::MAX)), flushes: Arc::default() }
     }
 
     fn disk(&self) -> Disk {
@@ -41,7 +44,21 @@ impl Faulty {
     }
 
     fn room(&self) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        let take = |left: usize| Some(if left == usize::MAX { left } else { left.checked_sub(1)? });
+        let taken = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        taken.map(drop).map_err(|_| io::ErrorKind::StorageFull.into())
+    }
+
+    fn full_after(&self, operations: usize) {
+        self.left.store(operations, Ordering::SeqCst);
+    }
+
+    /// What a process that is killed now leaves.
+    fn file(&self, path: &Path) -> File {
+        let mut bytes = vec![0; self.memory.len().unwrap() as usize];
+        self.memory.read(0, &mut bytes).unwrap();
+        std::fs::write(path, &bytes).unwrap();
+        File::open(path).unwrap()
     }
 }
 
@@ -66,7 +83,11 @@ impl StorageBackend for Faulty {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.room()?;
+        if let Err(full) = self.room() {
+            // What still found room is written.
+            self.memory.write(offset, &data[..data.len() / 2])?;
+            return Err(full);
+        }
         self.memory.write(offset, data)
     }
 }
@@ -93,14 +114,56 @@ fn a_full_disk_stops_the_store_with_what_was_stored() {
     let faulty = Faulty::new();
     let disk = faulty.disk();
     assert_eq!(write_all(&disk, 1..=3).unwrap(), WriteSeq(3));
-    faulty.full.store(true, Ordering::SeqCst);
+    faulty.full_after(0);
     let error = write_all(&disk, 4..=5).unwrap_err();
     assert!(matches!(*error, StoreError::Full { .. }), "{error:?}");
     assert!(error.to_string().starts_with("no space is left for `ekiden.db`: free some"), "{error}");
     // Even with room again, this one takes no more: what redb holds in memory is not what is on the disk.
     drop(disk);
-    faulty.full.store(false, Ordering::SeqCst);
+    faulty.full_after(usize::MAX);
     assert_eq!(stored(&faulty.disk()), 3);
+}
+
+#[test]
+fn wherever_a_commit_runs_out_of_space_all_that_was_stored_is_there_and_of_the_rest_all_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ekiden.db");
+    let batch = |slots: std::ops::Range<u32>| -> Vec<Write> {
+        let installation = Write::Put(Record::Installation(Installation { births: 1, ..Installation::new(7) }));
+        std::iter::once(installation).chain(slots.map(slot)).collect()
+    };
+    let (mut operations, mut kept) = (0, Vec::new());
+    loop {
+        let faulty = Faulty::new();
+        let disk = faulty.disk();
+        disk.commit(batch(0..50).iter()).unwrap();
+        faulty.full_after(operations);
+        // Many pages, so that some are written before the commit and some with it.
+        let stored = disk.commit(batch(50..3000).iter());
+        let records = load(&path, &faulty.file(&path)).unwrap().records.len();
+        match stored {
+            Ok(()) => {
+                assert_eq!(records, 3001);
+                break;
+            }
+            Err(error) => assert!(matches!(error, StoreError::Full { .. }), "{operations}: {error:?}"),
+        }
+        assert!(records == 51 || records == 3001, "{operations}: {records} records");
+        kept.push(records);
+        // It takes no more; and once there is space, a new process goes on from where it was.
+        faulty.full_after(usize::MAX);
+        assert!(disk.commit(batch(0..1).iter()).is_err(), "{operations}");
+        drop(disk);
+        let (again, found) = Disk::open(&path).unwrap();
+        assert_eq!(found.len(), records, "{operations}");
+        again.commit(batch(20_000..20_001).iter()).unwrap();
+        drop(again);
+        assert_eq!(Disk::open(&path).unwrap().1.len(), records + 1, "{operations}");
+        // Every one at first, then one in twenty of those so far: late ones are all alike.
+        operations += 1 + operations / 20;
+    }
+    assert!(operations > 5, "only {operations} operations");
+    assert!(kept.contains(&51), "{kept:?}");
 }
 
 #[test]
@@ -138,7 +201,7 @@ fn opened_with(key: &str, value: Option<&[u8]>) -> Result<Vec<Record>, StoreErro
 
 #[test]
 fn a_newer_record_is_refused_by_its_version() {
-    let newer = format!("2 {:08x} {{}}", crc32(&[b"2 /web {}"]));
+    let newer = format!("2 {:08x} {{}}", crc32fast::hash(b"2 /web {}"));
     let error = opened_with("/web", Some(newer.as_bytes())).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error:?}");
     assert!(error.to_string().contains("was written by a newer ekiden"), "{error}");

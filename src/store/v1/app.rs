@@ -7,20 +7,23 @@ use std::time::Duration;
 use ekiden_model::{App, GroupId, RevisionId, TaskId, Timestamp, app_state, record, report, revision};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::names::{Condition, FailureCause};
-use super::{Key, Shared, app_id, nanos, ports, read_ports};
+use super::{Key, Shared, nanos, ports, read_ports};
 use crate::manifest;
 
+/// `D` is a declaration, as canonical Marathon JSON: the one form of it that is specified, shown to users and kept
+/// compatible. It is written as a value and read as text, so that equal ones are told by it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct AppRecord {
+pub(super) struct AppRecord<D> {
     id: String,
     birth: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Key>,
-    declared: Option<Declared>,
-    revisions: Vec<Revision>,
+    declared: Option<Declared<D>>,
+    revisions: Vec<Revision<D>>,
     rollout: Option<Rollout>,
     service_ports: Vec<Option<NonZeroU16>>,
     backoff: Backoff,
@@ -30,19 +33,14 @@ pub(super) struct AppRecord {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Declared {
-    definition: Definition,
+struct Declared<D> {
+    definition: D,
     version: i64,
     scaled: i64,
     configured: i64,
     source: Source,
     restarts: u32,
 }
-
-/// A declaration, as canonical Marathon JSON: the one form of it that is specified, shown to users and kept compatible.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Definition(Value);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -53,10 +51,10 @@ enum Source {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Revision {
+struct Revision<D> {
     id: u32,
     version: i64,
-    definition: Definition,
+    definition: D,
     restarts: u32,
     target: u32,
     standing: Standing,
@@ -116,7 +114,7 @@ struct Failure {
     cause: FailureCause,
 }
 
-impl AppRecord {
+impl AppRecord<Value> {
     pub(super) fn of(model: &record::AppRecord) -> Self {
         let record::AppRecord {
             id,
@@ -143,12 +141,14 @@ impl AppRecord {
             condemned: condemned.iter().map(|at| at.as_millis()).collect(),
         }
     }
+}
 
+impl AppRecord<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
         let Self { id, birth, key, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
             self;
         Ok(record::AppRecord {
-            id: app_id(&id)?,
+            id: shared.app(&id)?,
             birth,
             key: key.map(Key::read).transpose()?,
             declared: declared.map(|declared| declared.read(shared)).transpose()?,
@@ -168,11 +168,11 @@ impl AppRecord {
     }
 }
 
-impl Declared {
+impl Declared<Value> {
     fn of(model: &app_state::Declared) -> Self {
         let app_state::Declared { app, version, scaled, configured, source, restarts } = model;
         Self {
-            definition: Definition::of(app),
+            definition: manifest::app_to_json(app),
             version: version.as_millis(),
             scaled: scaled.as_millis(),
             configured: configured.as_millis(),
@@ -183,11 +183,13 @@ impl Declared {
             restarts: *restarts,
         }
     }
+}
 
+impl Declared<&RawValue> {
     fn read(self, shared: &mut Shared) -> Result<app_state::Declared, String> {
         let Self { definition, version, scaled, configured, source, restarts } = self;
         Ok(app_state::Declared {
-            app: definition.read(shared)?,
+            app: app_of(definition, shared)?,
             version: Timestamp::from_millis(version),
             scaled: Timestamp::from_millis(scaled),
             configured: Timestamp::from_millis(configured),
@@ -200,34 +202,28 @@ impl Declared {
     }
 }
 
-impl Definition {
-    fn of(app: &App) -> Self {
-        Self(manifest::app_to_json(app))
+fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
+    let text = definition.get();
+    if let Some((known, app)) = &shared.definition
+        && **known == *text
+    {
+        return Ok(app.clone());
     }
-
-    fn read(self, shared: &mut Shared) -> Result<Arc<App>, String> {
-        if let Some((value, app)) = &shared.definition
-            && *value == self.0
-        {
-            return Ok(app.clone());
-        }
-        let text = self.0.to_string();
-        let app = manifest::read_app_json(text.as_bytes(), &GroupId::root()).map_err(|mistakes| {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            format!("its definition is refused: {}", mistakes.join("; "))
-        })?;
-        shared.definition = Some((self.0, app.clone()));
-        Ok(app)
-    }
+    let app = manifest::read_app_json(text.as_bytes(), &GroupId::root()).map_err(|mistakes| {
+        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        format!("its definition is refused: {}", mistakes.join("; "))
+    })?;
+    shared.definition = Some((text.into(), app.clone()));
+    Ok(app)
 }
 
-impl Revision {
+impl Revision<Value> {
     fn of(model: &revision::Revision) -> Self {
         let revision::Revision { id, version, app, restarts, target, standing } = model;
         Self {
             id: id.0,
             version: version.as_millis(),
-            definition: Definition::of(app),
+            definition: manifest::app_to_json(app),
             restarts: *restarts,
             target: *target,
             standing: match standing {
@@ -237,13 +233,15 @@ impl Revision {
             },
         }
     }
+}
 
+impl Revision<&RawValue> {
     fn read(self, shared: &mut Shared) -> Result<revision::Revision, String> {
         let Self { id, version, definition, restarts, target, standing } = self;
         Ok(revision::Revision {
             id: RevisionId(id),
             version: Timestamp::from_millis(version),
-            app: definition.read(shared)?,
+            app: app_of(definition, shared)?,
             restarts,
             target,
             standing: match standing {

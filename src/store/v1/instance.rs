@@ -4,32 +4,34 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use ekiden_model::{AgentId, Incarnation, InstanceKey, RevisionId, Role, Slot, Timestamp, instance, record};
+use ekiden_model::{AgentId, Incarnation, InstanceKey, RevisionId, Slot, Timestamp, instance, record};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::health::Health;
 use super::names::{Condition, Goal, KillCause};
-use super::{Shared, app_id, ports, read_ports};
+use super::{Shared, parse, ports, read_ports};
 
+/// `A` is an agent. It is written as a value and read as text, by which those are told that were read before.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct SlotRecord {
+pub(super) struct SlotRecord<A> {
     app: String,
     slot: u32,
     last: NonZeroU32,
-    instances: Vec<Instance>,
+    instances: Vec<Instance<A>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Instance {
+struct Instance<A> {
     slot: u32,
     incarnation: NonZeroU32,
     revision: u32,
     goal: Goal,
     condition: Condition,
     since: i64,
-    agent: Agent,
+    agent: A,
     role: String,
     host_ports: Vec<Option<NonZeroU16>>,
     staged: i64,
@@ -41,7 +43,7 @@ struct Instance {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Agent {
+pub(super) struct Agent {
     id: String,
     hostname: Arc<str>,
     attributes: BTreeMap<String, Arc<str>>,
@@ -57,7 +59,7 @@ struct KillOrder {
     sent: i64,
 }
 
-impl SlotRecord {
+impl SlotRecord<Agent> {
     pub(super) fn of(model: &record::SlotRecord) -> Self {
         let record::SlotRecord { app, slot, last, instances } = model;
         Self {
@@ -67,19 +69,21 @@ impl SlotRecord {
             instances: instances.iter().map(Instance::of).collect(),
         }
     }
+}
 
+impl SlotRecord<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::SlotRecord, String> {
         let Self { app, slot, last, instances } = self;
         Ok(record::SlotRecord {
-            app: app_id(&app)?,
+            app: shared.app(&app)?,
             slot: Slot(slot),
             last: Incarnation(last),
-            instances: instances.into_iter().map(|instance| instance.read(shared)).collect(),
+            instances: instances.into_iter().map(|instance| instance.read(shared)).collect::<Result<_, _>>()?,
         })
     }
 }
 
-impl Instance {
+impl Instance<Agent> {
     fn of(model: &instance::Instance) -> Self {
         let instance::Instance {
             key,
@@ -113,8 +117,10 @@ impl Instance {
             message: message.clone(),
         }
     }
+}
 
-    fn read(self, shared: &mut Shared) -> instance::Instance {
+impl Instance<&RawValue> {
+    fn read(self, shared: &mut Shared) -> Result<instance::Instance, String> {
         let Self {
             slot,
             incarnation,
@@ -131,21 +137,21 @@ impl Instance {
             kill,
             message,
         } = self;
-        instance::Instance {
+        Ok(instance::Instance {
             key: InstanceKey { slot: Slot(slot), incarnation: Incarnation(incarnation) },
             revision: RevisionId(revision),
             goal: goal.into(),
             condition: condition.into(),
             since: Timestamp::from_millis(since),
-            agent: agent.read(shared),
-            role: Role::new(role),
+            agent: agent_of(agent, shared)?,
+            role: shared.role(&role),
             host_ports: read_ports(&host_ports),
             staged: Timestamp::from_millis(staged),
             started: started.map(Timestamp::from_millis),
             health: health.read(),
             kill: kill.map(KillOrder::read),
             message,
-        }
+        })
     }
 }
 
@@ -161,20 +167,21 @@ impl Agent {
         }
     }
 
-    /// The agent, shared with the instances that were read before unless it was another then (an agent's attributes
-    /// are of the moment at which an instance was launched).
-    fn read(self, shared: &mut Shared) -> Arc<ekiden_model::Agent> {
+    fn read(self) -> ekiden_model::Agent {
         let Self { id, hostname, attributes, region, zone } = self;
-        let agent = ekiden_model::Agent { id: AgentId::new(id), hostname, attributes, region, zone };
-        match shared.agents.get(&agent.id) {
-            Some(known) if **known == agent => known.clone(),
-            _ => {
-                let agent = Arc::new(agent);
-                shared.agents.insert(agent.id.clone(), agent.clone());
-                agent
-            }
-        }
+        ekiden_model::Agent { id: AgentId::new(id), hostname, attributes, region, zone }
     }
+}
+
+/// The agent, shared with the instances that were read before unless it was another then (an agent's attributes are
+/// of the moment at which an instance was launched).
+fn agent_of(text: &RawValue, shared: &mut Shared) -> Result<Arc<ekiden_model::Agent>, String> {
+    if let Some(known) = shared.agents.get(text.get()) {
+        return Ok(known.clone());
+    }
+    let agent = Arc::new(parse::<Agent>(text.get())?.read());
+    shared.agents.insert(text.get().into(), agent.clone());
+    Ok(agent)
 }
 
 impl KillOrder {

@@ -20,8 +20,9 @@ use crate::time::Timestamp;
 /// The instances of one app, and what must be known of slots that have none.
 #[derive(Debug, Clone, Default)]
 pub struct Instances {
-    /// Boxed, so that an app of one instance does not hold a tree node of eleven.
-    all: BTreeMap<InstanceKey, Box<Instance>>,
+    /// Apart, so that an app of one instance does not hold a tree node of eleven; shared, so that a copy of the roll for
+    /// readers costs as many pointers as there are instances, and a change of one instance the copy of that one.
+    all: BTreeMap<InstanceKey, Arc<Instance>>,
     last: BTreeMap<Slot, Incarnation>,
     /// No launch has an incarnation up to this, in whatever slot.
     after: Option<Incarnation>,
@@ -192,13 +193,13 @@ impl Instances {
         if instance.condition == Condition::Provisioned {
             self.latest = Some(key);
         }
-        self.all.insert(key, Box::new(instance));
+        self.all.insert(key, Arc::new(instance));
         self.enlist(&facet, &agent);
     }
 
     /// Changes an instance; `None` when there is no such instance. Its key stays what it is.
     pub fn update<T>(&mut self, key: InstanceKey, change: impl FnOnce(&mut Instance) -> T) -> Option<T> {
-        let instance = self.all.get_mut(&key)?;
+        let instance = Arc::make_mut(self.all.get_mut(&key)?);
         let (before, agent_before) = (Facet::of(instance), instance.agent.clone());
         let result = change(instance);
         instance.key = key;
@@ -214,7 +215,7 @@ impl Instances {
 
     /// Forgets an instance; its incarnation stays used.
     pub fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
-        let instance = *self.all.remove(&key)?;
+        let instance = Arc::unwrap_or_clone(self.all.remove(&key)?);
         self.delist(&Facet::of(&instance), &instance.agent);
         Some(instance)
     }
