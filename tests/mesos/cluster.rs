@@ -26,6 +26,9 @@ const TAIL_LINES: usize = 25;
 const QUICK: [&str; 3] =
     ["--allocation_interval=100ms", "--agent_ping_timeout=1secs", "--max_agent_ping_timeouts=2"];
 
+/// The names of masters that are elected.
+const MASTERS: [&str; 3] = ["master-1", "master-2", "master-3"];
+
 /// Masters, agents, and what they need.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -65,6 +68,25 @@ impl Cluster {
         for number in 1..=agents {
             cluster.agent(&format!("agent-{number}"), &[]).await;
         }
+        cluster
+    }
+
+    /// Three masters, one of them elected through ZooKeeper, and an agent.
+    pub(crate) async fn elected() -> Self {
+        let mut cluster = Self::new();
+        cluster.zookeeper().await;
+        for name in MASTERS {
+            cluster.master(name, &["--quorum=2"]).await;
+        }
+        // A master whose log is not complete yet is no help when the leader dies.
+        for (name, &port) in &cluster.masters {
+            let what = format!("{name} has the whole log");
+            let complete = cluster.until(&what, async || {
+                (get(port, "/metrics/snapshot").await?["registrar/log/recovered"].as_f64()? > 0.0).then_some(())
+            });
+            complete.await;
+        }
+        cluster.agent("agent-1", &[]).await;
         cluster
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ekiden::cluster::Call;
 use ekiden::cluster::mesos::Credentials;
-use ekiden_kit::master::{Fault, FakeMesos, Options, Rule, unknown_event};
+use ekiden_kit::master::{FakeMesos, Fault, Options, Rule, unknown_event};
 use ekiden_model::input::ClusterEvent;
 use serde_json::json;
 use tokio_rustls::rustls::ServerConfig;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ekiden::cluster::Call;
 use ekiden::cluster::mesos::{Credentials, MesosError};
-use ekiden_kit::master::{Fault, FakeMesos, Options, Rule};
+use ekiden_kit::master::{FakeMesos, Fault, Options, Rule};
 use ekiden_model::FrameworkId;
 
 use crate::rig::{PATIENCE, Rig, kill, options};
@@ -87,7 +87,10 @@ async fn a_role_that_the_acls_forbid_is_told() {
 #[tokio::test]
 async fn calls_that_meet_a_stream_of_the_past_cost_the_connection_and_not_the_process() {
     for fault in [
-        Fault::answer(400, "The stream ID 'a' included in this request didn't match the stream ID currently associated"),
+        Fault::answer(
+            400,
+            "The stream ID 'a' included in this request didn't match the stream ID currently associated",
+        ),
         Fault::answer(403, "Framework is not subscribed"),
         Fault::answer(503, "Service Unavailable"),
         Fault::HangUp,
@@ -122,7 +125,8 @@ async fn shutting_down_sends_what_was_said_before_and_leaves_the_framework_alone
     let Rig { fake, mesos, .. } = rig;
     mesos.shutdown().await;
     assert_eq!(fake.count("KILL"), 3);
-    let away = fake.wait(PATIENCE, |fake| (fake.frameworks().get(id.as_str()) == Some(&false)).then_some(())).await;
+    let away =
+        fake.wait(PATIENCE, |fake| (fake.frameworks().get(id.as_str()) == Some(&false)).then_some(())).await;
     assert!(away.is_some(), "it is not removed, and not connected");
 }
 

@@ -154,7 +154,11 @@ impl Rig {
         let launch = launch_from(offer, app, Slot(slot));
         let task = launch.task.clone();
         self.mesos
-            .call(Call::Accept { offers: vec![offer.id.clone()], agent: offer.agent.id.clone(), tasks: vec![launch] })
+            .call(Call::Accept {
+                offers: vec![offer.id.clone()],
+                agent: offer.agent.id.clone(),
+                tasks: vec![launch],
+            })
             .await;
         task
     }

@@ -64,7 +64,8 @@ async fn a_scheduler_that_is_connected_as_us_is_named() {
     let other = crate::rig::options(&rig.fake.address());
     let Rig { fake, .. } = &rig;
     assert_eq!(fake.frameworks().len(), 1);
-    let mut second = Rig::with(ekiden_kit::master::FakeMesos::start(Options::default()).await.expect("a port"), other);
+    let mut second =
+        Rig::with(ekiden_kit::master::FakeMesos::start(Options::default()).await.expect("a port"), other);
     let found = found(&mut second).await;
     assert_eq!(found.framework, Some(id));
     assert_eq!(found.connected_from.as_deref(), Some("here.test"));
