@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{self, PATIENCE, send};
 use crate::kit;
@@ -305,10 +307,8 @@ impl Cluster {
     async fn until_zookeeper_answers(&self) {
         let port = self.zookeeper.expect("there is a ZooKeeper");
         self.until("ZooKeeper answers", async || {
-            let mut answer = String::new();
-            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"srvr").await.ok()?;
-            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.ok()?;
+            // One that begins takes connections, and may forget them.
+            let answer = tokio::time::timeout(Duration::from_secs(1), ask_zookeeper(port)).await.ok()?.ok()?;
             answer.contains("Mode: standalone").then_some(())
         })
         .await;
@@ -330,12 +330,21 @@ impl Drop for Cluster {
     }
 }
 
+/// How ZooKeeper is, in its words.
+async fn ask_zookeeper(port: u16) -> std::io::Result<String> {
+    let mut answer = String::new();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"srvr").await?;
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
 /// JSON, from whoever listens there.
 async fn get(port: u16, path: &str) -> Option<Value> {
     let address = format!("127.0.0.1:{port}");
     // One that is stopped takes connections, and is silent.
     let answer = client::get(&address, path, "application/json");
-    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.ok()?.ok()?;
+    let answer = tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?.ok()?;
     (answer.status == 200).then(|| serde_json::from_str(&answer.body).ok()).flatten()
 }
 
