@@ -42,14 +42,22 @@ async fn start(ports: &str) -> Ekiden {
     ekiden
 }
 
+/// A folder with the manifests, for an ekiden that gets options.
+fn folder_with_apps() -> Arc<tempfile::TempDir> {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let manifests = folder.path().join("manifests");
+    std::fs::create_dir_all(&manifests).expect("made");
+    std::fs::write(manifests.join("apps.yaml"), APPS).expect("written");
+    folder
+}
+
 fn ids(apps: &Value) -> Vec<&str> {
     apps.as_array().map(|apps| apps.iter().filter_map(|app| app["id"].as_str()).collect()).unwrap_or_default()
 }
 
 #[tokio::test]
 async fn every_route_answers_and_says_so_in_the_same_headers() {
-    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-    ekiden::write(&folder.path().join("manifests").join("apps.yaml"), APPS);
+    let folder = folder_with_apps();
     let ekiden = Ekiden::start_in(folder, "41200-41219", &["--state", "state"]).await;
     let web = ekiden.until_running("/prod/web", 2).await;
     let task = web[0]["id"].as_str().expect("an id");
@@ -296,8 +304,7 @@ impl Events {
 
 #[tokio::test]
 async fn the_state_is_exported_while_ekiden_runs_and_imported_elsewhere() {
-    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-    ekiden::write(&folder.path().join("manifests").join("apps.yaml"), APPS);
+    let folder = folder_with_apps();
     let ekiden = Ekiden::start_in(folder, "41340-41359", &["--state", "state"]).await;
     ekiden.until_running("/prod/web", 2).await;
     ekiden.until_running("/prod/db/main", 1).await;

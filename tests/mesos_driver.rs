@@ -9,9 +9,13 @@
 mod calls;
 #[path = "mesos_driver/connection.rs"]
 mod connection;
+#[path = "support/ekiden.rs"]
+mod ekiden_process;
 #[path = "mesos_driver/refusals.rs"]
 mod refusals;
 #[path = "mesos_driver/rig.rs"]
 mod rig;
 #[path = "mesos_driver/survey.rs"]
 mod survey;
+#[path = "mesos_driver/whole.rs"]
+mod whole;

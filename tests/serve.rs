@@ -14,7 +14,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use ekiden::Ekiden;
-use ekiden::client::{PATIENCE, write};
+use ekiden::client::{LOOK_EVERY, PATIENCE, write};
 use ekiden_kit::master::{AgentSpec, FakeMesos, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,6 +82,17 @@ async fn terminate(ekiden: &mut Ekiden) -> Option<i32> {
     ended(ekiden).await
 }
 
+/// Waits until it has said so: what it said last may still be on its way when it has ended.
+async fn said(ekiden: &Ekiden, text: &str) {
+    let waiting = async {
+        while !ekiden.log().contains(text) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let said = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(said.is_ok(), "it does not say `{text}`:\n{}", ekiden.log());
+}
+
 fn ids(tasks: &[Value]) -> BTreeSet<String> {
     tasks.iter().filter_map(|task| task["id"].as_str().map(str::to_owned)).collect()
 }
@@ -98,7 +109,7 @@ async fn a_signal_leaves_tasks_running_and_a_restart_finds_them_as_they_were() {
     assert_eq!(running(&mesos), tasks, "Mesos says the same");
     let framework = first.json("/v2/info").await["frameworkId"].clone();
     assert_eq!(terminate(&mut first).await, Some(0), "{}", first.log());
-    assert!(first.log().contains("tasks run on"), "{}", first.log());
+    said(&first, "tasks run on").await;
     assert_eq!(running(&mesos), tasks, "nobody has ended them");
 
     let mut second = serve(&folder, &mesos.address()).await;
@@ -172,7 +183,7 @@ async fn a_framework_that_was_removed_ends_it_for_good() {
     let framework = mesos.frameworks().into_keys().next().expect("it has registered");
     mesos.remove_framework(&framework);
     assert_eq!(ended(&mut ekiden).await, Some(80), "{}", ekiden.log());
-    assert!(ekiden.log().contains("Mesos has removed framework"), "{}", ekiden.log());
+    said(&ekiden, "Mesos has removed framework").await;
     let (code, said) = refused(&folder, &["--master", &mesos.address()]).await;
     assert_eq!(code, Some(80), "starting it again mends nothing: {said}");
 }
@@ -245,7 +256,7 @@ async fn uninstall_asks_and_then_removes_everything_and_the_server_ends() {
     assert_eq!(put_aside(&folder).len(), 1);
 
     let again = serve(&folder, &mesos.address()).await;
-    assert!(again.log().contains("beginning anew"), "{}", again.log());
+    said(&again, "beginning anew").await;
     let anew = ids(&again.until_running("web", 2).await);
     assert!(anew.is_disjoint(&tasks));
 }

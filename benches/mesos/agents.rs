@@ -4,9 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::process::Process;
 use crate::serve::Serve;
-use crate::{kit, tell};
+use crate::{local, tell};
 
 /// How many agents.
 const AGENTS: usize = 1000;
@@ -14,38 +13,12 @@ const AGENTS: usize = 1000;
 /// How long nothing happens.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long their start may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 pub(crate) async fn measure() {
     let mut cluster = Cluster::new();
-    cluster.master("master", &[]).await;
-    let work = cluster.folder().join("agents");
-    let arguments = [
-        "agent".to_owned(),
-        format!("--agents={AGENTS}"),
-        format!("--master={}", cluster.address()),
-        format!("--port={}", cluster.port()),
-        format!("--work_dir={}", work.display()),
-        "--hostname=agent-%d".to_owned(),
-        "--attributes=rack:r%d".to_owned(),
-        "--resources=cpus:4;mem:4096;disk:10000;ports:[31000-31999]".to_owned(),
-        "--logging_level=ERROR".to_owned(),
-    ];
-    let mut agents = Process::start("agents", cluster.folder(), &kit::launcher(), arguments.to_vec());
-    let began = Instant::now();
-    while cluster
-        .ask("/master/metrics/snapshot")
-        .await
-        .is_none_or(|metrics| metrics["master/slaves_active"] != AGENTS as f64)
-    {
-        assert!(agents.ended().is_none() && began.elapsed() < PATIENCE, "not all agents register");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    let master = local::start(&mut cluster, AGENTS).await;
 
     let spread = "id: spread\ncmd: exec sleep 1000\ninstances: 20\ncpus: 0.1\nmem: 16\nportDefinitions: []\n\
                   constraints: [[hostname, UNIQUE]]\n";
-    let master = cluster.address();
     let mut ekiden = Serve::start(&mut cluster, &master, spread).await;
     ekiden.until_running("spread", 20).await;
     let busy = ekiden.number("ekiden_longest_turn_seconds").await;

@@ -88,7 +88,10 @@ pub(crate) async fn launch(master: &str, count: usize) -> Took {
 }
 
 fn accept(offer: &Value, tasks: std::ops::Range<usize>) -> Value {
-    let resource = |name: &str, amount: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": amount}, "allocation_info": {"role": "*"}});
+    let resource = |name: &str, amount: f64| {
+        let role = json!({"role": "*"});
+        json!({"name": name, "type": "SCALAR", "scalar": {"value": amount}, "allocation_info": role})
+    };
     let tasks: Vec<Value> = tasks
         .map(|number| {
             json!({"name": "light", "task_id": {"value": format!("light-{number}")}, "agent_id": offer["agent_id"],

@@ -7,7 +7,7 @@ use ekiden::desired::WatchOptions;
 use crate::cluster::Cluster;
 use crate::serve::Serve;
 use crate::tap::{Passed, Tap};
-use crate::{tell, tell_percentiles};
+use crate::{local, tell, tell_percentiles};
 
 /// How many edits.
 const REPETITIONS: usize = 50;
@@ -26,8 +26,8 @@ struct Edit {
 }
 
 pub(crate) async fn measure() {
-    let mut cluster = Cluster::of(2).await;
-    let tap = Tap::before(cluster.address()).await;
+    let mut cluster = Cluster::new();
+    let tap = Tap::before(local::start(&mut cluster, 2).await).await;
     let mut ekiden = Serve::start(&mut cluster, tap.address(), &manifest("first")).await;
     ekiden.until_running("first", 1).await;
     ekiden.remove();

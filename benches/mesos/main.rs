@@ -1,9 +1,9 @@
-//! From saved edit to running task on real Mesos, and what many tasks and many agents cost: `cargo bench --bench mesos`.
+//! From saved edit to running task on real Mesos, and what many tasks and many agents cost.
 //!
-//! Everything is real: masters and agents of the kit in `tests/mesos`, and the `ekiden serve` that is installed. Between
-//! ekiden and the master stands a tap, which notes when what passes it; so who took how long is seen from outside, and
-//! nothing is measured by the program itself but how long its loop was busy at once. Parts can be chosen by name: `cargo
-//! bench --bench mesos -- edit scale agents`.
+//! Everything is real: masters and agents of the kit in `tests/mesos`, and the program as it was built. Between ekiden and
+//! the master stands a tap, which notes when what passes it; so who took how long is seen from outside, and nothing is
+//! measured by the program itself but how long its loop was busy at once. Parts can be chosen by name: `cargo bench
+//! --bench mesos -- edit scale agents`.
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing to print")]
 
@@ -18,12 +18,12 @@ mod kit;
 #[path = "../../tests/mesos/ports.rs"]
 mod ports;
 #[path = "../../tests/mesos/process.rs"]
-#[expect(dead_code, reason = "tests use the rest")]
 mod process;
 
 mod agents;
 mod bare;
 mod edit;
+mod local;
 mod scale;
 mod serve;
 mod tap;

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 use crate::cluster::Cluster;
 use crate::serve::Serve;
 use crate::tap::{Passed, Tap};
-use crate::{bare, tell};
+use crate::{bare, local, tell};
 
 /// How many instances.
 const INSTANCES: usize = 100;
 
 /// How many agents, of 4 cpus each.
-const AGENTS: u16 = 4;
+const AGENTS: usize = 4;
 
 pub(crate) async fn measure() {
-    let bare = bare::launch(&Cluster::of(AGENTS).await.address(), INSTANCES).await;
+    let mut cluster = Cluster::new();
+    let bare = bare::launch(&local::start(&mut cluster, AGENTS).await, INSTANCES).await;
+    drop(cluster);
 
-    let mut cluster = Cluster::of(AGENTS).await;
-    let tap = Tap::before(cluster.address()).await;
+    let mut cluster = Cluster::new();
+    let tap = Tap::before(local::start(&mut cluster, AGENTS).await).await;
     let manifest = |instances: usize| {
         format!(
             "id: light\ncmd: exec sleep 1000\ninstances: {instances}\ncpus: 0.01\nmem: 8\nportDefinitions: []\n"
@@ -32,11 +34,15 @@ pub(crate) async fn measure() {
     let last = |kind: Passed| {
         notes.iter().rfind(|(_, passed)| *passed == kind).map(|(at, _)| *at - saved).unwrap_or_default()
     };
-    let accepts = notes.iter().filter(|(_, passed)| *passed == Passed::Accept).count();
+    let count = |kind: Passed| notes.iter().filter(|(_, passed)| *passed == kind).count();
     let queueing = last(Passed::Launch).saturating_sub(waiting_for_offers(&notes));
 
     tell(format_args!("scale 1 to {INSTANCES} of a light command, {AGENTS} agents"));
-    tell(format_args!("  last launch sent after {:>9.1?} (in {accepts} ACCEPTs)", last(Passed::Launch)));
+    let (launches, accepts) = (count(Passed::Launch), count(Passed::Accept));
+    tell(format_args!(
+        "  last of {launches} launches sent after {:>9.1?} (in {accepts} ACCEPTs)",
+        last(Passed::Launch)
+    ));
     tell(format_args!("  of that without waiting for offers {queueing:>9.1?}   aim: 1 s"));
     tell(format_args!("  all running after      {:>9.1?}", last(Passed::Running)));
     tell(format_args!(

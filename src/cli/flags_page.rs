@@ -59,10 +59,11 @@ fn page() -> String {
 
 fn row(argument: &Arg) -> String {
     let name = argument.get_long().unwrap_or_default().replace('-', "_");
-    let value = argument.get_value_names().and_then(|names| names.first().cloned()).unwrap_or_default();
+    let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
+    let value = value.and_then(|names| names.first()).map_or_else(String::new, |value| format!(" {value}"));
     let default = argument.get_default_values().first().map(|value| format!("`{}`", value.to_string_lossy()));
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    format!("| `--{name} {value}` | {} | {} |\n", default.unwrap_or_default(), escaped(&help))
+    format!("| `--{name}{value}` | {} | {} |\n", default.unwrap_or_default(), escaped(&help))
 }
 
 fn missing(harmless: &[&str], instead: &str) -> String {

@@ -143,7 +143,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "task_launch_confirm_timeout",
         Needless("--task_launch_timeout counts from the launch, whether it was confirmed or not"),
     ),
-    value("task_reservation_timeout", Needless("nothing is reserved")),
+    value("task_reservation_timeout", Needless("nothing is reserved for apps here")),
     value("reconciliation_initial_delay", Needless("reconciliation begins as soon as there is a connection")),
     value("reconciliation_interval", Kept),
     value("scale_apps_initial_delay", Needless(BY_TIMER)),

@@ -224,6 +224,9 @@ pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEven
         identity: identity_known,
         events: events.clone(),
         requests,
+        wanted: wanted_by_others.clone(),
+        status: status.clone(),
+        ended: ended_by.clone(),
     };
     let connection = Connection {
         options: framework,

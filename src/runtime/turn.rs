@@ -223,9 +223,7 @@ impl<H: Hands> Turn<H> {
     }
 
     fn connected(&mut self, now: Timestamp, connected: bool) {
-        if connected {
-            tracing::info!("connected to the cluster");
-        } else if self.link.connected {
+        if self.link.connected && !connected {
             tracing::warn!("the connection to the cluster is lost: tasks run on, nothing is launched meanwhile");
         }
         if self.link.connected != connected {

@@ -156,7 +156,10 @@ pub(super) fn place(path: &Path, records: Vec<Record>, empty: Option<File>) -> R
     let _ = std::fs::remove_file(&draft);
     placed?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    // Until now nobody else could have begun to fill it.
+    drop(empty);
+    Ok(())
 }
 
 fn fill(draft: &Path, records: Vec<Record>) -> Result<(), StoreError> {

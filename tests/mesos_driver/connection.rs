@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ekiden::cluster::Call;
 use ekiden::cluster::mesos::Credentials;
 use ekiden_kit::master::{FakeMesos, Fault, Options, Rule, unknown_event};
@@ -216,7 +218,7 @@ async fn every_request_carries_the_credentials_over_https_and_nobody_is_shown_th
     let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let folder = tempfile::tempdir().expect("a folder");
     let authority = folder.path().join("ca.pem");
-    std::fs::write(&authority, key.cert.pem()).expect("written");
+    std::fs::write(&authority, pem(&key)).expect("written");
     let fake = Options {
         tls: Some(server_config(&key)),
         credentials: Some(("ekiden".to_owned(), "open sesame".to_owned())),
@@ -258,4 +260,9 @@ fn server_config(key: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Arc<ServerConfig>
     let secret = PrivateKeyDer::try_from(key.signing_key.serialize_der()).expect("a key");
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], secret);
     Arc::new(config.expect("a certificate and its key"))
+}
+
+fn pem(key: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+    let encoded = STANDARD.encode(key.cert.der());
+    format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n")
 }

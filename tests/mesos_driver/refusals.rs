@@ -17,6 +17,7 @@ async fn ended(rig: &Rig) -> MesosError {
 #[tokio::test]
 async fn a_framework_that_was_removed_is_not_taken_up_again() {
     let (rig, id) = Rig::subscribed(Options::default()).await;
+    let rig = rig.listening();
     rig.fake.remove_framework(id.as_str());
     let error = ended(&rig).await;
     assert!(matches!(&error, MesosError::Removed { framework, .. } if framework == id.as_str()), "{error}");

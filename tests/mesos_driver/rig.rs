@@ -88,7 +88,10 @@ impl Rig {
         });
         match found.await {
             Ok(Some(found)) => found,
-            ended => panic!("{what}: {ended:?}\n{}\n{}", self.mesos_says(), shown(&passed)),
+            ended => {
+                let ended = if ended.is_ok() { "the events have ended" } else { "never" };
+                panic!("{what}: {ended}\n{}\n{}", self.mesos_says(), shown(&passed))
+            }
         }
     }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_kit::master::{AgentSpec, FakeMesos, Fault, Options, Registry, Rule};
+use ekiden_kit::master::{AgentSpec, FakeMesos, Fault, Options, Registry, Rule, Seen};
 use ekiden_kit::rng::Rng;
 use tempfile::TempDir;
 
-use crate::ekiden::{Ekiden, PATIENCE, write};
+use crate::ekiden_process::Ekiden;
+use crate::ekiden_process::client::write;
+use crate::rig::{PATIENCE, QUIET};
 
 /// A fake Mesos, a folder with manifests, and an `ekiden serve` that comes and goes.
 struct Scene {
@@ -25,13 +27,14 @@ impl Scene {
         Self { fake: FakeMesos::start(options).await.expect("a port"), folder, more: Vec::new() }
     }
 
+    fn arguments<'a>(&self, master: &'a str) -> Vec<&'a str> {
+        let fixed = "serve --manifests manifests --state state --http 127.0.0.1:0 --kill_retry_timeout 1s \
+                     --reconciliation_interval 1s --master";
+        fixed.split(' ').chain([master]).chain(self.more.iter().copied()).collect()
+    }
+
     async fn serve(&self) -> Ekiden {
-        let master = self.fake.address();
-        let arguments = [
-            "serve", "--manifests", "manifests", "--state", "state", "--http", "127.0.0.1:0", "--master", &master,
-            "--kill_retry_timeout", "1s", "--reconciliation_interval", "1s",
-        ];
-        Ekiden::spawn(Arc::clone(&self.folder), &[&arguments, self.more.as_slice()].concat()).await
+        Ekiden::spawn(Arc::clone(&self.folder), &self.arguments(&self.fake.address())).await
     }
 
     /// Declares an app of so many instances; its command says which edit it is of.
@@ -83,7 +86,8 @@ impl Scene {
         for accept in self.fake.calls("ACCEPT") {
             let infos = accept.body["accept"]["operations"][0]["launch"]["task_infos"].as_array().cloned();
             for info in infos.unwrap_or_default() {
-                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *launched.entry(info["task_id"]["value"].as_str().unwrap_or_default().to_owned()).or_default() +=
+                    1;
             }
         }
         let twice: Vec<_> = launched.into_iter().filter(|(_, times)| *times > 1).collect();
@@ -160,7 +164,10 @@ async fn kills_and_acknowledgements_that_are_lost_are_made_again() {
     scene.until_running(Some(&ekiden), &[("a", 1, 4)]).await;
     scene.declare("a", 1, 1);
     scene.until_running(Some(&ekiden), &[("a", 1, 1)]).await;
-    assert_eq!(scene.fake.completed().iter().filter(|(_, task)| task.state == "TASK_KILLED").count(), 3);
+    let killed =
+        |fake: &FakeMesos| fake.completed().iter().filter(|(_, task)| task.state == "TASK_KILLED").count();
+    let all = scene.fake.wait(PATIENCE, |fake| (killed(fake) == 3).then_some(())).await;
+    assert!(all.is_some(), "{} acknowledged\n{}", killed(&scene.fake), ekiden.log());
 }
 
 #[tokio::test]
@@ -184,20 +191,35 @@ async fn survives_a_new_master(registry: Registry) {
     let ids = scene.ids();
     let framework = scene.fake.frameworks();
     scene.fake.forget_seen();
-    scene.fake.fail_over(0);
-    // Asked again and again while no agent is there; an agent comes; more questions; the other one.
-    let asked = |least| move |fake: &FakeMesos| (fake.count("RECONCILE") >= least).then_some(());
-    assert!(scene.fake.wait(PATIENCE, asked(4)).await.is_some(), "{}", ekiden.log());
+    // Asked while no agent is there, while one is, and when both are. It would ask again by itself, after 15 s; a new
+    // subscription makes it ask at once.
+    asked_after(&scene, &ekiden, |fake| fake.fail_over(0)).await;
     scene.fake.agent_registers(0);
-    assert!(scene.fake.wait(PATIENCE, asked(8)).await.is_some(), "{}", ekiden.log());
+    asked_after(&scene, &ekiden, FakeMesos::break_streams).await;
     scene.fake.agent_registers(1);
-    assert!(scene.fake.wait(PATIENCE, asked(12)).await.is_some(), "{}", ekiden.log());
+    asked_after(&scene, &ekiden, FakeMesos::break_streams).await;
     assert_eq!(scene.ids(), ids, "{}", ekiden.log());
     assert_eq!(scene.fake.count("KILL") + scene.fake.count("ACCEPT"), 0, "{}", ekiden.log());
     assert_eq!(scene.fake.frameworks(), framework);
     // And it goes on working.
     scene.declare("a", 2, 1);
     scene.until_running(Some(&ekiden), &[("a", 1, 2)]).await;
+}
+
+/// Does it, and waits until the tasks have been asked about by name and what was asked is answered.
+async fn asked_after(scene: &Scene, ekiden: &Ekiden, what: impl FnOnce(&FakeMesos)) {
+    let before = scene.fake.seen().len();
+    what(&scene.fake);
+    let asked = |fake: &FakeMesos| {
+        let names = |seen: &Seen| seen.body["reconcile"]["tasks"].as_array().map_or(0, Vec::len);
+        let calls: Vec<Seen> =
+            fake.seen().into_iter().skip(before).filter(|seen| seen.call == "RECONCILE").collect();
+        // By name; all; and the marker, which is the last.
+        let complete = calls.len() >= 3 && calls.iter().all(|seen| seen.status.is_some());
+        (complete && calls.iter().any(|seen| names(seen) > 1)).then_some(())
+    };
+    assert!(scene.fake.wait(PATIENCE, asked).await.is_some(), "not asked again\n{}", ekiden.log());
+    tokio::time::sleep(QUIET).await;
 }
 
 #[tokio::test]
@@ -244,6 +266,11 @@ async fn what_nobody_but_a_person_can_mend_ends_it_with_a_number_of_its_own() {
     ends_with(&mut ekiden, 80).await;
 
     let scene = Scene::new(Options { forbidden_roles: vec!["*".to_owned()], ..Options::default() }).await;
-    let mut ekiden = scene.serve().await;
-    ends_with(&mut ekiden, 77).await;
+    let refused = tokio::process::Command::new(env!("CARGO_BIN_EXE_ekiden"))
+        .args(scene.arguments(&scene.fake.address()))
+        .current_dir(scene.folder.path())
+        .kill_on_drop(true)
+        .output();
+    let refused = tokio::time::timeout(PATIENCE, refused).await.expect("it ends").expect("it starts");
+    assert_eq!(refused.status.code(), Some(77), "{}", String::from_utf8_lossy(&refused.stderr));
 }

@@ -96,7 +96,7 @@ proptest! {
         let imported = import(&here.path, &lines).unwrap();
         prop_assert!(matches!(imported, Imported::Placed(_)));
         prop_assert_eq!(Expected::of(reopen(&here.path).unwrap()).records(), records);
-        prop_assert_eq!(text(&export(&here.path)), text(&lines));
+        prop_assert!(export(&here.path) == lines, "exported again, it is another");
     }
 }
 

@@ -307,7 +307,9 @@ proptest! {
         happen(&mut world, &Event::Scale(possible));
         (0..6).for_each(|agent| happen(&mut world, &Event::Cancel(agent)));
         if operator.is_none() {
-            left.iter().for_each(|agent| world.maintain(&format!("a{agent}"), 0, None));
+            for agent in &left {
+                world.maintain(&format!("a{agent}"), 0, None);
+            }
         }
         let keys: Vec<_> = world.app.instances.iter().map(|instance| instance.key).collect();
         for key in keys {

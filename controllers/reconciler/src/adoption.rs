@@ -160,6 +160,13 @@ impl Reconciler {
             let revision = if *fate == Fate::Kept { revisions.declared } else { revisions.differing };
             app.instances.insert(instance_of(found, key, revision, self.now));
         }
+        // What runs is what is meant to, until `upgrade` decides otherwise: an old record's targets are not about it, and
+        // a rollout that is paused would not set others.
+        let runs = |revision: RevisionId| app.instances.census(revision).wanted;
+        let targets: Vec<u32> = app.revisions.iter().map(|revision| runs(revision.id)).collect();
+        for (revision, target) in app.revisions.iter_mut().zip(targets) {
+            revision.target = target;
+        }
         self.journal.note_app(id);
         for (found, _) in found {
             let Some((instance, incarnation)) = found.task.instance() else { continue };

@@ -296,15 +296,11 @@ impl Reconciler {
             let state = &self.apps.get(app)?.state;
             Some((state.task_id(key), state.instances.get(key)?.agent.id.clone()))
         };
-        let tasks: Vec<(TaskId, AgentId)> = match questions.open() {
-            Some(open) => open.filter_map(|(app, key)| task(app, key)).collect(),
-            None => {
-                let all = self
-                    .apps
-                    .iter()
-                    .flat_map(|(id, entry)| live(&entry.state).into_iter().map(move |key| (id, key)));
-                all.filter_map(|(app, key)| task(app, key)).collect()
-            }
+        let tasks: Vec<(TaskId, AgentId)> = if let Some(open) = questions.open() {
+            open.filter_map(|(app, key)| task(app, key)).collect()
+        } else {
+            let all = self.apps.iter().map(|(app, entry)| (app, live(&entry.state)));
+            all.flat_map(|(app, keys)| keys.into_iter().filter_map(move |key| task(app, key))).collect()
         };
         let open_is_all = questions.has_told_all() && questions.open().is_some();
         questions.asked(self.now, self.settings.reconcile_every);

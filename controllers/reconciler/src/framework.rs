@@ -50,7 +50,7 @@ impl Reconciler {
                 Some(framework) => self.subscribe(Some(framework)),
                 None => self.survey(),
             },
-            Membership::Surveying { again } if *again <= self.now => self.survey(),
+            Membership::Surveying { again } if *again <= self.now && self.safe_mode.is_none() => self.survey(),
             _ => {}
         }
         self.survey_in_safe_mode_when_due();

@@ -72,6 +72,10 @@ use crate::time::Time;
 
 /// The brain. Synchronous and deterministic: the same inputs at the same times give the same effects.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them goes with any other"
+)]
 pub struct Reconciler {
     settings: Settings,
     abilities: Abilities,

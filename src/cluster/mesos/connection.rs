@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 const STEADY: Duration = Duration::from_secs(5);
 
 /// So many refusals in a row (about three seconds) are meant. One alone may come of a master that is being set up.
-const REFUSALS: u32 = 5;
+pub(super) const REFUSALS: u32 = 5;
 
 /// How long a master that no longer takes our calls is given to say why. Another scheduler in our place must not be
 /// thrown out because we did not wait to hear of it.
@@ -303,11 +303,7 @@ impl Cause {
     /// What the master says, if it does not let us in.
     fn refusal(&self) -> Option<String> {
         match self {
-            Self::Fault(fault @ Fault::Answer { status, .. })
-                if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status) =>
-            {
-                Some(fault.to_string())
-            }
+            Self::Fault(fault) if fault.is_refusal() => Some(fault.to_string()),
             // Whom we authenticate as, and who we say we are, differ.
             Self::Fault(fault @ Fault::Answer { status: StatusCode::BAD_REQUEST, text, .. })
                 if text.contains("principal") =>
@@ -338,7 +334,7 @@ impl Cause {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 

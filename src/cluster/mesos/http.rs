@@ -70,6 +70,14 @@ pub(super) enum Fault {
     TooMuch { master: Endpoint, longest: usize },
 }
 
+impl Fault {
+    /// Whether the master knows us not, or does not let us.
+    pub(super) fn is_refusal(&self) -> bool {
+        let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        matches!(self, Self::Answer { status, .. } if refusals.contains(status))
+    }
+}
+
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

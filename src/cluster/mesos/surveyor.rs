@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ekiden_model::FrameworkId;
 use ekiden_model::input::{ClusterEvent, Found};
 use http::Response;
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
 
-use super::FrameworkOptions;
 use super::backoff::Backoff;
-use super::connection::Identity;
+use super::connection::{Identity, REFUSALS, now};
 use super::detector::Detector;
 use super::http::{Fault, Line, Transport};
 use super::trouble::Trouble;
 use super::wire::WireError;
 use super::wire::survey::{self, Wanted};
+use super::{ConnectionStatus, FrameworkOptions, MesosError};
 
 /// Where operators ask.
 const OPERATOR: &str = "/api/v1";
@@ -33,6 +34,10 @@ pub(super) struct Surveyor {
     pub(super) events: mpsc::Sender<ClusterEvent>,
     /// Each is a request. One that comes while another is carried out is carried out after it, once.
     pub(super) requests: mpsc::Receiver<()>,
+    /// Before a subscription is wanted, a survey is all that is tried, and says how that goes.
+    pub(super) wanted: watch::Receiver<Option<Option<FrameworkId>>>,
+    pub(super) status: watch::Sender<ConnectionStatus>,
+    pub(super) ended: watch::Sender<Option<MesosError>>,
 }
 
 /// Why there is no answer yet.
@@ -44,6 +49,12 @@ enum NoAnswer {
     Wire(#[from] WireError),
     #[error("reading the answer has crashed: {0}")]
     Crash(String),
+}
+
+impl NoAnswer {
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Fault(fault) if fault.is_refusal())
+    }
 }
 
 impl Surveyor {
@@ -61,17 +72,48 @@ impl Surveyor {
     async fn survey(&mut self) -> Found {
         let mut backoff = Backoff::default();
         let mut trouble = Trouble::new("the survey of what Mesos runs for us");
+        let mut refusals = 0;
         loop {
             match self.ask().await {
                 Ok(found) => {
                     trouble.over();
+                    self.tell_of_trying(None);
                     return found;
                 }
-                Err(cause) => trouble.tell(&format!("cannot find out what Mesos runs for us: {cause}")),
+                Err(cause) => {
+                    refusals = if cause.is_refusal() { refusals + 1 } else { 0 };
+                    self.tell_of_trying(Some(cause.to_string()));
+                    trouble.tell(&format!("cannot find out what Mesos runs for us: {cause}"));
+                    if refusals >= REFUSALS && self.is_first_contact() {
+                        self.ended.send_replace(Some(MesosError::Refused { message: cause.to_string() }));
+                    }
+                }
             };
             let pause = if self.detector.failed() { backoff.wait() } else { Duration::ZERO };
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Whether nothing else is tried yet. Afterwards the connection says how it is, and whether it has ended.
+    fn is_first_contact(&self) -> bool {
+        self.wanted.borrow().is_none()
+    }
+
+    /// Says what keeps us from finding out, if anything does.
+    fn tell_of_trying(&self, what: Option<String>) {
+        if !self.is_first_contact() {
+            return;
+        }
+        self.status.send_if_modified(|told| {
+            let since = match told {
+                ConnectionStatus::Trying { since, .. } => *since,
+                ConnectionStatus::NotWanted | ConnectionStatus::Subscribed { .. } => now(),
+            };
+            let status = what.map_or(ConnectionStatus::NotWanted, |what| ConnectionStatus::Trying { what, since });
+            let differs = *told != status;
+            *told = status;
+            differs
+        });
     }
 
     async fn ask(&mut self) -> Result<Found, NoAnswer> {

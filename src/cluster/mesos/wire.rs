@@ -25,8 +25,8 @@ pub(super) use event::{Event, InverseOffer, read_event};
 pub(super) use framework::FrameworkInfo;
 pub(super) use resources::Reservations;
 
-/// The master said something that cannot be understood: it, or something between us, is no master of Mesos 1.x. All that
-/// can be done is to connect again.
+/// The master said something that cannot be understood: it, or something between us, is no master of Mesos 1.x. All
+/// that can be done is to connect again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
     /// Not of the form expected.

@@ -17,9 +17,7 @@ use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
 use ekiden_model::record::AppRecord;
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
-use ekiden_model::{
-    AgentId, AppId, Condition, Incarnation, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp,
-};
+use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
 
 use crate::store::Records;
 
@@ -68,8 +66,6 @@ pub struct Ledger {
     pub unknown_told: BTreeSet<TaskId>,
     /// Whether an operator has said whose those are; so it is where there are none.
     pub word_given: bool,
-    /// Whether he has said that the whole framework is not ours, and Ekiden has not begun anew yet.
-    pub disowns_framework: bool,
     /// Tasks that an operator has said are not ours.
     pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
@@ -173,11 +169,7 @@ impl Ledger {
                 Input::Command(Command::Kill(task)) => {
                     self.operator_kills.insert(task.clone());
                 }
-                Input::Command(word @ (Command::Adopt | Command::Disown)) => {
-                    self.word_given = true;
-                    let has_name = self.announced.installation.as_ref().is_some_and(|one| one.framework.is_some());
-                    self.disowns_framework = *word == Command::Disown && !has_name;
-                }
+                Input::Command(Command::Adopt | Command::Disown) => self.word_given = true,
                 Input::Stored(_) | Input::Tick => {}
             }
         }
@@ -448,15 +440,8 @@ impl Ledger {
     /// The process has died and another one has read what was durable: what was told and not written is not known.
     pub fn restarted(&mut self, durable: &Records) {
         // A launch that was not durable was not sent; its task id is given to another one, of which nothing is told.
-        let mut unsent = Vec::new();
-        for ((app, slot), record) in &self.announced.slots {
-            let durable = durable.slots.get(&(app.clone(), *slot)).map(|record| record.last);
-            let mut incarnation = durable.map_or(Incarnation::FIRST, Incarnation::next);
-            while incarnation <= record.last {
-                unsent.extend(self.task_id(app, InstanceKey { slot: *slot, incarnation }));
-                incarnation = incarnation.next();
-            }
-        }
+        let unsent = self.told.keys().filter(|task| self.whose(task).is_some() && !self.launched.contains(*task));
+        let unsent: Vec<TaskId> = unsent.cloned().collect();
         for task in unsent {
             self.told.remove(&task);
         }

@@ -126,8 +126,8 @@ impl<'a> CheckInfo<'a> {
     }
 }
 
-/// The port to ask. An executor asks from within the task's network, so where that has an inside, it is the port inside.
-/// A port that has no number cannot answer: 0 fails, and the failure says so.
+/// The port to ask. An executor asks from within the task's network, so where that has an inside, it is the port
+/// inside. A port that has no number cannot answer: 0 fails, and the failure says so.
 fn port(address: CheckAddress, launch: &TaskLaunch) -> u16 {
     let index = match address {
         CheckAddress::Port(port) => return port.get(),

@@ -70,8 +70,8 @@ pub(in super::super) struct InverseOffer {
     pub(in super::super) window: (Timestamp, Option<Duration>),
 }
 
-/// Every field that some event has. Which of them are there is for the type to say; one struct of options is read in one
-/// pass over the frame, where a tagged enum would copy all of it first.
+/// Every field that some event has. Which of them are there is for the type to say; one struct of options is read in
+/// one pass over the frame, where a tagged enum would copy all of it first.
 #[derive(Deserialize)]
 struct Frame<'a> {
     #[serde(borrow, rename = "type")]

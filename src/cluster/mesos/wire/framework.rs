@@ -21,8 +21,8 @@ pub(in super::super) struct FrameworkInfo<'a> {
     pub(in super::super) principal: Option<&'a str>,
 }
 
-/// What Mesos may tell and give us: tasks on agents that do not answer, offers per role, tasks that are ending, agents of
-/// other regions, and reservations within reservations. Draining an agent asks for nothing more.
+/// What Mesos may tell and give us: tasks on agents that do not answer, offers per role, tasks that are ending, agents
+/// of other regions, and reservations within reservations. Draining an agent asks for nothing more.
 const CAPABILITIES: [Capability; 5] = [
     Capability { kind: "PARTITION_AWARE" },
     Capability { kind: "MULTI_ROLE" },

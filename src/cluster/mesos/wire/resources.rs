@@ -142,7 +142,8 @@ fn add(sum: &mut Bundle, part: &Bundle) {
 const MOST: Scalar = Scalar(1 << 53);
 
 /// How the reserved resources of outstanding offers came to be reserved, which a launch that uses them must repeat
-/// word by word. Nothing is in it while nothing is reserved for us. A new connection begins with an empty one: offers of before are void.
+/// word by word. Nothing is in it while nothing is reserved for us. A new connection begins with an empty one: offers of
+/// before are void.
 #[derive(Debug, Default)]
 pub(in super::super) struct Reservations {
     offers: BTreeMap<OfferId, Vec<Reserved>>,
@@ -195,8 +196,8 @@ pub(super) struct AllocationInfo {
     pub(super) role: String,
 }
 
-/// What a task takes, resource by resource. `pool` is what is reserved in the offers used up, less what the tasks before
-/// it took.
+/// What a task takes, resource by resource. `pool` is what is reserved in the offers used up, less what the tasks
+/// before it took.
 pub(super) fn taken(claim: &Claim, role: &Role, pool: &mut [Reserved]) -> Vec<Taken> {
     let mut taken = Vec::new();
     describe(&claim.unreserved, role, &[], &mut taken);

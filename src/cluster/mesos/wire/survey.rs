@@ -114,8 +114,8 @@ struct TaskResource {
 
 /// Reads the answers to [`CALLS`].
 ///
-/// Of several frameworks of our name the one that is connected counts, or else the one that registered last: that is who
-/// was here before us.
+/// Of several frameworks of our name the one that is connected counts, or else the one that registered last: that is
+/// who was here before us.
 pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<Found, WireError> {
     let [agents, frameworks, tasks] = answers;
     let agents = answer(agents)?.get_agents.ok_or(WireError::Missing("get_agents"))?;

@@ -98,8 +98,8 @@ pub(super) fn at_seconds(seconds: Number) -> Timestamp {
     Timestamp::from_millis((seconds.0 * 1000.0) as i64)
 }
 
-/// A number. Mesos writes those that JSON has no digits for as texts, `"Infinity"` and `"NaN"`; whatever else should stand
-/// in its place is 0.
+/// A number. Mesos writes those that JSON has no digits for as texts, `"Infinity"` and `"NaN"`; whatever else stands in
+/// its place is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Number(pub(super) f64);
 

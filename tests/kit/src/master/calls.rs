@@ -342,6 +342,14 @@ impl World {
         self.tell(framework, json!({"type": "UPDATE", "update": {"status": status}}));
     }
 
+    /// A call of which nothing comes but that the offers in it are used up, as those are that a master has taken for a
+    /// task that never reaches its agent: what they held is free again.
+    pub(super) fn lose(&mut self, call: &Value) {
+        for id in offer_ids(&call["accept"]) {
+            self.take_offer(&id);
+        }
+    }
+
     fn change_demand(&mut self, framework: &str, revive: bool, argument: &Value) {
         let Some(framework) = self.frameworks.get_mut(framework) else { return };
         let roles = framework.roles();

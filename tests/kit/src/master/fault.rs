@@ -8,8 +8,8 @@ use std::time::Duration;
 /// What may happen to a request in place of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// 202, and nothing is done: the call is lost between the master's HTTP server and its queue, as a message between
-    /// master and agent may be.
+    /// 202, and nothing comes of it, as when a message between master and agent is lost. The offers of an `ACCEPT` are
+    /// used up, and what they held is offered anew.
     Lost,
     /// `ACCEPT` only: the master launches, the agent never hears of it. The task stays `TASK_STAGING` in the master's
     /// memory.

@@ -100,6 +100,7 @@ async fn answer(
         });
         (fault, seen)
     };
+    let seen_body = body.as_ref().cloned().unwrap_or_default();
     shared.changed();
     let handle = |reaches: bool| {
         let reply = respond(&shared, master, connection, &head, &path, body.as_ref(), reaches);
@@ -108,7 +109,10 @@ async fn answer(
     };
     let response = match fault {
         None => handle(true),
-        Some(Fault::Lost) => plain(StatusCode::ACCEPTED, ""),
+        Some(Fault::Lost) => {
+            shared.world().lose(&seen_body);
+            plain(StatusCode::ACCEPTED, "")
+        }
         Some(Fault::LostAtAgent) => handle(false),
         Some(Fault::Answer { status, location, body }) => {
             let mut response = plain(StatusCode::from_u16(status).map_err(|_| HungUp)?, &body);

@@ -41,9 +41,13 @@ pub fn play(script: &str) -> Result<Played, ScriptError> {
         agents: 0,
         specs: BTreeMap::new(),
     };
+    let commands = parse(script)?;
+    if commands.first().is_some_and(|command| command.text == "remember") {
+        stage.run.cluster.remember();
+    }
     stage.run.record_story();
     stage.run.set_off();
-    for command in parse(script)? {
+    for command in commands {
         stage.line(&format!("> {}", command.text));
         stage.obey(&command)?;
         stage.tell();
@@ -136,6 +140,20 @@ impl Stage {
                 self.run.line.knobs.launch_lost = certain("launches");
                 self.run.line.knobs.kill_lost = certain("kills");
             }
+            // Before anything else: see `play`.
+            "remember" => {}
+            "wipe" => self.run.wipe_store(Duration::from_millis(500)),
+            "copy" => self.run.copy_store(),
+            "restore" => self.run.restore_copy(Duration::from_millis(500)),
+            "failover" => {
+                let registry = match command.word(1)? {
+                    "registry" => true,
+                    "forgetful" => false,
+                    other => return Err(command.wrong(format!("`{other}` is no kind of master"))),
+                };
+                let back_within = command.duration_in(command.word(2)?)?;
+                self.run.fail_over(registry, back_within, back_within);
+            }
             "restart" => self.run.die(Duration::from_millis(500)),
             "restart-cut" => self.run.cut_next_step(command.number_at(1)?),
             "restart-after" => self.run.die_after(command.number_at(1)?),
@@ -208,6 +226,8 @@ impl Stage {
             "restart" => Order::Restart(app_of(command, 2)?),
             "reset-backoff" => Order::ResetBackoff(app_of(command, 2)?),
             "kill" => Order::Kill(self.task(command, 2)?),
+            "adopt" => Order::Adopt,
+            "disown" => Order::Disown,
             other => return Err(command.wrong(format!("`{other}` is no operator's command"))),
         };
         self.run.command(order);
@@ -245,6 +265,10 @@ impl Stage {
                 let there = self.run.cluster.living().filter(|task| task.agent == agent);
                 let tasks: Vec<String> = there.map(|task| task.id.to_string()).collect();
                 (!tasks.is_empty()).then(|| format!("there is {}", tasks.join(" ")))
+            }
+            "safe-mode" => {
+                let standstill = self.run.reconciler().and_then(ekiden_reconciler::Reconciler::standstill);
+                standstill.is_none().then(|| "it is not in safe mode".to_owned())
             }
             "matched" => {
                 let differing = self.run.compare().differing;
@@ -297,6 +321,9 @@ pub(crate) fn effect_told(effect: &Effect) -> Vec<String> {
         Effect::StartProbe(app, probe) => vec![format!("probe {app} {} {:?}", probe.instance, probe.kind)],
         Effect::Revive(role) => vec![format!("revive {role}")],
         Effect::Suppress(role) => vec![format!("suppress {role}")],
+        Effect::Survey => vec!["survey".to_owned()],
+        Effect::Subscribe(Some(framework)) => vec![format!("subscribe as {framework}")],
+        Effect::Subscribe(None) => vec!["subscribe as a new framework".to_owned()],
         Effect::Reconcile(tasks) => vec![format!("reconcile {} tasks", tasks.len())],
         _ => Vec::new(),
     }

@@ -73,7 +73,7 @@ impl Simulation {
         self.recover();
         self.cluster.benign = true;
         self.cluster.sick.clear();
-        if self.cluster.memory.is_some() {
+        if self.cluster.memory.is_some() && self.story.is_none() {
             self.line.after(Duration::from_secs(5), Happening::Operator);
         }
         let agents: Vec<_> = self.cluster.agents.keys().cloned().collect();

@@ -38,13 +38,16 @@ impl Simulation {
         if wanted.is_none() && !self.ledger.word_given && !self.visible_unknown().is_empty() {
             self.line.violate("S7", "it subscribes as a new framework while tasks of the old one run".to_owned());
         }
-        if self.ledger.disowns_framework {
-            // What runs under another name is nobody's from now on.
-            let living: Vec<TaskId> = self.cluster.living().map(|task| task.id.clone()).collect();
-            self.ledger.strangers.extend(living);
-            self.ledger.disowns_framework = false;
-        }
         let _ = self.cluster.become_framework(wanted);
+        // What runs under another name is nobody's from now on, and what runs under this one is ours (again).
+        let disowned =
+            self.ledger.announced.installation.as_ref().map(|one| one.disowned.clone()).unwrap_or_default();
+        let (ours, others): (Vec<TaskId>, Vec<TaskId>) =
+            self.cluster.tasks.keys().cloned().partition(|task| self.cluster.is_current(task));
+        for task in ours.iter().filter(|task| !disowned.contains(*task)) {
+            self.ledger.strangers.remove(task);
+        }
+        self.ledger.strangers.extend(others);
         if let Some(process) = &mut self.process {
             process.has_subscribed = true;
         }
@@ -95,7 +98,9 @@ impl Simulation {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
-        self.ask_operator_later();
+        if self.story.is_none() {
+            self.ask_operator_later();
+        }
     }
 
     fn ask_operator_later(&mut self) {
@@ -164,6 +169,9 @@ fn is_on_record(records: &Records, task: &TaskId) -> bool {
     else {
         return false;
     };
+    if installation.disowned.contains(task) {
+        return true;
+    }
     let key = |birth| AppKey::new(installation.realm, birth, &app);
     match records.apps.get(&app) {
         Some(record) if record.key.unwrap_or_else(|| key(record.birth)) == id.app => {

@@ -401,8 +401,8 @@ impl Simulation {
             return (Outcome::NoResult("the checker is overloaded".into()), None);
         }
         let flap = self.flapping && self.line.rng.chance(0.4);
-        let task = self.cluster.by_instance.get(&(app.clone(), instance));
-        let Some(task) = task.and_then(|task| self.cluster.tasks.get(task)) else {
+        let task = self.ledger.task_id(app, instance);
+        let Some(task) = task.and_then(|task| self.cluster.tasks.get(&task)) else {
             return (Outcome::Failure("connection refused".into()), None);
         };
         let now = self.line.now;

@@ -1,6 +1,7 @@
 //! Tasks: what a launch becomes, and out of whose resources.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,9 +79,23 @@ fn task_of(definition: &Value) -> Value {
     task_info(launch(&app(definition)))
 }
 
-fn shown(tasks: impl IntoIterator<Item = Value>) -> String {
-    let pretty = |task: Value| format!("{}\n", serde_json::to_string_pretty(&task).expect("JSON"));
-    tasks.into_iter().map(pretty).collect()
+/// One line per field of each task. What a template's fingerprint is belongs to the model.
+fn shown(launches: impl IntoIterator<Item = TaskLaunch>) -> String {
+    let mut shown = String::new();
+    for launch in launches {
+        let fingerprint = template(&launch);
+        let task = task_info(launch);
+        for (field, value) in task.as_object().expect("an object") {
+            let value = value.to_string().replace(&fingerprint, "(its fingerprint)");
+            writeln!(shown, "{field}: {value}").expect("memory");
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+fn template(launch: &TaskLaunch) -> String {
+    format!("{:016x}", launch.app.template.fingerprint().as_u64())
 }
 
 #[test]
@@ -99,7 +114,7 @@ fn the_examples_become_these_tasks() {
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
         let reading = manifest::read(&SourceText { path: name, bytes: &bytes });
         assert_eq!(reading.diagnostics, [], "{name}");
-        tasks.extend(reading.apps.iter().map(|declared| task_info(launch(&declared.app))));
+        tasks.extend(reading.apps.iter().map(|declared| launch(&declared.app)));
     }
     assert!(tasks.len() >= 10, "only {} examples", tasks.len());
     expectorate::assert_contents("src/cluster/mesos/wire/tests/data/examples.out", &shown(tasks));
@@ -120,7 +135,8 @@ fn everything_that_can_be_declared_is_told() {
     });
     let with_a_bridge = json!({
         "id": "/bridged", "container": {"type": "DOCKER", "docker": {"image": "nginx:1", "forcePullImage": true},
-            "portMappings": [{"containerPort": 80, "hostPort": 0, "protocol": "udp,tcp"}, {"containerPort": 0, "hostPort": 0}],
+            "portMappings": [{"containerPort": 80, "hostPort": 0, "protocol": "udp,tcp"},
+                             {"containerPort": 0, "hostPort": 0}],
             "volumes": [{"containerPath": "/in", "hostPath": "/out", "mode": "RW"}]},
         "networks": [{"mode": "container/bridge"}],
         "healthChecks": [{"protocol": "MESOS_TCP", "portIndex": 0}],
@@ -145,7 +161,7 @@ fn everything_that_can_be_declared_is_told() {
     let arguments = json!({"id": "/arguments", "args": ["server", "-x"], "portDefinitions": [],
         "healthChecks": [{"protocol": "COMMAND", "command": {"value": "true"}}], "check": {"tcp": {"port": 80}}});
     let all = [everything, with_a_bridge, on_a_network, by_mesos, bridged_by_mesos, arguments];
-    let tasks = all.iter().map(task_of);
+    let tasks = all.iter().map(|definition| launch(&app(definition)));
     expectorate::assert_contents("src/cluster/mesos/wire/tests/data/tasks.out", &shown(tasks));
 }
 
@@ -175,7 +191,7 @@ fn a_task_says_what_it_runs_and_on_which_ports_for_whoever_finds_it_later() {
     let launch = launch(&app(&json!({"id": "/a", "cmd": "a", "networks": [{"mode": "container", "name": "n"}],
         "container": {"type": "MESOS", "portMappings": [{"containerPort": 80}, {"containerPort": 81, "hostPort": 0}]},
         "labels": {"own": "1"}})));
-    let template = format!("{:016x}", launch.app.template.fingerprint().as_u64());
+    let template = template(&launch);
     let labels = json!({"labels": [
         {"key": "own", "value": "1"},
         {"key": "ekiden.template", "value": template},

@@ -4,167 +4,20 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod safe_mode;
+mod story;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use ekiden_kit::build;
-use ekiden_model::effect::TaskLaunch;
-use ekiden_model::input::{Abilities, Ack, ClusterEvent, Command, Desired, TaskStatus, WriteSeq};
-use ekiden_model::limits::Settings;
-use ekiden_model::record::{Installation, Record, Write};
-use ekiden_model::{App, AppId, Condition, Effect, Input, Source, TaskId, Timestamp};
-use ekiden_reconciler::{Reconciler, RestoreError};
+use ekiden_model::input::{ClusterEvent, Command, Desired};
+use ekiden_model::record::Record;
+use ekiden_model::{App, Condition, Effect, Input, Source, TaskId};
+use ekiden_reconciler::RestoreError;
 
-const REALM: u64 = 42;
-
-/// A reconciler, its clock, and what its store has.
-struct Story {
-    reconciler: Reconciler,
-    now: Timestamp,
-    offers: u32,
-    records: Vec<Record>,
-}
-
-fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
-    let abilities =
-        Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
-    Reconciler::restore(Settings::default(), abilities, Installation::new(REALM), records)
-}
-
-impl Story {
-    fn new() -> Self {
-        let reconciler = start(Vec::new()).expect("nothing to be wrong");
-        Self { reconciler, now: Timestamp::from_millis(1_000_000), offers: 0, records: Vec::new() }
-    }
-
-    /// Everything not durable is forgotten, and time has passed.
-    fn restart(&mut self) {
-        self.reconciler = start(self.records.clone()).expect("what was stored is whole");
-        self.now = self.now + Duration::from_secs(1);
-    }
-
-    fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
-        self.now = self.now + Duration::from_millis(1);
-        self.reconciler.step(self.now, inputs.into_iter().collect())
-    }
-
-    /// Steps until nothing more happens by itself; the store is quick, the cluster says nothing.
-    fn settle(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
-        let mut all = Vec::new();
-        let mut inputs: Vec<Input> = inputs.into_iter().collect();
-        for _ in 0..100 {
-            let effects = self.step(inputs.drain(..));
-            inputs.extend(self.store(&effects).map(Input::Stored));
-            all.extend(effects);
-            let due = self.reconciler.next_wake().is_some_and(|wake| wake <= self.now);
-            if inputs.is_empty() && !due {
-                return all;
-            }
-        }
-        panic!("it never comes to rest: {all:#?}");
-    }
-
-    /// Keeps what is to be kept; the number of the batch, if there was one.
-    fn store(&mut self, effects: &[Effect]) -> Option<WriteSeq> {
-        let mut last = None;
-        for effect in effects {
-            let Effect::Persist { seq, writes } = effect else { continue };
-            last = Some(*seq);
-            for write in writes {
-                match write {
-                    Write::Put(record) => {
-                        self.records.retain(|other| key_of(other) != key_of(record));
-                        self.records.push(record.clone());
-                    }
-                    Write::DeleteApp(id) => self.records.retain(|record| key_of(record).0 != Some(id.clone())),
-                }
-            }
-        }
-        last
-    }
-
-    fn offer(&mut self) -> Input {
-        self.offers += 1;
-        let agent = build::agent("agent");
-        let offer = build::offer(&format!("offer-{}", self.offers), &agent, 8.0, 8192.0, 31000..=31099);
-        cluster(ClusterEvent::Offers(vec![offer]))
-    }
-
-    /// An app that runs with all its instances, on a cluster that has answered for every task.
-    fn running(app: Arc<App>) -> (Self, Vec<TaskLaunch>) {
-        let mut story = Self::new();
-        let offer = story.offer();
-        let effects = story.settle([connected(), reconciled(), declared(app), offer]);
-        let tasks = launches(&effects);
-        let running: Vec<Input> = tasks.iter().map(|task| told(&task.task, Condition::Running)).collect();
-        story.settle(running);
-        (story, tasks)
-    }
-}
-
-fn key_of(record: &Record) -> (Option<AppId>, Option<u32>) {
-    match record {
-        Record::Installation(_) => (None, None),
-        Record::App(app) => (Some(app.id.clone()), None),
-        Record::Slot(slot) => (Some(slot.app.clone()), Some(slot.slot.0)),
-    }
-}
-
-fn cluster(event: ClusterEvent) -> Input {
-    Input::Cluster(event)
-}
-
-fn connected() -> Input {
-    cluster(ClusterEvent::Connected)
-}
-
-fn reconciled() -> Input {
-    cluster(ClusterEvent::Reconciled)
-}
-
-fn declared(app: Arc<App>) -> Input {
-    Input::Desired(Desired { declare: vec![(app, Source::Api)], withdraw: Vec::new(), complete: true })
-}
-
-fn withdrawn(app: &str) -> Input {
-    Input::Desired(Desired { declare: Vec::new(), withdraw: vec![build::app_id(app)], complete: true })
-}
-
-fn told(task: &TaskId, condition: Condition) -> Input {
-    let ack = Ack { agent: build::agent("agent").id.clone(), task: task.clone(), uuid: [1, 2, 3].into() };
-    cluster(ClusterEvent::Status(TaskStatus {
-        task: task.clone(),
-        condition,
-        message: "".into(),
-        reason: None,
-        healthy: None,
-        ack: Some(ack),
-    }))
-}
-
-fn launches(effects: &[Effect]) -> Vec<TaskLaunch> {
-    let accepted = effects.iter().filter_map(|effect| match effect {
-        Effect::Accept { tasks, .. } => Some(tasks.clone()),
-        _ => None,
-    });
-    accepted.flatten().collect()
-}
-
-fn kills(effects: &[Effect]) -> Vec<TaskId> {
-    let killed = effects.iter().filter_map(|effect| match effect {
-        Effect::Kill { task, .. } => Some(task.clone()),
-        _ => None,
-    });
-    killed.collect()
-}
-
-fn acknowledges(effects: &[Effect]) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::Acknowledge(_)))
-}
-
-fn web(instances: u32) -> Arc<App> {
-    build::app("/web").instances(instances).cpus(1.0).mem(32.0).arc()
-}
+use story::{
+    Story, acknowledges, cluster, connected, declared, kills, launches, reconciled, start, told, web, withdrawn,
+};
 
 #[test]
 fn a_launch_leaves_when_its_record_is_durable_and_not_before() {
