@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{self, PATIENCE, send};
 use crate::kit;
@@ -25,6 +27,9 @@ const TAIL_LINES: usize = 25;
 /// What makes masters quick: offers ten times a second, and an agent that does not answer is given up after 2 to 3 seconds.
 const QUICK: [&str; 3] =
     ["--allocation_interval=100ms", "--agent_ping_timeout=1secs", "--max_agent_ping_timeouts=2"];
+
+/// The names of masters that are elected.
+const MASTERS: [&str; 3] = ["master-1", "master-2", "master-3"];
 
 /// Masters, agents, and what they need.
 #[derive(Debug)]
@@ -65,6 +70,25 @@ impl Cluster {
         for number in 1..=agents {
             cluster.agent(&format!("agent-{number}"), &[]).await;
         }
+        cluster
+    }
+
+    /// Three masters, one of them elected through ZooKeeper, and an agent.
+    pub(crate) async fn elected() -> Self {
+        let mut cluster = Self::new();
+        cluster.zookeeper().await;
+        for name in MASTERS {
+            cluster.master(name, &["--quorum=2"]).await;
+        }
+        // A master whose log is not complete yet is no help when the leader dies.
+        for (name, &port) in &cluster.masters {
+            let what = format!("{name} has the whole log");
+            let complete = cluster.until(&what, async || {
+                (get(port, "/metrics/snapshot").await?["registrar/log/recovered"].as_f64()? > 0.0).then_some(())
+            });
+            complete.await;
+        }
+        cluster.agent("agent-1", &[]).await;
         cluster
     }
 
@@ -283,10 +307,8 @@ impl Cluster {
     async fn until_zookeeper_answers(&self) {
         let port = self.zookeeper.expect("there is a ZooKeeper");
         self.until("ZooKeeper answers", async || {
-            let mut answer = String::new();
-            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"srvr").await.ok()?;
-            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.ok()?;
+            // One that begins takes connections, and may forget them.
+            let answer = tokio::time::timeout(Duration::from_secs(1), ask_zookeeper(port)).await.ok()?.ok()?;
             answer.contains("Mode: standalone").then_some(())
         })
         .await;
@@ -308,12 +330,21 @@ impl Drop for Cluster {
     }
 }
 
+/// How ZooKeeper is, in its words.
+async fn ask_zookeeper(port: u16) -> std::io::Result<String> {
+    let mut answer = String::new();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"srvr").await?;
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
 /// JSON, from whoever listens there.
 async fn get(port: u16, path: &str) -> Option<Value> {
     let address = format!("127.0.0.1:{port}");
     // One that is stopped takes connections, and is silent.
     let answer = client::get(&address, path, "application/json");
-    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.ok()?.ok()?;
+    let answer = tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?.ok()?;
     (answer.status == 200).then(|| serde_json::from_str(&answer.body).ok()).flatten()
 }
 

@@ -4,19 +4,12 @@ use crate::cluster::Cluster;
 use crate::ekiden::Ekiden;
 use crate::truth::{self, of_app};
 
-const MASTERS: [&str; 3] = ["master-1", "master-2", "master-3"];
-
 fn sleeper(instances: usize) -> String {
     format!("id: sleeper\ncmd: exec sleep 1000\ninstances: {instances}\ncpus: 0.1\nmem: 16\n")
 }
 
 async fn elected() -> (Cluster, Ekiden) {
-    let mut cluster = Cluster::new();
-    cluster.zookeeper().await;
-    for master in MASTERS {
-        cluster.master(master, &["--quorum=2"]).await;
-    }
-    cluster.agent("agent-1", &[]).await;
+    let mut cluster = Cluster::elected().await;
     let ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(3))], &[]).await;
     (cluster, ekiden)
 }

@@ -28,12 +28,7 @@ async fn a_master_and_an_agent_are_real_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn three_masters_elect_one_through_zookeeper_and_an_agent_finds_it() {
-    let mut cluster = Cluster::new();
-    cluster.zookeeper().await;
-    for name in ["master-1", "master-2", "master-3"] {
-        cluster.master(name, &["--quorum=2"]).await;
-    }
-    cluster.agent("agent-1", &[]).await;
+    let mut cluster = Cluster::elected().await;
     let first = cluster.leader().await;
     cluster.kill(&first);
     cluster.until("another leads", async || (cluster.leader().await != first).then_some(())).await;

@@ -12,6 +12,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// How long an answer may take.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -27,8 +30,12 @@ pub(crate) async fn get(address: &str, path: &str, accept: &str) -> std::io::Res
     send(address, &request).await
 }
 
-/// One request on one connection.
+/// One request on one connection. Whoever does not answer at all is not waited for.
 pub(crate) async fn send(address: &str, request: &str) -> std::io::Result<Answer> {
+    tokio::time::timeout(ANSWERS_WITHIN, exchange(address, request)).await?
+}
+
+async fn exchange(address: &str, request: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
