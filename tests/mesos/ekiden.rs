@@ -137,9 +137,7 @@ impl Ekiden {
             if let Some(found) = look().await {
                 return found;
             }
-            if Instant::now() > deadline {
-                panic!("{what}: not within {PATIENCE:?}\n{}", self.state().await);
-            }
+            assert!(Instant::now() <= deadline, "{what}: not within {PATIENCE:?}\n{}", self.state().await);
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
