@@ -128,7 +128,7 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
     let mut reconciler = Reconciler::restore(Settings::default(), abilities, Installation::new(1), records)?;
     let restored = start.elapsed();
     let (mut publisher, readers) = Publisher::new();
-    let mut published = None;
+    let mut first_seen = None;
     let mut now = at(1_000_000);
     let mut seq = None;
     loop {
@@ -146,7 +146,7 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
             publisher.put(&id, app);
         }
         publisher.publish(now, reconciler.settled());
-        published.get_or_insert_with(|| start.elapsed());
+        first_seen.get_or_insert_with(|| start.elapsed());
         match reconciler.next_wake() {
             Some(wake) if wake <= now => now = now + Duration::from_millis(1),
             _ if seq.is_some() => {}
@@ -157,7 +157,7 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
     let shown: usize = readers.latest().apps().iter().map(|app| app.state.instances.len()).sum();
     assert_eq!(shown, INSTANCES as usize, "not all is shown");
     drop(store);
-    Ok([opened, restored, published.unwrap_or_default(), visited])
+    Ok([opened, restored, first_seen.unwrap_or_default(), visited])
 }
 
 fn fill(path: &Path, apps: u32, each: u32) -> Result<(), Error> {

@@ -422,7 +422,7 @@ async fn reconciliation_answers_for_every_task() {
     bench.cluster.call(Call::Reconcile(asked)).await;
     bench.wait_for("Reconciled", |bench| bench.reconciled == 1).await;
     for (task, condition) in
-        [(&running.task, Condition::Running), (&gone, Condition::Gone), (&unknown, Condition::Unknown)]
+        [(&running.task, Condition::Running), (&gone, Condition::Gone), (&unknown, Condition::Gone)]
     {
         let status = bench.status(task).await;
         assert_eq!((status.condition, status.ack), (condition, None));
@@ -435,7 +435,7 @@ async fn reconciliation_answers_for_every_task() {
     bench.cluster.call(Call::Kill { task: gone.clone(), agent: Some(agent), grace: None }).await;
     assert_eq!(bench.status(&gone).await.condition, Condition::Gone);
     bench.kill(&unknown, None).await;
-    assert_eq!(bench.status(&unknown).await.condition, Condition::Unknown);
+    assert_eq!(bench.status(&unknown).await.condition, Condition::Gone, "no task outlives its run");
     bench.cluster.shutdown().await;
 }
 

@@ -1,7 +1,7 @@
 //! The Mesos driver, and the whole program with it, against a fake Mesos that does what no real one can be told to do: it
 //! loses calls, cuts frames, is silent, redirects in circles, and leads with an empty memory.
 //!
-//! What real masters do is shown by `tests/mesos`; that the fake answers as they do was compared by hand, call by call.
+//! What real masters do is shown by `tests/mesos`; the fake was written from what they were seen to answer.
 
 #![expect(clippy::expect_used, reason = "a test that cannot set its scene has nothing to say")]
 
@@ -9,6 +9,7 @@
 mod calls;
 #[path = "mesos_driver/connection.rs"]
 mod connection;
+#[expect(dead_code, reason = "shared with tests that ask more of a running ekiden")]
 #[path = "support/ekiden.rs"]
 mod ekiden_process;
 #[path = "mesos_driver/refusals.rs"]

@@ -275,7 +275,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     value("reporter_graphite", Missing(&[], PUSH_METRICS)),
     value("reporter_datadog", Missing(&[], PUSH_METRICS)),
     value("marathon_store_timeout", Needless(GONE)),
-    toggle("tracing", Needless("-vvv logs everything")),
+    toggle("tracing", Needless("--verbose, twice, logs everything")),
     value("zk_hosts", Needless(NO_ZOOKEEPER)),
     value("zk_state", Needless(NO_ZOOKEEPER)),
 ];

@@ -181,12 +181,36 @@ pub enum ConnectionStatus {
     },
 }
 
+/// As whom to subscribe, once that is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subscriber {
+    /// As a framework that the master does not know yet.
+    New,
+    /// As this one.
+    Known(FrameworkId),
+}
+
+impl Subscriber {
+    fn id(&self) -> Option<&FrameworkId> {
+        match self {
+            Self::New => None,
+            Self::Known(id) => Some(id),
+        }
+    }
+}
+
+impl From<Option<FrameworkId>> for Subscriber {
+    fn from(framework: Option<FrameworkId>) -> Self {
+        framework.map_or(Self::New, Self::Known)
+    }
+}
+
 /// The connection. Events come apart, as a stream that ends only after [`Mesos::ended`] has something to tell, or with
 /// [`Mesos::shutdown`]. Dropping it closes the connection at once.
 #[derive(Debug)]
 pub struct Mesos {
     queue: Arc<CallQueue>,
-    wanted: watch::Sender<Option<Option<FrameworkId>>>,
+    wanted: watch::Sender<Option<Subscriber>>,
     surveys: mpsc::Sender<()>,
     ended: watch::Receiver<Option<MesosError>>,
     status: watch::Receiver<ConnectionStatus>,
@@ -259,7 +283,7 @@ impl Mesos {
     /// [`ClusterEvent::Disconnected`] is void with the connection that it was made for.
     pub fn call(&self, call: Call) -> impl Future<Output = ()> + Send + use<> {
         match call {
-            Call::Subscribe(framework) => _ = self.wanted.send_replace(Some(framework)),
+            Call::Subscribe(framework) => _ = self.wanted.send_replace(Some(framework.into())),
             // When one waits already, its answer will be late enough for this request, too.
             Call::Survey => _ = self.surveys.try_send(()),
             call => self.queue.push(call),
@@ -297,11 +321,13 @@ impl Mesos {
             let (taken, done) = oneshot::channel();
             self.queue.tear_down(taken);
             tokio::select! {
-                done = done => match done {
-                    Ok(()) => break Ok(()),
+                done = done => {
+                    if done.is_ok() {
+                        break Ok(());
+                    }
                     // Lost on its way: the next subscription finds out whether the master has heard it.
-                    Err(_) => tracing::debug!("the removal is asked for again"),
-                },
+                    tracing::debug!("the removal is asked for again");
+                }
                 why = self.ended() => match why {
                     MesosError::Removed { .. } => break Ok(()),
                     why => break Err(why),

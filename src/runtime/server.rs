@@ -378,9 +378,9 @@ async fn go_down<C: Cluster>(
         Outcome::Told(_) | Outcome::Failed(_) => {
             serving.end().await;
             if let Some(cluster) = sole(cluster).await {
-                cluster.leave().await
+                cluster.leave().await;
             } else {
-                tracing::warn!("the cluster is still in use; the connection ends with this process")
+                tracing::warn!("the cluster is still in use; the connection ends with this process");
             }
             match outcome {
                 Outcome::Failed(error) => Err(error),

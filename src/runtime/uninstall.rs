@@ -101,7 +101,7 @@ impl Uninstall {
     /// Tells who asked what came of it.
     pub fn answer(self, outcome: &Result<(), Cause>) {
         // A client that has gone away learns it from the cluster.
-        let _ = self.0.send(outcome.as_ref().map(|()| ()).map_err(ToString::to_string));
+        let _ = self.0.send(outcome.as_ref().copied().map_err(ToString::to_string));
     }
 }
 

@@ -146,7 +146,7 @@ impl Ekiden {
         let mut text = String::new();
         for path in ["/v1/status", "/v1/apps", "/v1/instances", "/v1/directory"] {
             let answer = client::get(&self.address, path, "*/*").await.map(|answer| answer.body);
-            text.push_str(&format!("\n{path}: {answer:?}"));
+            text += format!("\n{path}: {answer:?}").as_str();
         }
         text
     }

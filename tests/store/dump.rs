@@ -76,7 +76,7 @@ fn announced(records: &[&str]) -> Vec<u8> {
         lines.push('\n');
     }
     let sum = crc32(&lines);
-    lines += &format!(r#"{{"end":"state","records":{count},"checksum":"{sum}"}}"#);
+    lines += format!(r#"{{"end":"state","records":{count},"checksum":"{sum}"}}"#).as_str();
     lines.push('\n');
     lines.into_bytes()
 }

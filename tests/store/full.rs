@@ -165,6 +165,7 @@ fn ekiden(folder: &Path, limit: Option<u64>) -> Running {
     Running(process)
 }
 
+#[expect(clippy::disallowed_methods, reason = "no runtime is at hand here, and processes are looked at")]
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -145,7 +145,7 @@ impl Master {
                 self.offer_soon();
             }
             Call::Suppress(role) => self.allocator.suppress(role),
-            Call::Kill { task, agent, grace } => self.kill(&task, agent.as_ref(), grace),
+            Call::Kill { task, agent: _, grace } => self.kill(&task, grace),
             Call::Acknowledge(ack) => self.acknowledge(&ack),
             Call::Reconcile(tasks) => self.reconcile(tasks),
         }
@@ -216,12 +216,12 @@ impl Master {
         self.state.executors.spawn(executor.run(orders, self.steps.clone()));
     }
 
-    fn kill(&mut self, id: &TaskId, agent: Option<&AgentId>, grace: Option<Duration>) {
+    fn kill(&mut self, id: &TaskId, grace: Option<Duration>) {
         match self.state.tasks.get(id) {
             Some(task) => {
                 task.order_to_end(grace.unwrap_or(task.kill_grace));
             }
-            None => self.answer(id, agent),
+            None => self.answer(id),
         }
     }
 
@@ -238,17 +238,17 @@ impl Master {
         if asked.is_empty() {
             let all: Vec<TaskId> = self.state.tasks.keys().cloned().collect();
             for id in all {
-                self.answer(&id, None);
+                self.answer(&id);
             }
         }
-        for (id, agent) in asked {
-            self.answer(&id, Some(&agent));
+        for (id, _) in asked {
+            self.answer(&id);
         }
         self.send(ClusterEvent::Reconciled);
     }
 
     /// Tells what the reader was told last, so that an answer never overtakes an update.
-    fn answer(&mut self, id: &TaskId, agent: Option<&AgentId>) {
+    fn answer(&mut self, id: &TaskId) {
         if self.state.outbox.len() >= MOST_WAITING_FOR_ANSWERS {
             tracing::warn!(task = %id, "reconciliation is not answered: too many events wait already");
             return;
@@ -258,10 +258,8 @@ impl Master {
                 healthy: task.told.healthy,
                 ..reconciled(id, task.told.condition, "Reconciliation: Latest task state")
             },
-            None if agent.is_some_and(|agent| self.allocator.agent(agent).is_some()) => {
-                reconciled(id, Condition::Gone, "Reconciliation: Task is unknown to the agent")
-            }
-            None => reconciled(id, Condition::Unknown, "Reconciliation: Task is unknown"),
+            // Of a task of another run Mesos would say that it does not know; here none outlives its run.
+            None => reconciled(id, Condition::Gone, "Reconciliation: Task is unknown to the agent"),
         };
         self.send(ClusterEvent::Status(status));
     }

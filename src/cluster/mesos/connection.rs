@@ -23,7 +23,7 @@ use super::subscription::Subscription;
 use super::trouble::Trouble;
 use super::watched::first;
 use super::wire::{self, FrameworkInfo, Reservations};
-use super::{ConnectionStatus, FrameworkOptions, MesosError};
+use super::{ConnectionStatus, FrameworkOptions, MesosError, Subscriber};
 use crate::telemetry::Metrics;
 
 /// A connection that lived for so long was a good one: the next is tried at once, and waits begin anew.
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     pub(super) queue: Arc<CallQueue>,
     pub(super) events: mpsc::Sender<ClusterEvent>,
     /// As whom to subscribe, once that is known.
-    pub(super) wanted: watch::Receiver<Option<Option<FrameworkId>>>,
+    pub(super) wanted: watch::Receiver<Option<Subscriber>>,
     pub(super) identity: watch::Sender<Identity>,
     pub(super) status: watch::Sender<ConnectionStatus>,
     /// Why it has ended for good.
@@ -130,7 +130,7 @@ impl Connection {
     }
 
     async fn told_to_subscribe(&mut self) -> Option<FrameworkId> {
-        first(&mut self.wanted, Clone::clone).await
+        first(&mut self.wanted, |wanted| wanted.as_ref().map(|wanted| wanted.id().cloned())).await
     }
 
     async fn find_master(&mut self) -> Endpoint {
@@ -247,8 +247,8 @@ impl Connection {
     ) -> Cause {
         let silence = subscribed.silence;
         let current = &subscribed.framework;
-        let other = |wanted: &Option<Option<FrameworkId>>| {
-            wanted.as_ref().and_then(Option::as_ref).filter(|wanted| *wanted != current).cloned()
+        let other = |wanted: &Option<Subscriber>| {
+            wanted.as_ref().and_then(Subscriber::id).filter(|wanted| *wanted != current).cloned()
         };
         let fault = tokio::select! {
             unheard = listener.listen(&mut subscription, silence) => return unheard.into(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ekiden_model::FrameworkId;
 use ekiden_model::input::{ClusterEvent, Found};
 use http::Response;
 use hyper::body::Incoming;
@@ -17,7 +16,7 @@ use super::http::{Fault, Line, Transport};
 use super::trouble::Trouble;
 use super::wire::WireError;
 use super::wire::survey::{self, Wanted};
-use super::{ConnectionStatus, FrameworkOptions, MesosError};
+use super::{ConnectionStatus, FrameworkOptions, MesosError, Subscriber};
 
 /// Where operators ask.
 const OPERATOR: &str = "/api/v1";
@@ -35,7 +34,7 @@ pub(super) struct Surveyor {
     /// Each is a request. One that comes while another is carried out is carried out after it, once.
     pub(super) requests: mpsc::Receiver<()>,
     /// Before a subscription is wanted, a survey is all that is tried, and says how that goes.
-    pub(super) wanted: watch::Receiver<Option<Option<FrameworkId>>>,
+    pub(super) wanted: watch::Receiver<Option<Subscriber>>,
     pub(super) status: watch::Sender<ConnectionStatus>,
     pub(super) ended: watch::Sender<Option<MesosError>>,
 }

@@ -156,9 +156,9 @@ fn publish(leader: &watch::Sender<Option<Endpoint>>, found: Option<Endpoint>) {
         let differs = *known != found;
         if differs {
             if let Some(master) = &found {
-                tracing::info!(%master, "ZooKeeper names the leading master")
+                tracing::info!(%master, "ZooKeeper names the leading master");
             } else {
-                tracing::warn!("according to ZooKeeper no master leads")
+                tracing::warn!("according to ZooKeeper no master leads");
             }
             *known = found;
         }

@@ -1,3 +1,5 @@
+//! Agents that are to be left: who goes, when, and what stays.
+
 use std::time::Duration;
 
 use ekiden_model::app::{Operator, PlacementMode};

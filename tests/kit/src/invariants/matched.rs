@@ -129,11 +129,15 @@ impl Check<'_> {
         let offers: Vec<_> = self.cluster.offers.values().filter(|offer| offer.agent == *id).collect();
         if accepts(&Role::any()) {
             add(&everybodys);
-            offers.iter().for_each(|offer| add(&offer.bundle));
+            for offer in &offers {
+                add(&offer.bundle);
+            }
         }
         if let Some((_, reserved)) = reserved.filter(|(owner, _)| owner == role && accepts(role)) {
             add(&reserved);
-            offers.iter().for_each(|offer| add(&offer.reserved));
+            for offer in &offers {
+                add(&offer.reserved);
+            }
         }
         Some(usable)
     }

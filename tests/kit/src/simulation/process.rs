@@ -450,7 +450,9 @@ impl Simulation {
                 }
                 Input::Cluster(ClusterEvent::Maintenance(..)) if mutant == Mutant::PlaceOnLeaving => {}
                 Input::Cluster(ClusterEvent::Offers(mut offers)) if mutant == Mutant::PlaceOnLeaving => {
-                    offers.iter_mut().for_each(|offer| offer.maintenance = None);
+                    for offer in &mut offers {
+                        offer.maintenance = None;
+                    }
                     mutated.push(Input::Cluster(ClusterEvent::Offers(offers)));
                 }
                 Input::Cluster(ClusterEvent::Status(mut status)) => {
