@@ -10,6 +10,7 @@ mod calls;
 #[path = "mesos_driver/connection.rs"]
 mod connection;
 #[path = "support/ekiden.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden_process;
 #[path = "mesos_driver/refusals.rs"]
 mod refusals;
