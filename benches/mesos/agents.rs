@@ -29,7 +29,7 @@ pub(crate) async fn measure() {
     let process = process_in(ekiden.folder()).expect("it runs");
     let (before, began) = (cpu_time(process), Instant::now());
     tokio::time::sleep(IDLE).await;
-    let share = (cpu_time(process) - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let share = cpu_time(process).saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
     tell(format_args!("  idle for {IDLE:?}: {:.2} % of a core   aim: under 2 %", share * 100.0));
     let busy = ekiden.number("ekiden_longest_turn_seconds").await;
     tell(format_args!("  the longest turn by then: {:>7.1} ms", busy * 1000.0));

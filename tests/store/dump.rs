@@ -25,12 +25,16 @@ fn text(lines: &[u8]) -> &str {
 }
 
 fn put(path: &Path, writes: Vec<Write>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let Opened { store, .. } = Store::open(path).unwrap();
-    runtime.block_on(async {
-        store.persist(WriteSeq(1), writes).await.unwrap();
-        store.close().await.unwrap();
-    });
+    let put_all = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Opened { store, .. } = Store::open(path).unwrap();
+        runtime.block_on(async {
+            store.persist(WriteSeq(1), writes).await.unwrap();
+            store.close().await.unwrap();
+        });
+    };
+    // On a thread of its own: the test's may be driving a runtime already.
+    std::thread::scope(|scope| scope.spawn(put_all).join().unwrap());
 }
 
 /// Slots whose app there is: what the reconciler makes.

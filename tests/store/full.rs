@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use ekiden::store::{self, Opened, Store, StoreError};
@@ -131,12 +131,29 @@ async fn where_there_is_no_space_for_a_store_none_is_made_and_it_is_said() {
     assert_eq!(left, ["ballast"], "half of a store is left");
 }
 
+/// A process that a failed test does not leave behind.
+struct Running(Child);
+
+impl Running {
+    fn until_it_ends(&mut self) -> ExitStatus {
+        until("it ends", || self.0.try_wait().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It fails for a process that has ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs `ekiden dev` in the folder, with files of at most so many bytes where a limit is given.
-fn ekiden(folder: &Path, limit: Option<u64>) -> Child {
+fn ekiden(folder: &Path, limit: Option<u64>) -> Running {
     // Writing more fails as on a full disk, since the signal that comes with it is ignored.
     let limit = limit.map_or_else(|| "unlimited".to_owned(), |bytes| (bytes / 512).to_string());
     let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"");
-    Command::new("sh")
+    let process = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_ekiden"), "dev", "manifests", "--state", "state"])
         .args(["--http", "127.0.0.1:0", "--resources", "cpus:4;mem:1024;disk:1000;ports:[41960-41969]"])
         .current_dir(folder)
@@ -144,7 +161,8 @@ fn ekiden(folder: &Path, limit: Option<u64>) -> Child {
         .stdout(Stdio::null())
         .stderr(File::create(folder.join("log")).unwrap())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Running(process)
 }
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -168,16 +186,15 @@ fn ekiden_stops_when_the_disk_is_full_having_done_nothing_that_it_could_not_stor
     reopen(&store).unwrap();
     // The store is as large as its file may be, and this needs more.
     let limit = std::fs::metadata(&store).unwrap().len();
-    let large = "x".repeat(limit as usize);
-    assert!(large.len() < 4 << 20, "the manifest would be refused");
-    let manifest = format!(
-        "id: /web\ncmd: echo started >> {}; exec sleep 1000\nlabels: {{large: {large}}}\n",
-        started.display()
-    );
+    let large = "x".repeat(100_000);
+    let labels: Vec<String> = (0..=limit / 100_000).map(|number| format!("l{number}: {large}")).collect();
+    let (started_file, labels) = (started.display(), labels.join(", "));
+    let manifest =
+        format!("id: /web\ncmd: echo started >> {started_file}; exec sleep 1000\nlabels: {{{labels}}}\n");
     std::fs::write(folder.path().join("manifests/web.yaml"), manifest).unwrap();
 
     let mut process = ekiden(folder.path(), Some(limit));
-    let ended = until("it stops", || process.try_wait().unwrap());
+    let ended = process.until_it_ends();
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert_eq!(ended.code(), Some(74), "{log}");
     assert!(log.contains("no space is left for `state/ekiden.redb`: free some and start ekiden again"), "{log}");
@@ -186,8 +203,8 @@ fn ekiden_stops_when_the_disk_is_full_having_done_nothing_that_it_could_not_stor
 
     let mut process = ekiden(folder.path(), None);
     until("the app runs", || std::fs::read_to_string(&started).ok().filter(|text| !text.is_empty()));
-    Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
-    until("it ends", || process.try_wait().unwrap());
+    Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status().unwrap();
+    process.until_it_ends();
     let summary = store::check(&store).unwrap();
     assert_eq!((summary.apps, summary.slots), (1, 1));
     assert_eq!(std::fs::read_to_string(&started).unwrap(), "started\n", "once");
@@ -203,7 +220,7 @@ fn whatever_is_wrong_with_the_state_directory_is_told_with_its_exit_code_and_lef
     let good = std::fs::read(&store).unwrap();
     let run = || {
         let mut process = ekiden(folder.path(), None);
-        let ended = until("it stops", || process.try_wait().unwrap());
+        let ended = process.until_it_ends();
         (ended.code(), std::fs::read_to_string(folder.path().join("log")).unwrap())
     };
     let foreign = b"SQLite format 3\0 and whatever follows".repeat(200);

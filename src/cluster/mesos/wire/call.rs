@@ -79,6 +79,7 @@ struct Roles<'a> {
     roles: [&'a str; 1],
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Mesos' names")]
 #[derive(Serialize)]
 struct Kill<'a> {
     task_id: Value<&'a str>,
@@ -114,7 +115,7 @@ pub(in super::super) fn subscribe(info: FrameworkInfo<'_>, suppressed: &BTreeSet
     body(info.id, Said::Subscribe { subscribe: Subscription::new(info, suppressed) })
 }
 
-/// The body of UPDATE_FRAMEWORK, which adds roles.
+/// The body of `UPDATE_FRAMEWORK`, which adds roles.
 pub(in super::super) fn update_framework(info: FrameworkInfo<'_>, suppressed: &BTreeSet<Role>) -> Vec<u8> {
     body(info.id, Said::UpdateFramework { update_framework: Subscription::new(info, suppressed) })
 }
@@ -150,7 +151,7 @@ pub(in super::super) fn reconcile_marker(framework: &FrameworkId, marker: &TaskI
     body(Some(framework), Said::Reconcile { reconcile: Reconcile { tasks } })
 }
 
-/// The body of ACCEPT_INVERSE_OFFERS: maintenance may go ahead.
+/// The body of `ACCEPT_INVERSE_OFFERS`: maintenance may go ahead.
 pub(in super::super) fn accept_inverse(framework: &FrameworkId, offers: &[OfferId]) -> Vec<u8> {
     let accept_inverse_offers = AcceptInverse { inverse_offer_ids: ids(offers) };
     body(Some(framework), Said::AcceptInverseOffers { accept_inverse_offers })

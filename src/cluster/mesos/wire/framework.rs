@@ -37,7 +37,7 @@ struct Capability {
     kind: &'static str,
 }
 
-/// SUBSCRIBE and UPDATE_FRAMEWORK say the same.
+/// SUBSCRIBE and `UPDATE_FRAMEWORK` say the same.
 #[derive(Debug, Serialize)]
 pub(super) struct Subscription<'a> {
     framework_info: Info<'a>,

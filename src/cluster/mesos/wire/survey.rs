@@ -30,6 +30,7 @@ pub(in super::super) struct Wanted<'a> {
     pub(in super::super) subscribed: bool,
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Mesos' names")]
 #[derive(Deserialize)]
 struct Answer<'a> {
     #[serde(borrow)]
@@ -62,6 +63,7 @@ struct GetFrameworks<'a> {
     frameworks: Vec<Framework<'a>>,
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Mesos' names")]
 #[derive(Deserialize)]
 struct Framework<'a> {
     #[serde(borrow)]
@@ -89,6 +91,7 @@ struct GetTasks<'a> {
     unreachable_tasks: Vec<Task<'a>>,
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Mesos' names")]
 #[derive(Deserialize)]
 struct Task<'a> {
     #[serde(borrow)]

@@ -30,14 +30,14 @@ fn offer(resources: &Value) -> Offer {
     offers(resources).0.remove(0)
 }
 
-fn status(fields: Value) -> Event {
+fn status(fields: &Value) -> Event {
     let mut status = json!({"task_id": {"value": "t"}, "state": "TASK_RUNNING", "agent_id": {"value": "S1"}});
     let all = status.as_object_mut().expect("an object");
     all.extend(fields.as_object().expect("an object").clone());
     event(&json!({"type": "UPDATE", "update": {"status": status}}))
 }
 
-fn condition(fields: Value) -> Condition {
+fn condition(fields: &Value) -> Condition {
     match status(fields) {
         Event::Update(status) => status.condition,
         other => panic!("{other:?}"),
@@ -185,14 +185,14 @@ fn every_state_of_a_task_has_its_condition() {
         ("TASK_UNKNOWN", Condition::Unknown),
         ("TASK_LOST", Condition::Lost),
     ] {
-        assert_eq!(condition(json!({"state": state})), expected, "{state}");
+        assert_eq!(condition(&json!({"state": state})), expected, "{state}");
     }
 }
 
 #[test]
 fn of_a_lost_task_the_reason_says_whether_it_may_come_back() {
     let lost = |reason: &str, message: &str| {
-        condition(json!({"state": "TASK_LOST", "reason": reason, "message": message}))
+        condition(&json!({"state": "TASK_LOST", "reason": reason, "message": message}))
     };
     assert_eq!(lost("REASON_SLAVE_REMOVED", ""), Condition::Unreachable);
     assert_eq!(lost("REASON_AGENT_REMOVED", ""), Condition::Unreachable);
@@ -205,7 +205,7 @@ fn of_a_lost_task_the_reason_says_whether_it_may_come_back() {
 
 #[test]
 fn a_state_that_nobody_knows_is_still_acknowledged() {
-    match status(json!({"state": "TASK_DREAMING", "uuid": "AAECAwQFBgcICQoLDA0ODw=="})) {
+    match status(&json!({"state": "TASK_DREAMING", "uuid": "AAECAwQFBgcICQoLDA0ODw=="})) {
         Event::StrangeUpdate { state, ack: Some(ack) } => {
             assert_eq!(state, "TASK_DREAMING");
             assert_eq!(*ack.uuid, (0..16).collect::<Vec<u8>>());
@@ -218,7 +218,7 @@ fn a_state_that_nobody_knows_is_still_acknowledged() {
 #[test]
 fn what_is_not_from_an_agent_wants_no_acknowledgement() {
     for fields in [json!({}), json!({"uuid": "%%%"}), json!({"uuid": "AAEC", "agent_id": null})] {
-        match status(fields.clone()) {
+        match status(&fields) {
             Event::Update(status) => assert_eq!(status.ack, None, "{fields}"),
             other => panic!("{other:?}"),
         }
@@ -227,7 +227,7 @@ fn what_is_not_from_an_agent_wants_no_acknowledgement() {
 
 #[test]
 fn a_message_without_end_is_cut_between_characters() {
-    let Event::Update(status) = status(json!({"message": "ü".repeat(20_000), "reason": "REASON_AGENT_DRAINING"}))
+    let Event::Update(status) = status(&json!({"message": "ü".repeat(20_000), "reason": "REASON_AGENT_DRAINING"}))
     else {
         panic!("no update")
     };
