@@ -412,17 +412,17 @@ async fn reconciliation_answers_for_every_task() {
     let mut bench = Bench::new().await;
     let running = bench.launch(&shell("sleep 3600")).await;
     bench.until(&running.task, Condition::Running).await;
-    let (gone, unknown) = (TaskId::new("gone"), TaskId::new("unknown"));
+    let (gone, ended, unknown) = (TaskId::new("gone"), TaskId::new("ended"), TaskId::new("unknown"));
     let agent = running.agent.id.clone();
     let asked = vec![
         (running.task.clone(), agent.clone()),
         (gone.clone(), agent.clone()),
-        (unknown.clone(), AgentId::new("of another run")),
+        (ended.clone(), AgentId::new("of another run")),
     ];
     bench.cluster.call(Call::Reconcile(asked)).await;
     bench.wait_for("Reconciled", |bench| bench.reconciled == 1).await;
     for (task, condition) in
-        [(&running.task, Condition::Running), (&gone, Condition::Gone), (&unknown, Condition::Unknown)]
+        [(&running.task, Condition::Running), (&gone, Condition::Gone), (&ended, Condition::Gone)]
     {
         let status = bench.status(task).await;
         assert_eq!((status.condition, status.ack), (condition, None));

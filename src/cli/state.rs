@@ -98,22 +98,19 @@ async fn export(
     terminal: &mut Terminal,
 ) -> Result<Ended, Cause> {
     let mut target = Target::of(file)?;
-    let summary = match state {
-        Some(state) => {
-            let path = store_file(state);
-            store::export(&path, target.writer()).map_err(|error| match error {
-                ExportError::Store(StoreError::InUse { path }) => StateError::Running(path).into(),
-                ExportError::Store(error) => error.into(),
-                ExportError::Write(error) => write_failed(file, error),
-            })?
-        }
-        None => {
-            let lines = Client::new(global)?.get(&encoded("/v1/state")).await?.body;
-            // An answer that was cut off has no last line.
-            let summary = store::check_export(lines.as_ref())?;
-            target.writer().write_all(&lines).map_err(|error| write_failed(file, error))?;
-            summary
-        }
+    let summary = if let Some(state) = state {
+        let path = store_file(state);
+        store::export(&path, target.writer()).map_err(|error| match error {
+            ExportError::Store(StoreError::InUse { path }) => StateError::Running(path).into(),
+            ExportError::Store(error) => error.into(),
+            ExportError::Write(error) => write_failed(file, error),
+        })?
+    } else {
+        let lines = Client::new(global)?.get(&encoded("/v1/state")).await?.body;
+        // An answer that was cut off has no last line.
+        let summary = store::check_export(lines.as_ref())?;
+        target.writer().write_all(&lines).map_err(|error| write_failed(file, error))?;
+        summary
     };
     target.finish().map_err(|error| write_failed(file, error))?;
     if !is_standard(file) {

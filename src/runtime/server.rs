@@ -217,12 +217,11 @@ pub async fn open(path: Option<PathBuf>) -> Result<Opened, ServerError> {
     };
     let shown = path.display().to_string();
     let mut reading = tokio::task::spawn_blocking(move || Store::open(&path));
-    let opened = match tokio::time::timeout(TOLD_AFTER, &mut reading).await {
-        Ok(opened) => opened,
-        Err(_) => {
-            tracing::info!(file = shown, "reading the store");
-            reading.await
-        }
+    let opened = if let Ok(opened) = tokio::time::timeout(TOLD_AFTER, &mut reading).await {
+        opened
+    } else {
+        tracing::info!(file = shown, "reading the store");
+        reading.await
     };
     let opened = opened.map_err(TaskError::Panicked)?;
     opened.map_err(|error| ServerError::Store(Arc::new(error)))
@@ -262,7 +261,7 @@ impl<C: Cluster> Server<C> {
         );
         let known = declared_by_files(&records);
         let (handle, changes) =
-            desired::watch(&directory, WatchOptions { known, prune, ..WatchOptions::default() });
+            desired::watch(&directory, WatchOptions { prune, known, ..WatchOptions::default() });
 
         let mut clock = Clock::start();
         let reconciler = Reconciler::restore(settings.clone(), abilities, fresh(), records)?;
@@ -378,9 +377,10 @@ async fn go_down<C: Cluster>(
         }
         Outcome::Told(_) | Outcome::Failed(_) => {
             serving.end().await;
-            match sole(cluster).await {
-                Some(cluster) => cluster.leave().await,
-                None => tracing::warn!("the cluster is still in use; the connection ends with this process"),
+            if let Some(cluster) = sole(cluster).await {
+                cluster.leave().await
+            } else {
+                tracing::warn!("the cluster is still in use; the connection ends with this process")
             }
             match outcome {
                 Outcome::Failed(error) => Err(error),

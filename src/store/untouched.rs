@@ -103,10 +103,10 @@ impl StorageBackend for Untouched {
         within(&written, offset, data.len())?;
         let shows = written.shows;
         for part in parts(offset, data.len()) {
-            if !written.pages.contains_key(&part.page) {
+            if let std::collections::hash_map::Entry::Vacant(e) = written.pages.entry(part.page) {
                 let mut page = Box::new([0; PAGE]);
                 self.read_file(shows, part.page * PAGE as u64, page.as_mut_slice())?;
-                written.pages.insert(part.page, page);
+                e.insert(page);
             }
             if let Some(page) = written.pages.get_mut(&part.page) {
                 page[part.inside].copy_from_slice(&data[part.outside]);

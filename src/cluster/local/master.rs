@@ -258,8 +258,9 @@ impl Master {
                 healthy: task.told.healthy,
                 ..reconciled(id, task.told.condition, "Reconciliation: Latest task state")
             },
-            None if agent.is_some_and(|agent| self.allocator.agent(agent).is_some()) => {
-                reconciled(id, Condition::Gone, "Reconciliation: Task is unknown to the agent")
+            // Of an agent of an earlier run nothing is left: its tasks ended with it. That is known, so it is said.
+            None if agent.is_some() => {
+                reconciled(id, Condition::Gone, "Reconciliation: Task is unknown to the agent, or ended with it")
             }
             None => reconciled(id, Condition::Unknown, "Reconciliation: Task is unknown"),
         };

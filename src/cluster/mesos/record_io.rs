@@ -1,4 +1,4 @@
-//! RecordIO: how Mesos puts one event after the other into an HTTP body that does not end. Each is its length in
+//! `RecordIO`: how Mesos puts one event after the other into an HTTP body that does not end. Each is its length in
 //! decimal digits, a line feed, and so many bytes (Mesos: `docs/scheduler-http-api.md`).
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -18,7 +18,7 @@ pub(super) struct RecordIo {
     longest: usize,
 }
 
-/// What is no RecordIO. Nothing after it can be trusted.
+/// What is no `RecordIO`. Nothing after it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RecordError {
     /// Something else than a length.

@@ -49,7 +49,7 @@ pub(super) enum Cut {
         /// As the network says it.
         cause: String,
     },
-    /// No RecordIO.
+    /// No `RecordIO`.
     #[error("{master}: {cause}")]
     Garbled {
         /// Who says it.

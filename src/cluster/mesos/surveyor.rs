@@ -88,7 +88,7 @@ impl Surveyor {
                         self.ended.send_replace(Some(MesosError::Refused { message: cause.to_string() }));
                     }
                 }
-            };
+            }
             let pause = if self.detector.failed() { backoff.wait() } else { Duration::ZERO };
             tokio::time::sleep(pause).await;
         }

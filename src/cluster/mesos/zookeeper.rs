@@ -155,9 +155,10 @@ fn publish(leader: &watch::Sender<Option<Endpoint>>, found: Option<Endpoint>) {
     leader.send_if_modified(|known| {
         let differs = *known != found;
         if differs {
-            match &found {
-                Some(master) => tracing::info!(%master, "ZooKeeper names the leading master"),
-                None => tracing::warn!("according to ZooKeeper no master leads"),
+            if let Some(master) = &found {
+                tracing::info!(%master, "ZooKeeper names the leading master")
+            } else {
+                tracing::warn!("according to ZooKeeper no master leads")
             }
             *known = found;
         }

@@ -7,12 +7,10 @@
 mod safe_mode;
 mod story;
 
-use std::sync::Arc;
-
 use ekiden_kit::build;
 use ekiden_model::input::{ClusterEvent, Command, Desired};
 use ekiden_model::record::Record;
-use ekiden_model::{App, Condition, Effect, Input, Source, TaskId};
+use ekiden_model::{Condition, Effect, Input, Source, TaskId};
 use ekiden_reconciler::RestoreError;
 
 use story::{

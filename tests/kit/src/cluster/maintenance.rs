@@ -29,7 +29,7 @@ impl Cluster {
         agent.window = window;
         match window {
             Some((begin, length)) => {
-                line.log(format_args!("{id} goes into maintenance at {begin} for {length:?}"))
+                line.log(format_args!("{id} goes into maintenance at {begin} for {length:?}"));
             }
             None => line.log(format_args!("{id} is not to go into maintenance")),
         }
