@@ -11,6 +11,7 @@ mod calls;
 mod connection;
 #[expect(dead_code, reason = "shared with tests that ask more of a running ekiden")]
 #[path = "support/ekiden.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden_process;
 #[path = "mesos_driver/refusals.rs"]
 mod refusals;

@@ -1,5 +1,6 @@
 //! The real binary, as `ekiden serve` on a cluster, and what it says at its API.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Instant;
@@ -137,7 +138,7 @@ impl Ekiden {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(Instant::now() <= deadline, "{what}: not within {PATIENCE:?}\n{}", self.state().await);
+            assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}\n{}", self.state().await);
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -146,7 +147,7 @@ impl Ekiden {
         let mut text = String::new();
         for path in ["/v1/status", "/v1/apps", "/v1/instances", "/v1/directory"] {
             let answer = client::get(&self.address, path, "*/*").await.map(|answer| answer.body);
-            text += format!("\n{path}: {answer:?}").as_str();
+            let _ = write!(text, "\n{path}: {answer:?}");
         }
         text
     }
