@@ -9,7 +9,6 @@
 mod calls;
 #[path = "mesos_driver/connection.rs"]
 mod connection;
-#[expect(dead_code, reason = "shared with tests that ask more of a running ekiden")]
 #[path = "support/ekiden.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden_process;

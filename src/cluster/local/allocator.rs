@@ -89,10 +89,6 @@ impl Allocator {
         }
     }
 
-    pub(super) fn agent(&self, id: &AgentId) -> Option<&Arc<Agent>> {
-        self.agents.get(id).map(|share| &share.agent)
-    }
-
     /// Offers everything that is free and that somebody wants.
     pub(super) fn offer(&mut self, now: Instant) -> Vec<Offer> {
         self.refusals.retain(|_, refusal| refusal.until > now);
