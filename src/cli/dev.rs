@@ -76,11 +76,20 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
 }
 
 fn summary(started: &Started, agents: u32) -> String {
+    let agents = counted(agents as usize, "agent");
+    summary_of(
+        started,
+        &format!("on {agents} of this machine"),
+        "`ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all",
+    )
+}
+
+/// What was found at the start: where it is offered, what runs, `placed` where, what is wrong with it, and what `next`.
+pub(super) fn summary_of(started: &Started, placed: &str, next: &str) -> String {
     let Started { address, directory, files, apps, findings } = started;
-    let (apps, files, agents) =
-        (counted(*apps, "app"), counted(*files, "file"), counted(agents as usize, "agent"));
+    let (apps, files) = (counted(*apps, "app"), counted(*files, "file"));
     let mut text = format!(
-        "ekiden {} at http://{address}\n  {apps} in {files} of {}, on {agents} of this machine\n",
+        "ekiden {} at http://{address}\n  {apps} in {files} of {}, {placed}\n",
         env!("CARGO_PKG_VERSION"),
         directory.display(),
     );
@@ -88,8 +97,6 @@ fn summary(started: &Started, agents: u32) -> String {
         let findings = counted(*findings, "error");
         let _ = writeln!(text, "  {findings} in the manifests: `ekiden validate {}`", directory.display());
     }
-    text.push_str(
-        "  `ekiden get apps` lists them, `ekiden explain APP` says what one waits for, Ctrl-C stops all",
-    );
+    let _ = write!(text, "  {next}");
     text
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use ekiden_model::limits::Settings;
 
+use super::dev::summary_of;
 use super::mesos::{MesosArgs, SECRET, redacted};
 use super::span::{millis, seconds};
 use super::terminal::Terminal;
-use super::validate::counted;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
 use crate::api::{Exposure, Introduction};
 use crate::desired::PrunePolicy;
@@ -245,20 +245,10 @@ fn shown(id: &str, value: &str) -> String {
 }
 
 fn summary(started: &Started, master: &str, framework: &str) -> String {
-    let Started { address, directory, files, apps, findings } = started;
-    let (apps, files) = (counted(*apps, "app"), counted(*files, "file"));
-    let mut text = format!(
-        "ekiden {} at http://{address}\n  {apps} in {files} of {}, as framework {framework} of {master}\n",
-        env!("CARGO_PKG_VERSION"),
-        directory.display(),
-    );
-    if *findings > 0 {
-        let findings = counted(*findings, "error");
-        let _ = writeln!(text, "  {findings} in the manifests: `ekiden validate {}`", directory.display());
-    }
-    text.push_str(
-        "  `ekiden get status` says whether it is connected, `ekiden explain APP` what an app waits for; Ctrl-C ends \
+    summary_of(
+        started,
+        &format!("as framework {framework} of {master}"),
+        "`ekiden get status` says whether it is connected, `ekiden explain APP` what an app waits for; Ctrl-C ends \
          ekiden and leaves tasks running",
-    );
-    text
+    )
 }
