@@ -116,7 +116,7 @@ impl Request {
         }
         // To restart or to remove something takes no body, and some clients name no kind for none.
         let is_empty = self.header("content-length").is_none_or(|length| length.trim() == "0");
-        if is_empty && self.header("transfer-encoding").is_none() {
+        if is_empty && self.header("transfer-encoding").is_none() && self.header("content-type").is_none() {
             return self.check_origin();
         }
         // A page of another site can send plain forms here unasked, but never JSON.

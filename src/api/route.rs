@@ -181,7 +181,8 @@ impl Verb {
         self.names().contains(&method.as_str())
     }
 
-    fn names(self) -> &'static [&'static str] {
+    /// The methods, as HTTP names them.
+    pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Get => &["GET", "HEAD"],
             Self::Post => &["POST"],

@@ -4,8 +4,8 @@
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ekiden_model::edit::{Group, Pod};

@@ -44,12 +44,8 @@ async fn try_create(api: &Api, request: &Request) -> Result<Response, Refused> {
         return Err(exists());
     }
     check(&snapshot, std::slice::from_ref(&app))?;
-    let edit = Edit {
-        declare: vec![app.clone()],
-        made_from: vec![(app.id.clone(), None)],
-        authority,
-        ..Edit::default()
-    };
+    let edit =
+        Edit { declare: vec![app.clone()], made_from: vec![(app.id.clone(), None)], authority, ..Edit::default() };
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, version } => {
             let response = created(&api.snapshots.latest(), &app, deployment, version);
@@ -174,7 +170,9 @@ fn changed(
     }
     // An app that is sent back as it was shown has a version, and means all the rest.
     update.shift_remove("version");
-    read(if is_partial { definition::updated(&is.app, update) } else { update }, at)
+    let app = read(if is_partial { definition::updated(&is.app, update) } else { update }, at)?;
+    let leased = snapshot.app(&is.app.id).map(|app| app.state.service_ports.as_slice());
+    Ok(definition::without_leases(app, &is.app, leased.unwrap_or_default()))
 }
 
 /// `DELETE /v2/apps/{id}`.
