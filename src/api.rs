@@ -5,6 +5,7 @@
 //! are replies: nothing a client sends makes a handler fail in any other way.
 
 mod files;
+mod index;
 mod reply;
 mod request;
 pub mod route;
@@ -93,7 +94,7 @@ impl Api {
         let found = route::find(&request.method, &request.path);
         let pattern = match &found {
             Found::Route(route, _) => route.path,
-            Found::OtherMethods(_) | Found::Nothing => "none",
+            Found::Options(_) | Found::OtherMethods(_) | Found::Nothing => "none",
         };
         let path = request.path.clone();
         let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_found(found, request)).await;
@@ -130,6 +131,7 @@ impl Api {
                 }
                 self.dispatch(route.endpoint, &captures, &request).await
             }
+            Found::Options(allowed) => reply::options(&allowed),
             Found::OtherMethods(allowed) => reply::method_not_allowed(&allowed),
             Found::Nothing => reply::not_found(&format!("nothing is at {}", request.path)),
         }
@@ -139,6 +141,7 @@ impl Api {
         let first = captures.first().map_or("", String::as_str);
         let second = captures.get(1).map_or("", String::as_str);
         match endpoint {
+            Endpoint::Index => index::show(request),
             Endpoint::Ping => system::ping(request),
             Endpoint::Metrics => system::metrics(self, request),
             Endpoint::MetricsText => system::metrics_text(self),

@@ -55,10 +55,17 @@ pub(super) fn no_such_app(id: &str) -> Response {
 
 /// 405, with what would do.
 pub(super) fn method_not_allowed(allowed: &[&str]) -> Response {
-    let allowed = allowed.join(", ");
-    let text = format!("the method is not allowed here, only {allowed}");
-    let mut response = message(StatusCode::METHOD_NOT_ALLOWED, &text);
-    if let Ok(value) = HeaderValue::from_str(&allowed) {
+    let text = format!("the method is not allowed here, only {}", allowed.join(", "));
+    allowing(message(StatusCode::METHOD_NOT_ALLOWED, &text), allowed)
+}
+
+/// 204, with what would do.
+pub(super) fn options(allowed: &[&str]) -> Response {
+    allowing(empty(StatusCode::NO_CONTENT), allowed)
+}
+
+fn allowing(mut response: Response, allowed: &[&str]) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
         response.headers_mut().insert(header::ALLOW, value);
     }
     response
