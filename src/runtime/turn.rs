@@ -260,10 +260,8 @@ impl<H: Hands> Turn<H> {
             return;
         }
         for id in &touched {
-            let app = self.reconciler.app(id).map(|state| AppSnapshot {
-                state: state.clone(),
-                report: self.reconciler.report(id),
-                desired: self.reconciler.desired(id),
+            let app = self.reconciler.app(id).map(|state| {
+                AppSnapshot::new(state.clone(), self.reconciler.report(id), self.reconciler.desired(id))
             });
             narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());
             self.publisher.put(id, app);
