@@ -72,9 +72,7 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
         }
         let method = match route.verb {
             Verb::Get if route.path == "/v2/events" => continue,
-            Verb::Get => "GET",
-            Verb::Post => "POST",
-            Verb::Delete => "DELETE",
+            verb => verb.methods()[0],
         };
         let answer = ask(&ekiden, method, &path, "Content-Type: application/json\r\nContent-Length: 0\r\n").await;
         // Nothing is to be adopted or disowned here, and that is said.
@@ -85,10 +83,15 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
         {
             assert!(answer.head.contains(header), "{method} {path} lacks {header}: {}", answer.head);
         }
-        let other = ask(&ekiden, "PUT", &path, "").await;
+        let other = ask(&ekiden, "TRACE", &path, "").await;
         let message: Value = serde_json::from_str(&other.body).expect("JSON");
-        assert_eq!(other.status, 405, "PUT {path}");
-        assert!(other.head.contains("allow: ") && message["message"].is_string(), "PUT {path}: {}", other.head);
+        assert_eq!(other.status, 405, "TRACE {path}");
+        assert!(other.head.contains("allow: ") && message["message"].is_string(), "TRACE {path}: {}", other.head);
+        let options = ask(&ekiden, "OPTIONS", &path, "").await;
+        assert_eq!(options.status, 204, "OPTIONS {path}");
+        assert!(
+            options.head.lines().any(|line| line.starts_with("allow: ") && line.contains(&method.to_lowercase()))
+        );
     }
     let nothing = ekiden.get("/v2/nothing", "*/*").await;
     assert_eq!((nothing.status, nothing.body.as_str()), (404, r#"{"message":"nothing is at /v2/nothing"}"#));
