@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -98,6 +99,11 @@ impl Request {
         &self.query
     }
 
+    /// Who asks, for people: as far as is known, where from.
+    pub fn who(&self) -> Option<Arc<str>> {
+        (!self.remote.is_empty()).then(|| self.remote.as_str().into())
+    }
+
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): it came to an address that only
     /// this machine has, so whoever means it calls it by address or as `localhost`.
     pub(super) fn check_host(&self) -> Result<(), Box<Response>> {
@@ -121,6 +127,11 @@ impl Request {
     /// Reads the body of a request that may have one.
     pub(super) async fn read_body(&mut self) -> Result<(), Box<Response>> {
         if self.only_reads() {
+            return Ok(());
+        }
+        // To restart or to remove something takes no body, and some clients name no kind, or another, for none.
+        let is_empty = self.header("content-length").is_none_or(|length| length.trim() == "0");
+        if is_empty && self.header("transfer-encoding").is_none() {
             return Ok(());
         }
         // A page of another site can send plain forms here unasked, but never JSON. Whoever says nothing means JSON.

@@ -24,6 +24,30 @@ pub enum Endpoint {
     AppTasks,
     /// One app, or all apps of a group (`group/*`).
     App,
+    /// A new app.
+    CreateApp,
+    /// Changing apps, or making them.
+    PutApps,
+    /// Changing apps.
+    PatchApps,
+    /// Changing an app, or making it.
+    PutApp,
+    /// Changing an app.
+    PatchApp,
+    /// Removing an app.
+    DeleteApp,
+    /// Replacing all instances of an app.
+    RestartApp,
+    /// An app's versions.
+    AppVersions,
+    /// One of them.
+    AppVersion,
+    /// Ending an app's tasks.
+    KillAppTasks,
+    /// Ending one task of an app.
+    KillAppTask,
+    /// Ending tasks.
+    KillTasks,
     /// All tasks.
     Tasks,
     /// What waits for a place.
@@ -32,6 +56,8 @@ pub enum Endpoint {
     QueueDelay,
     /// What is under way.
     Deployments,
+    /// Turning what is under way round.
+    CancelDeployment,
     /// What happens.
     Events,
     /// All apps, in brief.
@@ -109,12 +135,25 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::MetricsText, verb: Verb::Get, path: "/metrics/prometheus" },
     Route { endpoint: Endpoint::Info, verb: Verb::Get, path: "/v2/info" },
     Route { endpoint: Endpoint::Apps, verb: Verb::Get, path: "/v2/apps" },
+    Route { endpoint: Endpoint::CreateApp, verb: Verb::Post, path: "/v2/apps" },
+    Route { endpoint: Endpoint::PutApps, verb: Verb::Put, path: "/v2/apps" },
+    Route { endpoint: Endpoint::PatchApps, verb: Verb::Patch, path: "/v2/apps" },
     Route { endpoint: Endpoint::AppTasks, verb: Verb::Get, path: "/v2/apps/{id*}/tasks" },
+    Route { endpoint: Endpoint::KillAppTasks, verb: Verb::Delete, path: "/v2/apps/{id*}/tasks" },
+    Route { endpoint: Endpoint::KillAppTask, verb: Verb::Delete, path: "/v2/apps/{id*}/tasks/{task}" },
+    Route { endpoint: Endpoint::AppVersions, verb: Verb::Get, path: "/v2/apps/{id*}/versions" },
+    Route { endpoint: Endpoint::AppVersion, verb: Verb::Get, path: "/v2/apps/{id*}/versions/{version}" },
+    Route { endpoint: Endpoint::RestartApp, verb: Verb::Post, path: "/v2/apps/{id*}/restart" },
     Route { endpoint: Endpoint::App, verb: Verb::Get, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::PutApp, verb: Verb::Put, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::PatchApp, verb: Verb::Patch, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::DeleteApp, verb: Verb::Delete, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::KillTasks, verb: Verb::Post, path: "/v2/tasks/delete" },
     Route { endpoint: Endpoint::Tasks, verb: Verb::Get, path: "/v2/tasks" },
     Route { endpoint: Endpoint::Queue, verb: Verb::Get, path: "/v2/queue" },
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
+    Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },

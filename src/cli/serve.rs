@@ -10,7 +10,6 @@ use ekiden_model::limits::Settings;
 use super::dev::summary_of;
 use super::http::{self, HttpArgs};
 use super::mesos::{MesosArgs, SECRET, redacted};
-use super::span::{millis, seconds};
 use super::terminal::Terminal;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
 use crate::api::Introduction;
@@ -19,6 +18,7 @@ use crate::probe::ProbeOptions;
 use crate::runtime::serve::{self, ServeOptions};
 use crate::runtime::server::Started;
 use crate::runtime::tasks::Cause;
+use crate::span::{millis, seconds};
 use crate::telemetry::{self, LogFormat};
 
 /// What `ekiden serve` takes.

@@ -3,15 +3,20 @@
 //! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use ekiden_model::edit::{Group, Pod};
 use ekiden_model::report::{Reason, Report};
 use ekiden_model::view::Settled;
-use ekiden_model::{Adoption, Agents, AppId, AppState, Condition, FrameworkId, Timestamp};
+use ekiden_model::{
+    Adoption, Agents, AppId, AppState, Condition, Deployment, DeploymentId, FrameworkId, GroupId, History,
+    Timestamp,
+};
 use tokio::sync::watch;
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
@@ -29,6 +34,8 @@ pub struct AppSnapshot {
     pub report: Report,
     /// How many instances it shall have.
     pub desired: u32,
+    /// The deployment that it is part of and not through with.
+    pub deployment: Option<DeploymentId>,
     /// The world's revision since which it is so.
     changed: u64,
     rendered: Rendered,
@@ -44,8 +51,8 @@ struct Rendered {
 
 impl AppSnapshot {
     /// An app as it is now; not yet part of any world.
-    pub fn new(state: AppState, report: Report, desired: u32) -> Self {
-        Self { state, report, desired, changed: 0, rendered: Rendered::default() }
+    pub fn new(state: AppState, report: Report, desired: u32, deployment: Option<DeploymentId>) -> Self {
+        Self { state, report, desired, deployment, changed: 0, rendered: Rendered::default() }
     }
 
     /// The revision of the world in which it last changed.
@@ -64,6 +71,21 @@ impl AppSnapshot {
     }
 }
 
+/// What there is beside apps and their instances. Small, or seldom changed: it is shared as a whole.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shelf {
+    /// Deployments that are not over.
+    pub deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    /// The histories of apps that are over.
+    pub departed: BTreeMap<AppId, Arc<History>>,
+    /// Groups of which something is said.
+    pub groups: BTreeMap<GroupId, Arc<Group>>,
+    /// Pods.
+    pub pods: BTreeMap<AppId, Arc<Pod>>,
+    /// Addresses that events are sent to.
+    pub listeners: BTreeSet<Arc<str>>,
+}
+
 /// How we stand with the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -79,6 +101,8 @@ pub struct Link {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     shards: Vec<Shard>,
+    /// What there is beside apps.
+    pub shelf: Arc<Shelf>,
     /// The agents we know.
     pub agents: Arc<Agents>,
     /// How we stand with the cluster.
@@ -113,6 +137,7 @@ impl Snapshot {
     fn empty() -> Self {
         Self {
             shards: vec![Shard::default(); SHARDS],
+            shelf: Arc::default(),
             agents: Arc::default(),
             link: Link::default(),
             standstill: None,
@@ -141,6 +166,16 @@ impl Snapshot {
         let mut apps: Vec<&Arc<AppSnapshot>> = self.shards.iter().flat_map(|shard| shard.values()).collect();
         apps.sort_unstable_by(|a, b| a.state.id.cmp(&b.state.id));
         apps
+    }
+
+    /// Whether a declared app is in the group that has the path of `id`.
+    pub fn has_below(&self, id: &AppId) -> bool {
+        let below = format!("{id}/");
+        self.shards.iter().any(|shard| {
+            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+            let mut near = shard.range::<str, _>(from).take_while(|(other, _)| other.as_str().starts_with(&below));
+            near.any(|(_, app)| app.state.declared.is_some())
+        })
     }
 
     /// Says whether the app was there before.
@@ -236,6 +271,11 @@ impl Publisher {
         self.apps
     }
 
+    /// Notes what there is beside apps.
+    pub fn put_shelf(&mut self, shelf: Shelf) {
+        self.current.shelf = Arc::new(shelf);
+    }
+
     /// Notes the agents.
     pub fn put_agents(&mut self, agents: &Agents) {
         if *self.current.agents != *agents {
@@ -264,7 +304,7 @@ mod tests {
     use crate::runtime::fixtures::app_state;
 
     fn snapshot_of(id: &str, desired: u32) -> AppSnapshot {
-        AppSnapshot::new(app_state(id), Report::empty(), desired)
+        AppSnapshot::new(app_state(id), Report::empty(), desired, None)
     }
 
     #[tokio::test]

@@ -227,5 +227,5 @@ fn app(number: usize, instances: u32) -> AppSnapshot {
     let version = Timestamp::from_millis(1_795_168_800_000);
     let mut state = AppState::new(id.clone(), AppKey::new(1, 1, &id), 1);
     state.declared = Some(Declared::first(Arc::new(app), version, Source::Api));
-    AppSnapshot::new(state, Report::empty(), instances)
+    AppSnapshot::new(state, Report::empty(), instances, None)
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ekiden_model::app::{App, Command};
 use ekiden_model::health::Readiness;
-use ekiden_model::{AppId, AppState, Declared, GroupId, Port};
+use ekiden_model::{AppId, AppState, Declared, DeploymentId, GroupId, Port, Source, Timestamp};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::deployments::Deployment;
 use super::selector::Selector;
 use super::stats::{Counts, task_stats};
 use super::tasks;
@@ -71,7 +70,7 @@ fn listed<'a>(
 /// An app as JSON text. Only with statistics of its tasks it depends on anything but the app.
 fn rendered(app: &AppSnapshot, embeds: &BTreeSet<Embed>) -> Bytes {
     let Some(declared) = &app.state.declared else { return Bytes::from_static(b"null") };
-    let value = info(&app.state, declared, embeds);
+    let value = info(app, declared, embeds);
     // Writing JSON we made ourselves does not fail.
     serde_json::to_vec(&value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }
@@ -95,6 +94,24 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
     };
     let body = if is_usual { app.shown(render).clone() } else { render(app) };
     reply::with_body(StatusCode::OK, "application/json", body)
+}
+
+/// What a new app is answered with (§1.4): nothing of it runs yet.
+pub(super) fn created(
+    snapshot: &Snapshot,
+    app: &Arc<App>,
+    deployment: DeploymentId,
+    version: Timestamp,
+) -> Response {
+    let known = snapshot.app(&app.id).map(|app| app.state.service_ports.as_slice());
+    let declared = Declared::first(app.clone(), version, Source::Api);
+    let mut info = definition(&declared, known.unwrap_or_default());
+    for count in ["tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"] {
+        info.insert(count.to_owned(), json!(0));
+    }
+    info.insert("deployments".to_owned(), json!([{ "id": deployment.to_string() }]));
+    info.insert("tasks".to_owned(), json!([]));
+    reply::with_status(StatusCode::CREATED, &info)
 }
 
 /// The app of that name.
@@ -129,7 +146,8 @@ fn embeds(request: &Request) -> BTreeSet<Embed> {
 }
 
 /// Marathon's `AppInfo`.
-fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+fn info(app: &AppSnapshot, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+    let (state, deployment) = (&app.state, app.deployment);
     let app = &declared.app;
     let mut info = definition(declared, &state.service_ports);
     let counts = Counts::of(state.instances.iter(), !app.health_checks.is_empty());
@@ -138,12 +156,12 @@ fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Valu
     set("tasksRunning", json!(counts.running));
     set("tasksHealthy", json!(counts.healthy));
     set("tasksUnhealthy", json!(counts.unhealthy));
-    let deployments: Vec<Value> = Deployment::of(state).iter().map(|d| json!({ "id": d.id() })).collect();
+    let deployments: Vec<Value> = deployment.iter().map(|id| json!({ "id": id.to_string() })).collect();
     set("deployments", json!(deployments));
     for embed in embeds {
         match embed {
             Embed::Tasks => _ = set("tasks", json!(tasks::of_state(state))),
-            Embed::Readiness => _ = set("readinessCheckResults", readiness(state, app)),
+            Embed::Readiness => _ = set("readinessCheckResults", readiness_results(state)),
             Embed::LastTaskFailure => {
                 if let Some(failure) = last_failure(state) {
                     set("lastTaskFailure", failure);
@@ -185,8 +203,10 @@ pub(super) fn definition(declared: &Declared, service_ports: &[Option<Port>]) ->
     definition
 }
 
-fn readiness(state: &AppState, app: &App) -> Value {
-    let Some(check) = &app.readiness else { return json!([]) };
+/// What instances answered to the readiness check.
+pub(super) fn readiness_results(state: &AppState) -> Value {
+    let declared = state.declared.as_ref();
+    let Some(check) = declared.and_then(|declared| declared.app.readiness.as_ref()) else { return json!([]) };
     let results: Vec<Value> = state
         .instances
         .wanted()
