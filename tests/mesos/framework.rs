@@ -69,6 +69,23 @@ async fn a_framework_that_an_operator_tears_down_ends_ekiden_and_says_what_to_do
 }
 
 #[tokio::test]
+async fn another_scheduler_in_its_place_ends_ekiden_and_a_later_start_takes_everything_up_again() {
+    let mut cluster = Cluster::of(1).await;
+    let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
+    let first = truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    let id = framework(&cluster).await["id"].clone();
+    let other = cluster.subscribe_as(&id).await;
+    let ended = ekiden.until_ended().await;
+    assert_eq!(ended.code(), Some(81), "{}", ekiden.log());
+    assert!(ekiden.log().contains("another scheduler has taken over framework"), "{}", ekiden.log());
+    assert_eq!(truth::processes(&cluster), first, "whose tasks they are, they run on");
+    drop(other);
+    ekiden.start_again();
+    assert_eq!(truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await, first);
+    assert_eq!(framework(&cluster).await["id"], id);
+}
+
+#[tokio::test]
 async fn uninstalling_ends_all_tasks_and_a_start_after_it_is_a_new_framework() {
     let mut cluster = Cluster::of(1).await;
     let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
