@@ -219,7 +219,8 @@ pub struct Mesos {
 }
 
 /// Begins to look for the leading master. It subscribes when it is told to ([`Call::Subscribe`]), and answers
-/// [`Call::Survey`] before that, too. Must be called within a tokio runtime.
+/// [`Call::Survey`] before that, too. A subscription as a new framework whose answer is lost is not made again by itself,
+/// since the master may have taken it: [`ClusterEvent::Disconnected`] says so, and whoever decides tells as whom. Must be called within a tokio runtime.
 pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEvent>), MesosError> {
     let masters = Masters::parse(&options.master)
         .map_err(|problem| MesosError::Master { master: Masters::shown(&options.master), problem })?;

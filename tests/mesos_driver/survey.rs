@@ -107,6 +107,25 @@ async fn what_a_new_master_does_not_know_yet_is_waited_for_and_told_of() {
 }
 
 #[tokio::test]
+async fn a_first_subscription_whose_answer_is_lost_is_not_made_again_before_it_is_found_what_came_of_it() {
+    for fault in [Fault::DoneAndHangUp, Fault::HangUp] {
+        let is_done = fault == Fault::DoneAndHangUp;
+        let mut rig = Rig::new(Options::default()).await;
+        rig.fake.script(Rule::next("SUBSCRIBE", fault));
+        rig.mesos.call(Call::Subscribe(None)).await;
+        rig.disconnected().await;
+        assert_eq!(rig.drained().await, []);
+        assert_eq!(rig.fake.count("SUBSCRIBE"), 1, "not by itself");
+        let found = found(&mut rig).await;
+        assert_eq!((found.framework.is_some(), found.connected_from), (is_done, None));
+        rig.mesos.call(Call::Subscribe(found.framework.clone())).await;
+        let id = rig.connected().await;
+        assert_eq!(found.framework, is_done.then_some(id));
+        assert_eq!(rig.fake.frameworks().len(), 1, "nobody's framework is left behind");
+    }
+}
+
+#[tokio::test]
 async fn a_survey_that_meets_trouble_is_made_again() {
     let mut rig = Rig::new(Options::default()).await;
     place(&rig, "ours-0000", "under-test", 0, 0..2);

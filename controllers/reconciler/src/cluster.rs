@@ -46,7 +46,7 @@ impl Reconciler {
                 }
             }
             ClusterEvent::Disconnected => {
-                self.lose_connection();
+                self.fold_disconnected();
                 self.supply.disconnected(self.now);
                 self.mark_those_who_await_offers();
             }
