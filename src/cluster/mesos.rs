@@ -72,7 +72,7 @@ pub struct MesosOptions {
     pub metrics: Metrics,
 }
 
-/// The `FrameworkInfo` of Mesos, less its id, which the reconciler keeps.
+/// The `FrameworkInfo` of Mesos, less its id, which the reconciler keeps; and what all of its tasks get.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameworkOptions {
     /// `--framework_name`
@@ -89,6 +89,8 @@ pub struct FrameworkOptions {
     pub failover_timeout: Duration,
     /// `--checkpoint`: whether tasks outlive a restart of their agent's process.
     pub checkpoint: bool,
+    /// `--env_vars_prefix`: what the names of [`environment`](super::environment)'s `HOST` and `PORT…` begin with.
+    pub env_vars_prefix: String,
 }
 
 /// A principal and its secret.
