@@ -39,8 +39,8 @@ pub(super) struct MesosArgs {
     )]
     checkpoint: bool,
     /// What the names of HOST and PORT… in the environment of tasks begin with
-    #[arg(long, value_name = "PREFIX", default_value = "", value_parser = prefix)]
-    env_vars_prefix: String,
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    env_vars_prefix: Option<String>,
     /// The name of this machine, as others find it; the system's own when not given
     #[arg(long, value_name = "HOST")]
     hostname: Option<String>,
@@ -94,7 +94,7 @@ impl MesosArgs {
             role: self.mesos_role.clone(),
             failover_timeout: self.failover_timeout,
             checkpoint: self.checkpoint,
-            env_vars_prefix: self.env_vars_prefix.clone(),
+            env_vars_prefix: self.env_vars_prefix.clone().unwrap_or_default(),
         };
         let certificate_authority = self.mesos_certificate_authority.clone();
         let metrics = Metrics::default();
@@ -142,7 +142,7 @@ impl MesosArgs {
             ("mesos_user", self.user().into()),
             ("failover_timeout", self.failover_timeout.as_secs().into()),
             ("checkpoint", self.checkpoint.into()),
-            ("env_vars_prefix", Some(&self.env_vars_prefix).filter(|prefix| !prefix.is_empty()).cloned().into()),
+            ("env_vars_prefix", self.env_vars_prefix.clone().into()),
             ("hostname", self.hostname().into()),
             ("webui_url", self.webui_url.clone().into()),
             ("mesos_leader_ui_url", self.mesos_leader_ui_url.clone().into()),
@@ -205,6 +205,15 @@ mod tests {
         assert_eq!(redacted("zk://ann:p@ss@h:2181,i:2181/mesos"), "zk://ann:***@h:2181,i:2181/mesos");
         assert_eq!(redacted("zk://h:2181/mesos"), "zk://h:2181/mesos");
         assert_eq!(redacted("h:5050"), "h:5050");
+    }
+
+    #[test]
+    fn a_prefix_makes_names_that_a_variable_can_have() {
+        for (text, is_one) in
+            [("", true), ("MESOS_", true), ("_2", true), ("2_", false), ("A-", false), ("A=", false)]
+        {
+            assert_eq!(prefix(text).is_ok(), is_one, "{text}");
+        }
     }
 
     #[test]

@@ -101,10 +101,11 @@ pub(super) struct ServeArgs {
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     maintenance_mode: bool,
-    /// Whose resources apps use that name no acceptedResourceRoles: everybody's, those reserved to their role, or any
+    /// Whose resources apps use that name no acceptedResourceRoles: everybody's, those reserved to their role, or (when
+    /// not given) any
     #[arg(long, value_enum, value_name = "WHOSE", help_heading = "Decisions")]
     accepted_resource_roles_default_behavior: Option<DefaultRoles>,
-    /// The same, as it was said before: `*`, the role of --mesos_role, or both
+    /// The same, as it was said before: `*`, the default role, or both
     #[arg(long, value_name = "ROLES", value_delimiter = ',', help_heading = "Decisions")]
     default_accepted_resource_roles: Vec<String>,
     /// Most tasks that are launched at once from what one agent offers; no bound when not given

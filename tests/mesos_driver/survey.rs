@@ -52,7 +52,7 @@ async fn a_framework_of_our_name_is_found_with_its_tasks() {
     place(&rig, "other-0000", "somebody-else", 0, 10..13);
     place(&rig, "ours-0000", "under-test", 0, 0..3);
     let found = found(&mut rig).await;
-    assert_eq!(found.framework.as_ref().map(ekiden_model::FrameworkId::as_str), Some("ours-0000"));
+    assert_eq!(found.framework.as_ref().map(FrameworkId::as_str), Some("ours-0000"));
     assert_eq!(found.connected_from, None);
     let tasks: Vec<&str> = found.tasks.iter().map(|task| task.task.as_str()).collect();
     assert_eq!(tasks, ["task-0", "task-1", "task-2"]);

@@ -252,6 +252,24 @@ async fn a_lost_store_kills_nothing_and_launches_nothing() {
 }
 
 #[tokio::test]
+async fn flags_of_marathons_reach_the_tasks_and_the_offers() {
+    let mut scene = Scene::new(Options { agents: agents(1), ..Options::default() }).await;
+    scene.more = vec!["--env_vars_prefix", "SASH_", "--max_instances_per_offer", "1"];
+    scene.declare("a", 3, 1);
+    let ekiden = scene.serve().await;
+    scene.until_running(Some(&ekiden), &[("a", 1, 3)]).await;
+    let accepts = scene.fake.calls("ACCEPT");
+    assert_eq!(accepts.len(), 3, "one launch each");
+    for accept in accepts {
+        let tasks = accept.body["accept"]["operations"][0]["launch"]["task_infos"].as_array().cloned();
+        let tasks = tasks.expect("launches");
+        assert_eq!(tasks.len(), 1);
+        let environment = tasks[0]["command"]["environment"].to_string();
+        assert!(environment.contains("\"SASH_HOST\"") && !environment.contains("\"HOST\""), "{environment}");
+    }
+}
+
+#[tokio::test]
 async fn a_first_subscription_whose_answer_is_lost_leaves_no_framework_behind() {
     let scene = Scene::new(Options { agents: agents(1), ..Options::default() }).await;
     scene.declare("a", 2, 1);
