@@ -142,6 +142,7 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
                 state: state.clone(),
                 report: reconciler.report(&id),
                 desired: reconciler.desired(&id),
+                deployment: None,
             });
             publisher.put(&id, app);
         }
@@ -225,6 +226,8 @@ fn app_record(app: &Arc<App>, number: u32) -> AppRecord {
         configured: at(0),
         source: Source::File { path: format!("prod/service-{number}.yaml").into(), line: 1 },
         restarts: 0,
+        over: None,
+        keep: false,
     };
     let revision = Revision {
         id: RevisionId(1),

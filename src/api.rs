@@ -150,6 +150,7 @@ impl Api {
             Endpoint::Queue => v2::queue::list(self, request),
             Endpoint::QueueDelay => v2::queue::reset_delay(self, first).await,
             Endpoint::Deployments => v2::deployments::list(self),
+            Endpoint::CancelDeployment => v2::deployments::cancel(self, first, request).await,
             Endpoint::Events => v2::events::stream(self, request),
             Endpoint::OurApps => v1::apps::list(self, request),
             Endpoint::OurAppStatus => v1::apps::status(self, first),

@@ -37,7 +37,6 @@ mod marathon;
 mod mesos;
 mod plan;
 mod serve;
-mod span;
 mod spelling;
 mod state;
 mod table;

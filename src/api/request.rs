@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -77,6 +78,11 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Who asks, for people: as far as is known, where from.
+    pub fn who(&self) -> Option<Arc<str>> {
+        (!self.remote.is_empty()).then(|| self.remote.as_str().into())
+    }
+
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): this API listens on the
     /// loopback only, so whoever means it calls it by address or as `localhost`.
     pub(super) fn check_host(&self) -> Result<(), Box<Response>> {
@@ -94,7 +100,7 @@ impl Request {
 
     /// Reads the body of a request that may have one.
     pub(super) async fn read_body(&mut self) -> Result<(), Box<Response>> {
-        if self.method != Method::POST {
+        if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
             return Ok(());
         }
         // A page of another site can send plain forms here unasked, but never JSON.

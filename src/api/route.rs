@@ -30,6 +30,8 @@ pub enum Endpoint {
     QueueDelay,
     /// What is under way.
     Deployments,
+    /// Turning what is under way round.
+    CancelDeployment,
     /// What happens.
     Events,
     /// All apps, in brief.
@@ -93,6 +95,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Queue, verb: Verb::Get, path: "/v2/queue" },
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
+    Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },

@@ -9,8 +9,8 @@ use ekiden_model::Role;
 
 use super::UsageError;
 use super::marathon::Warning;
-use super::span::seconds;
 use crate::cluster::mesos::{Credentials, FrameworkOptions, MesosOptions};
+use crate::span::seconds;
 use crate::telemetry::Metrics;
 
 /// Which Mesos, and as whom.

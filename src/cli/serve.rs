@@ -11,7 +11,6 @@ use ekiden_model::limits::{AcceptedRoles, Settings};
 
 use super::dev::summary_of;
 use super::mesos::{MesosArgs, SECRET, redacted};
-use super::span::{millis, seconds};
 use super::terminal::Terminal;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
 use crate::api::{Exposure, Introduction};
@@ -20,6 +19,7 @@ use crate::probe::ProbeOptions;
 use crate::runtime::serve::{self, ServeOptions};
 use crate::runtime::server::Started;
 use crate::runtime::tasks::Cause;
+use crate::span::{millis, seconds};
 use crate::telemetry::{self, LogFormat};
 
 /// Where the API is when nobody says.

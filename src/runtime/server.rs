@@ -458,10 +458,14 @@ fn declared_by_files(records: &[Record]) -> Vec<(Arc<App>, Source)> {
         .iter()
         .filter_map(|record| match record {
             Record::App(app) => app.declared.as_ref(),
-            Record::Installation(_) | Record::Slot(_) => None,
+            _ => None,
         })
         .filter(|declared| matches!(declared.source, Source::File { .. }))
-        .map(|declared| (Arc::clone(&declared.app), declared.source.clone()))
+        .map(|declared| {
+            // Where something else holds for a while, the file says what it said.
+            let by_file = declared.over.as_ref().map_or(&declared.app, |over| &over.file);
+            (Arc::clone(by_file), declared.source.clone())
+        })
         .collect()
 }
 

@@ -3,13 +3,17 @@
 //! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use ekiden_model::edit::{Group, Pod};
 use ekiden_model::report::{Reason, Report};
 use ekiden_model::view::Settled;
-use ekiden_model::{Adoption, Agents, AppId, AppState, Condition, FrameworkId, Timestamp};
+use ekiden_model::{
+    Adoption, Agents, AppId, AppState, Condition, Deployment, DeploymentId, FrameworkId, GroupId, History,
+    Timestamp,
+};
 use tokio::sync::watch;
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
@@ -27,6 +31,23 @@ pub struct AppSnapshot {
     pub report: Report,
     /// How many instances it shall have.
     pub desired: u32,
+    /// The deployment that it is part of and not through with.
+    pub deployment: Option<DeploymentId>,
+}
+
+/// What there is beside apps and their instances. Small, or seldom changed: it is shared as a whole.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shelf {
+    /// Deployments that are not over.
+    pub deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    /// The histories of apps that are over.
+    pub departed: BTreeMap<AppId, Arc<History>>,
+    /// Groups of which something is said.
+    pub groups: BTreeMap<GroupId, Arc<Group>>,
+    /// Pods.
+    pub pods: BTreeMap<AppId, Arc<Pod>>,
+    /// Addresses that events are sent to.
+    pub listeners: BTreeSet<Arc<str>>,
 }
 
 /// How we stand with the cluster.
@@ -44,6 +65,8 @@ pub struct Link {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     shards: Vec<Shard>,
+    /// What there is beside apps.
+    pub shelf: Arc<Shelf>,
     /// The agents we know.
     pub agents: Arc<Agents>,
     /// How we stand with the cluster.
@@ -75,6 +98,7 @@ impl Snapshot {
     fn empty() -> Self {
         Self {
             shards: vec![Shard::default(); SHARDS],
+            shelf: Arc::default(),
             agents: Arc::default(),
             link: Link::default(),
             standstill: None,
@@ -187,6 +211,11 @@ impl Publisher {
         self.apps
     }
 
+    /// Notes what there is beside apps.
+    pub fn put_shelf(&mut self, shelf: Shelf) {
+        self.current.shelf = Arc::new(shelf);
+    }
+
     /// Notes the agents.
     pub fn put_agents(&mut self, agents: &Agents) {
         if *self.current.agents != *agents {
@@ -214,7 +243,7 @@ mod tests {
     use crate::runtime::fixtures::app_state;
 
     fn snapshot_of(id: &str, desired: u32) -> AppSnapshot {
-        AppSnapshot { state: app_state(id), report: Report::empty(), desired }
+        AppSnapshot { state: app_state(id), report: Report::empty(), desired, deployment: None }
     }
 
     #[tokio::test]

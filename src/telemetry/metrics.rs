@@ -347,7 +347,7 @@ fn input_kind(input: &Input) -> &'static str {
         Input::Desired(_) => "desired",
         Input::Probe(..) => "probe",
         Input::Stored(_) => "stored",
-        Input::Command(_) => "command",
+        Input::Command(..) => "command",
         Input::Tick => "tick",
         Input::Cluster(event) => match event {
             ClusterEvent::Registered(_) => "registered",
@@ -380,6 +380,7 @@ fn effect_kind(effect: &Effect) -> &'static str {
         Effect::StartProbe(..) => "start_probe",
         Effect::StopProbe(..) => "stop_probe",
         Effect::Notify(_) => "notify",
+        Effect::Answer(..) => "answer",
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Settings {
     pub breaker_minimum: u32,
     /// See [`Self::breaker_share`].
     pub breaker_window: Duration,
+    /// Whether an app that is under deployment can only be changed by force, as in Marathon (`--deployment_locks`).
+    pub deployment_locks: bool,
 }
 
 /// Whose resources are used: what is everybody's, what is reserved to the app's role, or both. For an app of the role `*`
@@ -88,6 +90,7 @@ impl Default for Settings {
             breaker_share: 0.5,
             breaker_minimum: 3,
             breaker_window: Duration::from_secs(60),
+            deployment_locks: false,
         }
     }
 }

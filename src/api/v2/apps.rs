@@ -9,7 +9,6 @@ use ekiden_model::{AppId, AppState, Declared, GroupId, Port};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::deployments::Deployment;
 use super::selector::Selector;
 use super::stats::{Counts, task_stats};
 use super::tasks;
@@ -48,7 +47,7 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
         .into_iter()
         .filter_map(|app| Some((app, app.state.declared.as_ref()?)))
         .filter(|(_, declared)| wanted(&declared.app))
-        .map(|(app, declared)| info(&app.state, declared, &embeds))
+        .map(|(app, declared)| info(app, declared, &embeds))
         .collect();
     reply::json(&json!({ "apps": apps }))
 }
@@ -59,16 +58,14 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
     if let Some(group) = id.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('/')) {
         let Some(apps) = apps_below(&snapshot, group) else { return reply::no_such_app(id) };
-        let apps: Vec<Value> = apps
-            .into_iter()
-            .filter_map(|app| Some(info(&app.state, app.state.declared.as_ref()?, &embeds)))
-            .collect();
+        let apps: Vec<Value> =
+            apps.into_iter().filter_map(|app| Some(info(app, app.state.declared.as_ref()?, &embeds))).collect();
         return reply::json(&json!({ "*": apps }));
     }
     embeds.extend([Embed::Tasks, Embed::LastTaskFailure]);
     let app = find_app(&snapshot, id).and_then(|app| Some((app, app.state.declared.as_ref()?)));
     match app {
-        Some((app, declared)) => reply::json(&json!({ "app": info(&app.state, declared, &embeds) })),
+        Some((app, declared)) => reply::json(&json!({ "app": info(app, declared, &embeds) })),
         None => reply::no_such_app(id),
     }
 }
@@ -105,7 +102,8 @@ fn embeds(request: &Request) -> BTreeSet<Embed> {
 }
 
 /// Marathon's `AppInfo`.
-fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+fn info(app: &AppSnapshot, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+    let (state, deployment) = (&app.state, app.deployment);
     let app = &declared.app;
     let mut info = definition(declared, &state.service_ports);
     let counts = Counts::of(state.instances.iter(), !app.health_checks.is_empty());
@@ -114,12 +112,12 @@ fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Valu
     set("tasksRunning", json!(counts.running));
     set("tasksHealthy", json!(counts.healthy));
     set("tasksUnhealthy", json!(counts.unhealthy));
-    let deployments: Vec<Value> = Deployment::of(state).iter().map(|d| json!({ "id": d.id() })).collect();
+    let deployments: Vec<Value> = deployment.iter().map(|id| json!({ "id": id.to_string() })).collect();
     set("deployments", json!(deployments));
     for embed in embeds {
         match embed {
             Embed::Tasks => _ = set("tasks", json!(tasks::of_state(state))),
-            Embed::Readiness => _ = set("readinessCheckResults", readiness(state, app)),
+            Embed::Readiness => _ = set("readinessCheckResults", readiness_results(state)),
             Embed::LastTaskFailure => {
                 if let Some(failure) = last_failure(state) {
                     set("lastTaskFailure", failure);
@@ -161,8 +159,10 @@ pub(super) fn definition(declared: &Declared, service_ports: &[Option<Port>]) ->
     definition
 }
 
-fn readiness(state: &AppState, app: &App) -> Value {
-    let Some(check) = &app.readiness else { return json!([]) };
+/// What instances answered to the readiness check.
+pub(super) fn readiness_results(state: &AppState) -> Value {
+    let declared = state.declared.as_ref();
+    let Some(check) = declared.and_then(|declared| declared.app.readiness.as_ref()) else { return json!([]) };
     let results: Vec<Value> = state
         .instances
         .wanted()
