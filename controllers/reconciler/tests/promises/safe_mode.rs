@@ -120,7 +120,7 @@ fn a_name_that_was_lost_on_its_way_is_found_and_taken() {
 #[test]
 fn a_name_that_is_lost_beside_a_disowned_framework_is_taken_and_the_disowned_one_is_not() {
     let (mut story, _, _) = lost_store();
-    story.settle([Input::Command(Command::Disown)]);
+    story.settle([command(Command::Disown)]);
     let tasks = vec![found_task(lost_task("/web", 0, 4), &web(3), &story)];
     assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
     assert!(story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
