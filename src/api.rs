@@ -219,6 +219,7 @@ impl Api {
             Endpoint::Events => v2::events::stream(self, request),
             Endpoint::OurApps => v1::apps::list(self, request),
             Endpoint::OurAppStatus => v1::apps::status(self, first),
+            Endpoint::KeepApp => v1::apps::keep(self, first).await,
             Endpoint::OurInstances => v1::instances::list(self, request),
             Endpoint::OurStatus => v1::status::show(self),
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,

@@ -64,6 +64,8 @@ pub enum Endpoint {
     OurApps,
     /// Everything about an app: spec, target, observed, and what it waits for.
     OurAppStatus,
+    /// The operator's word that an app stays when its file goes.
+    KeepApp,
     /// All instances.
     OurInstances,
     /// How we are: the connection, safe mode, what is known yet.
@@ -157,6 +159,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
+    Route { endpoint: Endpoint::KeepApp, verb: Verb::Post, path: "/v1/apps/{id*}/keep" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
     Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
     Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },

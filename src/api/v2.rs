@@ -2,7 +2,7 @@
 
 pub(super) mod app_writes;
 pub(super) mod apps;
-mod change;
+pub(super) mod change;
 mod definition;
 pub(super) mod deployments;
 pub(super) mod events;

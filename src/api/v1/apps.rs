@@ -1,14 +1,17 @@
 //! `GET /v1/apps`: all apps in a line each; `GET /v1/apps/{id}/status`: everything about one.
 
+use ekiden_model::edit::Answer;
+use ekiden_model::input::Command;
 use ekiden_model::revision::{Phase, Standing};
 use ekiden_model::view::Settled;
-use ekiden_model::{AppState, Source};
+use ekiden_model::{AppId, AppState, Source};
 use serde_json::{Value, json};
 
 use super::instances::instance;
 use super::reasons;
 use crate::api::reply::{self, Response};
 use crate::api::v2::apps::find_app;
+use crate::api::v2::change;
 use crate::api::v2::stats::Counts;
 use crate::api::{Api, Request};
 use crate::runtime::AppSnapshot;
@@ -56,6 +59,16 @@ pub(in crate::api) fn status(api: &Api, id: &str) -> Response {
         "waitingFor": reasons::all(&app.report),
         "settled": matches!(snapshot.settled, Settled::Yes),
     }))
+}
+
+/// When the app's file declares it no longer, it stays, as one that the API declares.
+pub(in crate::api) async fn keep(api: &Api, id: &str) -> Response {
+    let Ok(app) = AppId::parse(id) else { return reply::no_such_app(id) };
+    match change::carry_out(api, Command::Keep(app.clone())).await {
+        Ok(Answer::Refused(refusal)) => change::refused(&refusal),
+        Ok(_) => reply::json(&json!({ "id": app.as_str(), "keep": true })),
+        Err(refused) => *refused,
+    }
 }
 
 fn brief(app: &AppSnapshot) -> Value {
