@@ -33,7 +33,11 @@ impl Tag {
         let (boot, world) = snapshot.revision();
         let changed = match scope(endpoint)? {
             // Lists of groups are asked for as if they were apps.
-            Scope::App if !id.ends_with('*') => find_app(snapshot, id)?.changed(),
+            Scope::App if !id.ends_with('*') => {
+                let app = find_app(snapshot, id)?;
+                // Of an app that is to go only its tasks are still shown.
+                (endpoint != Endpoint::App || app.state.declared.is_some()).then(|| app.changed())?
+            }
             Scope::App | Scope::World => world,
         };
         // Ages of tasks grow by themselves.
