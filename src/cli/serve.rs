@@ -1,7 +1,6 @@
 //! `ekiden serve`
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use ekiden_model::Role;
 use ekiden_model::limits::{AcceptedRoles, Settings};
 
 use super::dev::summary_of;
+use super::http::{self, HttpArgs};
 use super::mesos::{MesosArgs, SECRET, redacted};
 use super::terminal::Terminal;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
-use crate::api::{Exposure, Introduction};
+use crate::api::Introduction;
 use crate::desired::PrunePolicy;
 use crate::probe::ProbeOptions;
 use crate::runtime::serve::{self, ServeOptions};
@@ -21,9 +21,6 @@ use crate::runtime::server::Started;
 use crate::runtime::tasks::Cause;
 use crate::span::{millis, seconds};
 use crate::telemetry::{self, LogFormat};
-
-/// Where the API is when nobody says.
-const HTTP_PORT: u16 = 8080;
 
 /// What `ekiden serve` takes.
 #[derive(Debug, Args)]
@@ -57,22 +54,8 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     mesos: MesosArgs,
 
-    /// Where the HTTP API is offered; port 0 takes a free one. At 127.0.0.1:8080 when not given
-    #[arg(long, value_name = "ADDRESS", help_heading = "HTTP")]
-    http: Option<SocketAddr>,
-    /// The port alone
-    #[arg(long, value_name = "PORT", help_heading = "HTTP")]
-    http_port: Option<u16>,
-    /// The address alone
-    #[arg(long, value_name = "IP", help_heading = "HTTP")]
-    http_address: Option<IpAddr>,
-    /// Let others than this machine reach the API, which asks nobody for credentials yet: whoever reaches it may stop
-    /// every app
-    #[arg(
-        long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, help_heading = "HTTP",
-        num_args = 0..=1, require_equals = true, default_missing_value = "true"
-    )]
-    allow_unauthenticated_http: bool,
+    #[command(flatten)]
+    http: HttpArgs,
 
     /// The first service port to give to apps that ask for any
     #[arg(long, value_name = "PORT", default_value_t = 10_000, help_heading = "Decisions")]
@@ -163,11 +146,12 @@ pub(super) async fn run(
     }
     let (mesos, more) = args.mesos.options(given.matches)?;
     warnings.extend(more);
+    let (http, more) = args.http.options(given.matches)?;
+    warnings.extend(more);
     let options = ServeOptions {
         directory: required(args.manifests.as_ref(), "manifests", "/srv/apps")?,
         state: required(args.state.as_ref(), "state", "/var/lib/ekiden")?,
-        http: args.http()?,
-        exposure: if args.allow_unauthenticated_http { Exposure::Allowed } else { Exposure::Refused },
+        http,
         prune: PrunePolicy { percent: args.prune_share, ..PrunePolicy::default() },
         settings: args.settings(&mesos.framework.role)?,
         probes: args.max_concurrent_marathon_health_checks as usize,
@@ -182,8 +166,8 @@ pub(super) async fn run(
     let (master, framework) = (redacted(&options.mesos.master), options.mesos.framework.name.clone());
     serve::run(options, |started| {
         if for_programs {
-            let Started { address, directory, files, apps, findings } = started;
-            tracing::info!(%address, directory = %directory.display(), files, apps, findings, master, framework, "started");
+            let Started { address, directory, files, apps, findings, .. } = started;
+            tracing::info!(address, directory = %directory.display(), files, apps, findings, master, framework, "started");
         } else {
             terminal.note(&summary(started, &master, &framework));
         }
@@ -197,17 +181,6 @@ fn required(value: Option<&PathBuf>, flag: &'static str, example: &'static str) 
 }
 
 impl ServeArgs {
-    fn http(&self) -> Result<SocketAddr, UsageError> {
-        if let (Some(http), None, None) = (self.http, self.http_port, self.http_address) {
-            return Ok(http);
-        }
-        if self.http.is_some() {
-            return Err(UsageError::TwoAddresses);
-        }
-        let address = self.http_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Ok(SocketAddr::new(address, self.http_port.unwrap_or(HTTP_PORT)))
-    }
-
     fn settings(&self, role: &Role) -> Result<Settings, UsageError> {
         if self.local_port_min > self.local_port_max {
             return Err(UsageError::Ports { min: self.local_port_min, max: self.local_port_max });
@@ -241,6 +214,7 @@ impl ServeArgs {
     fn introduction(&self) -> Introduction {
         let mut config = serde_json::Map::new();
         config.extend(self.mesos.shown().map(|(name, value)| (name.to_owned(), value)));
+        config.extend(self.http.shown().map(|(name, value)| (name.to_owned(), value)));
         let interval = self.reconciliation_interval.as_millis() as u64;
         config.insert("reconciliation_interval".to_owned(), interval.into());
         config.insert("max_instances_per_offer".to_owned(), self.max_instances_per_offer.into());
@@ -297,7 +271,7 @@ fn print_config(given: &Given<'_>, global: &Global, terminal: &mut Terminal) -> 
 }
 
 fn shown(id: &str, value: &str) -> String {
-    if id == SECRET { "***".to_owned() } else { redacted(value) }
+    if [SECRET, http::SECRET].contains(&id) { "***".to_owned() } else { redacted(value) }
 }
 
 fn summary(started: &Started, master: &str, framework: &str) -> String {
