@@ -392,7 +392,7 @@ mod tests {
         let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
         assert_eq!(looked_through(&harmless), Ok(Vec::new()));
         assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
-        assert_eq!(looked_through(&["--disable_http"]), Ok(Vec::new()));
+        assert!(looked_through(&["--metrics_statsd"]).is_err());
         assert!(looked_through(&["--metrics_statsd=false"]).is_ok());
     }
 
