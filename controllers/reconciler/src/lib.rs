@@ -58,7 +58,7 @@ use ekiden_model::record::Installation;
 use ekiden_model::view::{DependencyState, Sample, Settled};
 use ekiden_model::{AgentId, Agents, AppId, AppState, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp};
 
-use ekiden_ports::{HostPortChoice, Leases};
+use ekiden_ports::{Leases, RequiredPorts};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
@@ -91,7 +91,7 @@ pub struct Reconciler {
     global: BTreeSet<AppId>,
     dependents: Dependents,
     leases: Leases,
-    host_ports: HostPortChoice,
+    required_ports: RequiredPorts,
     book: OfferBook,
     /// Offers that an accept on its way through the journal uses up; void once the cluster takes them back or the
     /// connection is lost.
