@@ -21,6 +21,8 @@ use ekiden_model::{
     Timestamp, View,
 };
 
+use ekiden_ports::HostPortChoice;
+
 use crate::Reconciler;
 use crate::schedule::{Wait, Waiting};
 
@@ -97,7 +99,7 @@ impl Reconciler {
             book: &self.book,
             agents: &self.agents,
             service_ports: &self.leases,
-            host_ports: &self.host_ports,
+            host_ports: &HostPortChoice { required: &self.required_ports },
             settled: surroundings.settled,
             unsupported: entry.state.declared.as_ref().and_then(|d| unsupported(&d.app.template, &self.abilities)),
             launches: if self.has_heard_all { self.settings.launches_per_turn } else { 0 },
@@ -287,6 +289,7 @@ impl Reconciler {
         if let Some(port) = port {
             self.leases.set(port, id);
         }
+        self.required_ports.note(&entry.state);
         self.journal.note_app(id);
         true
     }
