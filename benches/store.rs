@@ -138,10 +138,8 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
             }
         }
         for id in reconciler.take_touched() {
-            let app = reconciler.app(&id).map(|state| AppSnapshot {
-                state: state.clone(),
-                report: reconciler.report(&id),
-                desired: reconciler.desired(&id),
+            let app = reconciler.app(&id).map(|state| {
+                AppSnapshot::new(state.clone(), reconciler.report(&id), reconciler.desired(&id), None)
             });
             publisher.put(&id, app);
         }
@@ -225,6 +223,8 @@ fn app_record(app: &Arc<App>, number: u32) -> AppRecord {
         configured: at(0),
         source: Source::File { path: format!("prod/service-{number}.yaml").into(), line: 1 },
         restarts: 0,
+        over: None,
+        keep: false,
     };
     let revision = Revision {
         id: RevisionId(1),

@@ -130,7 +130,7 @@ impl Core {
             self.now = self.now + Duration::from_millis(1);
             let step = of_this_thread();
             let effects = self.reconciler.step(self.now, inputs);
-            longest = longest.max(of_this_thread() - step);
+            longest = longest.max(of_this_thread().saturating_sub(step));
             for effect in effects {
                 match effect {
                     Effect::Persist { seq, .. } => stored = Some(seq),
@@ -139,7 +139,7 @@ impl Core {
                 }
             }
         }
-        (tasks.len() as f64 / (of_this_thread() - began).as_secs_f64(), longest)
+        (tasks.len() as f64 / of_this_thread().saturating_sub(began).as_secs_f64(), longest)
     }
 
     /// One after the other, each in a turn of its own: how long each took.
@@ -166,10 +166,13 @@ impl Core {
                 _ => None,
             }));
             for id in self.reconciler.take_touched() {
-                let app = self.reconciler.app(&id).map(|state| AppSnapshot {
-                    state: state.clone(),
-                    report: self.reconciler.report(&id),
-                    desired: self.reconciler.desired(&id),
+                let app = self.reconciler.app(&id).map(|state| {
+                    AppSnapshot::new(
+                        state.clone(),
+                        self.reconciler.report(&id),
+                        self.reconciler.desired(&id),
+                        None,
+                    )
                 });
                 self.publisher.put(&id, app);
             }

@@ -8,6 +8,7 @@ pub mod desired;
 pub mod manifest;
 pub mod probe;
 pub mod runtime;
+mod span;
 pub mod store;
 pub mod telemetry;
 mod tls;

@@ -6,6 +6,8 @@
 mod dump;
 #[path = "store/full.rs"]
 mod full;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,16 +17,19 @@ use ekiden::desired::{Bounds, read_directory};
 use ekiden::manifest;
 use ekiden::store::{Opened, Store, StoreError, Stored};
 use ekiden_model::Fingerprint;
-use ekiden_model::app_state::{Backoff, Declared, Source};
+use ekiden_model::app_state::{Backoff, Declared, Override, Source};
+use ekiden_model::deployment::{Change, Deployment, DeploymentAction, DeploymentId, Progress};
+use ekiden_model::edit::{Group, Pod};
 use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
+use ekiden_model::history::{Cause, Commit, Version, Why};
 use ekiden_model::input::WriteSeq;
 use ekiden_model::instance::KillOrder;
-use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
+use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, SlotRecord, Write};
 use ekiden_model::report::{Failure, FailureCause, KillCause};
 use ekiden_model::revision::{Phase, Revision, Rollout, Standing};
 use ekiden_model::{
-    Agent, AgentId, App, AppId, AppKey, Condition, FrameworkId, Goal, Incarnation, Instance, InstanceKey, Port,
-    RevisionId, Role, Slot, TaskId, Timestamp,
+    Agent, AgentId, App, AppId, AppKey, Condition, FrameworkId, Goal, GroupId, Incarnation, Instance, InstanceKey,
+    Port, RevisionId, Role, Slot, TaskId, Timestamp,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -187,16 +192,99 @@ fn any_declared(id: AppId) -> impl Strategy<Value = Declared> {
         Just(Source::Api),
         (any_text(), any::<u32>()).prop_map(|(path, line)| Source::File { path, line })
     ];
-    (any_app(id), any_time(), any_time(), any_time(), source, any::<u32>()).prop_map(
-        |(app, version, scaled, configured, source, restarts)| Declared {
+    let over = option::of((any_app(id.clone()), any_text(), option::of(any_text()), any_time(), any_time()))
+        .prop_map(|over| over.map(|(file, reason, by, since, until)| Override { file, reason, by, since, until }));
+    let times = (any_time(), any_time(), any_time());
+    (any_app(id), times, source, any::<u32>(), over, any::<bool>()).prop_map(
+        |(app, (version, scaled, configured), source, restarts, over, keep)| Declared {
             app,
             version,
             scaled,
             configured,
             source,
             restarts,
+            over,
+            keep,
         },
     )
+}
+
+fn any_deployment_id() -> impl Strategy<Value = DeploymentId> {
+    (any::<u64>(), any_time()).prop_map(|(realm, version)| DeploymentId::new(realm, version))
+}
+
+fn any_progress() -> impl Strategy<Value = Progress> {
+    prop_oneof![
+        Just(Progress::UnderWay),
+        any_time().prop_map(Progress::Complete),
+        (any_time(), any_text()).prop_map(|(at, reason)| Progress::Failed(at, reason)),
+        any_time().prop_map(Progress::Superseded),
+    ]
+}
+
+fn any_cause() -> impl Strategy<Value = Cause> {
+    let source = prop_oneof![
+        Just(Source::Api),
+        (any_text(), any::<u32>()).prop_map(|(path, line)| Source::File { path, line })
+    ];
+    let commit = option::of((any_text(), any_text()).prop_map(|(hash, author)| Arc::new(Commit { hash, author })));
+    let why = prop_oneof![
+        proptest::sample::select(vec![
+            Why::Declared,
+            Why::Restarted,
+            Why::Scaled,
+            Why::OverrideOver,
+            Why::Withdrawn
+        ]),
+        any_deployment_id().prop_map(Why::RolledBack),
+        (any_time(), any_text()).prop_map(|(until, reason)| Why::Overridden { until, reason }),
+    ];
+    (source, commit, option::of(any_text()), why).prop_map(|(source, commit, by, why)| Cause {
+        source,
+        commit,
+        by,
+        why,
+    })
+}
+
+fn any_version() -> impl Strategy<Value = Record> {
+    any_id().prop_flat_map(|id| {
+        let parts =
+            (any_time(), option::of(any_app(id.clone())), any_cause(), any_deployment_id(), any_progress());
+        parts.prop_map(move |(at, app, cause, deployment, progress)| {
+            Record::Version(id.clone(), Box::new(Version { at, app, cause, deployment, progress }))
+        })
+    })
+}
+
+fn any_deployment() -> impl Strategy<Value = Record> {
+    let actions =
+        vec![DeploymentAction::Start, DeploymentAction::Scale, DeploymentAction::Restart, DeploymentAction::Stop];
+    let change = any_id().prop_flat_map(move |id| {
+        let action = proptest::sample::select(actions.clone());
+        (action, option::of(any_app(id.clone())), any::<u32>(), any_progress()).prop_map(
+            move |(action, before, step, progress)| (id.clone(), Change { action, before, step, progress }),
+        )
+    });
+    (any_deployment_id(), any_time(), vec(change, 0..3)).prop_map(|(id, version, changes)| {
+        let changes = changes.into_iter().collect();
+        Record::Deployment(Box::new(Deployment { id, version, changes }))
+    })
+}
+
+fn any_group_id() -> impl Strategy<Value = GroupId> {
+    any_id().prop_map(|id| GroupId::resolve(id.as_str(), &GroupId::root()).unwrap())
+}
+
+fn any_shelved() -> impl Strategy<Value = Record> {
+    let group = (any_group_id(), any_time(), btree_set(any_group_id(), 0..3), any::<bool>());
+    let pod = (any_id(), vec((any_time(), any_text()), 1..3));
+    prop_oneof![
+        group.prop_map(|(id, version, dependencies, enforce_role)| {
+            Record::Group(Group { id, version, dependencies, enforce_role })
+        }),
+        pod.prop_map(|(id, versions)| Record::Pod(Pod { id, versions })),
+    ]
 }
 
 fn any_revision(id: AppId) -> impl Strategy<Value = Revision> {
@@ -304,9 +392,10 @@ fn any_key() -> impl Strategy<Value = AppKey> {
 fn any_installation() -> impl Strategy<Value = Record> {
     let framework = || option::of(any_text().prop_map(FrameworkId::new));
     let numbers = (any::<u64>(), any::<u64>(), any::<u32>());
-    let sets = (btree_set(any_key(), 0..3), btree_set(any_text().prop_map(TaskId::new), 0..3));
+    let disowned = btree_set(any_text().prop_map(TaskId::new), 0..3);
+    let sets = (btree_set(any_key(), 0..3), disowned, btree_set(any_text(), 0..3));
     (numbers, framework(), framework(), sets).prop_map(
-        |((realm, births, life), framework, disowned_framework, (predecessors, disowned))| {
+        |((realm, births, life), framework, disowned_framework, (predecessors, disowned, listeners))| {
             Record::Installation(Installation {
                 realm,
                 births,
@@ -315,24 +404,39 @@ fn any_installation() -> impl Strategy<Value = Record> {
                 predecessors,
                 disowned_framework,
                 disowned,
+                listeners,
             })
         },
     )
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    prop_oneof![any_installation(), any_app_record(), any_slot(),]
+    prop_oneof![any_installation(), any_app_record(), any_slot(), any_version(), any_deployment(), any_shelved()]
 }
 
 fn any_write() -> impl Strategy<Value = Write> {
-    prop_oneof![9 => any_record().prop_map(Write::Put), 1 => any_id().prop_map(Write::DeleteApp)]
+    let named = any_record().prop_filter_map("it goes with its app", |record| RecordKey::of(&record));
+    prop_oneof![
+        9 => any_record().prop_map(Write::Put),
+        1 => any_id().prop_map(Write::DeleteApp),
+        1 => named.prop_map(Write::Delete),
+    ]
 }
 
 // ---- What is expected -----------------------------------------------------------------------------------------------
 
 /// What the store is to hold, kept in the simplest way.
 #[derive(Default)]
-struct Expected(std::collections::BTreeMap<(String, Option<u32>), Record>);
+struct Expected(std::collections::BTreeMap<String, Record>);
+
+fn name_of(key: &RecordKey) -> String {
+    match key {
+        RecordKey::Version(app, at) => format!("{app}!{:016}", at.as_millis()),
+        RecordKey::Deployment(id) => format!("$deployment/{id}"),
+        RecordKey::Group(id) => format!("$group/{id}"),
+        RecordKey::Pod(id) => format!("$pod/{id}"),
+    }
+}
 
 impl Expected {
     fn of(records: Vec<Record>) -> Self {
@@ -347,13 +451,18 @@ impl Expected {
         match write {
             Write::Put(record) => {
                 let key = match &record {
-                    Record::Installation(_) => (String::new(), None),
-                    Record::App(app) => (app.id.to_string(), None),
-                    Record::Slot(slot) => (slot.app.to_string(), Some(slot.slot.0)),
+                    Record::Installation(_) => String::new(),
+                    Record::App(app) => app.id.to_string(),
+                    Record::Slot(slot) => format!("{}#{:010}", slot.app, slot.slot.0),
+                    other => name_of(&RecordKey::of(other).unwrap()),
                 };
                 self.0.insert(key, record);
             }
-            Write::DeleteApp(id) => self.0.retain(|(app, _), _| app != id.as_str()),
+            Write::Delete(key) => _ = self.0.remove(&name_of(&key)),
+            Write::DeleteApp(id) => {
+                let slots = format!("{id}#");
+                self.0.retain(|key, _| key != id.as_str() && !key.starts_with(&slots));
+            }
         }
     }
 
@@ -564,8 +673,7 @@ async fn definitions_come_back_with_all_that_they_say() {
     let time = Timestamp::from_millis(1);
     let record = |app: &Arc<App>| {
         let source = Source::File { path: "x.yaml".into(), line: 1 };
-        let declared =
-            Declared { app: app.clone(), version: time, scaled: time, configured: time, source, restarts: 0 };
+        let declared = Declared::first(app.clone(), time, source);
         let revision = Revision {
             id: RevisionId(1),
             version: time,

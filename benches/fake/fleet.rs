@@ -119,10 +119,12 @@ fn run(declare: Vec<(Arc<App>, Source)>, agents: &[AgentId]) -> InstantWorld {
         build::offer(&format!("first-{number}"), &agent, 100.0, 100_000.0, 31_000..=32_000)
     });
     let mut world = InstantWorld::new(offers).expect("an empty store");
-    world.happen(Input::Desired(Desired { declare, withdraw: Vec::new(), complete: true }));
+    world.happen(Input::Desired(Desired { declare, withdraw: Vec::new(), complete: true, commit: None }));
     world.settle(STEPS_MAX);
     let healthy: Vec<Input> = world.tasks().map(|task| healthy(&task.task)).collect();
-    healthy.into_iter().for_each(|input| world.happen(input));
+    for input in healthy {
+        world.happen(input);
+    }
     world.settle(STEPS_MAX);
     world.pass(Duration::from_secs(600), STEPS_MAX);
     world

@@ -38,7 +38,7 @@ struct Restart {
 impl Restart {
     /// When it could have launched with a master that answers at once.
     fn ready(self) -> Duration {
-        self.launched.saturating_sub(self.answered - self.asked)
+        self.launched.saturating_sub(self.answered.saturating_sub(self.asked))
     }
 }
 

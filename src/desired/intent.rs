@@ -133,7 +133,7 @@ impl Intent {
         for id in &pending.apps {
             self.declared.remove(id);
         }
-        Some(Desired { declare: Vec::new(), withdraw: pending.apps, complete: true })
+        Some(Desired { declare: Vec::new(), withdraw: pending.apps, complete: true, commit: None })
     }
 
     /// How many manifests there were at last.
@@ -233,6 +233,7 @@ impl Intent {
             declare,
             withdraw,
             complete: true,
+            commit: None,
         })
     }
 }

@@ -14,9 +14,10 @@ use super::snapshot::AppSnapshot;
 use crate::desired::DirectoryStatus;
 use crate::telemetry::Metrics;
 
-/// The app that an event is about.
-pub(super) fn subject(event: &Event) -> &AppId {
+/// The app that an event is about; nothing where it is about several.
+pub(super) fn subject(event: &Event) -> Option<&AppId> {
     match event {
+        Event::DeploymentStarted(_) | Event::DeploymentStep(..) | Event::DeploymentEnded(..) => None,
         Event::DesiredChanged { app, .. }
         | Event::RolloutStarted { app, .. }
         | Event::RolloutComplete { app, .. }
@@ -24,13 +25,23 @@ pub(super) fn subject(event: &Event) -> &AppId {
         | Event::InstanceChanged { app, .. }
         | Event::HealthChanged { app, .. }
         | Event::Killing { app, .. }
-        | Event::AppTerminated { app } => app,
+        | Event::AppTerminated { app } => Some(app),
     }
 }
 
 /// One line for an event. For an app without checks, running is being healthy, and is not said twice.
 pub(super) fn tell(event: &Event, checked: bool) {
     match event {
+        // What follows of it for each app is told anyway.
+        Event::DeploymentStarted(deployment) => {
+            tracing::debug!(deployment = %deployment.id, apps = deployment.changes.len(), "deployment started");
+        }
+        Event::DeploymentStep(deployment, app) => {
+            tracing::debug!(deployment = %deployment.id, app = %app, "deployment is through with an app");
+        }
+        Event::DeploymentEnded(deployment, ending) => {
+            tracing::debug!(deployment = %deployment.id, ?ending, "deployment ended");
+        }
         Event::DesiredChanged { app, version: Some(version) } => {
             tracing::info!(app = %app, version = %version, "declared");
         }

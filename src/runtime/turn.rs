@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use ekiden_model::edit::{Answer, RequestId};
 use ekiden_model::effect::{Effect, Probe};
 use ekiden_model::event::Event;
 use ekiden_model::health::ProbeKind;
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::event_log::EventLog;
-use super::snapshot::{AppSnapshot, Link, Publisher};
+use super::snapshot::{AppSnapshot, Link, Publisher, Shelf};
 use super::tasks::Cause;
 use super::{Clock, narrator};
 use crate::cluster::Call;
@@ -37,7 +38,7 @@ const REQUESTS_WAITING: usize = 64;
 pub enum Arrival {
     /// Something happened.
     Input(Input),
-    /// Somebody wants something, and wants to know when it is durable.
+    /// Somebody wants something, and waits for the answer.
     Request(Request),
     /// A source that must not end has ended.
     Ended(&'static str),
@@ -47,7 +48,7 @@ pub enum Arrival {
 #[derive(Debug)]
 pub struct Request {
     command: Command,
-    durable: oneshot::Sender<()>,
+    answer: oneshot::Sender<Answer>,
 }
 
 /// The way to ask the loop for something.
@@ -100,10 +101,10 @@ pub struct Turn<H> {
     publisher: Publisher,
     metrics: Metrics,
     link: Link,
-    /// The last batch known to be durable.
-    stored: WriteSeq,
-    /// Who waits for which batch.
-    waiting: BTreeMap<WriteSeq, Vec<oneshot::Sender<()>>>,
+    /// The last request taken in.
+    asked: RequestId,
+    /// Who waits for the answer to which request.
+    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
 }
 
 /// Turns a source of inputs into arrivals, the last of which says that the source has ended.
@@ -121,11 +122,11 @@ impl Requests {
         (Self(sender), ReceiverStream::new(receiver).map(Arrival::Request).boxed())
     }
 
-    /// Hands in a command and waits until what it changed is durable.
-    pub async fn carry_out(&self, command: Command) -> Result<(), Closing> {
-        let (durable, done) = oneshot::channel();
-        self.0.send(Request { command, durable }).await.map_err(|_| Closing)?;
-        done.await.map_err(|_| Closing)
+    /// Hands in a command and waits for its answer, which comes when what it changed is durable.
+    pub async fn carry_out(&self, command: Command) -> Result<Answer, Closing> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request { command, answer }).await.map_err(|_| Closing)?;
+        answered.await.map_err(|_| Closing)
     }
 }
 
@@ -139,8 +140,8 @@ impl<H: Hands> Turn<H> {
         publisher: Publisher,
         metrics: Metrics,
     ) -> Self {
-        let (link, stored, waiting) = (Link::default(), WriteSeq::default(), BTreeMap::new());
-        Self { reconciler, hands, clock, events, publisher, metrics, link, stored, waiting }
+        let (link, asked, waiting) = (Link::default(), RequestId::default(), BTreeMap::new());
+        Self { reconciler, hands, clock, events, publisher, metrics, link, asked, waiting }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -153,7 +154,7 @@ impl<H: Hands> Turn<H> {
         // What was restored is shown to readers before anything happens to it, and then worked on at once.
         let now = self.clock.now();
         self.publish(now, true);
-        self.step(vec![Input::Tick], Vec::new()).await?;
+        self.step(vec![Input::Tick]).await?;
         loop {
             let batch = tokio::select! {
                 biased;
@@ -173,13 +174,13 @@ impl<H: Hands> Turn<H> {
 
     async fn take_in(&mut self, batch: Vec<Arrival>) -> Result<(), TurnError> {
         let mut inputs = Vec::with_capacity(batch.len().max(1));
-        let mut waiting = Vec::new();
         for arrival in batch {
             match arrival {
                 Arrival::Input(input) => inputs.push(input),
                 Arrival::Request(request) => {
-                    inputs.push(Input::Command(request.command));
-                    waiting.push(request.durable);
+                    self.asked = RequestId(self.asked.0 + 1);
+                    inputs.push(Input::Command(self.asked, request.command));
+                    self.waiting.insert(self.asked, request.answer);
                 }
                 Arrival::Ended(source) => return Err(TurnError::SourceEnded(source)),
             }
@@ -187,16 +188,15 @@ impl<H: Hands> Turn<H> {
         if inputs.is_empty() {
             inputs.push(Input::Tick);
         }
-        self.step(inputs, waiting).await
+        self.step(inputs).await
     }
 
-    async fn step(&mut self, inputs: Vec<Input>, waiting: Vec<oneshot::Sender<()>>) -> Result<(), TurnError> {
+    async fn step(&mut self, inputs: Vec<Input>) -> Result<(), TurnError> {
         let (now, turned) = (self.clock.now(), Instant::now());
         let agents_may_differ = inputs.iter().any(concerns_agents);
         for input in &inputs {
             self.metrics.input(input);
             match input {
-                Input::Stored(seq) => self.stored = self.stored.max(*seq),
                 Input::Desired(_) => _ = self.metrics.desired_changes.inc(),
                 Input::Cluster(ClusterEvent::Connected) => self.connected(now, true),
                 Input::Cluster(ClusterEvent::Disconnected) => self.connected(now, false),
@@ -208,18 +208,24 @@ impl<H: Hands> Turn<H> {
         self.metrics.steps.inc();
         self.metrics.step_seconds.observe(began.elapsed().as_secs_f64());
         self.metrics.app_visits.inc_by(self.reconciler.work().apps_visited - visited);
-        let mut facts = Vec::new();
+        let (mut facts, mut answers) = (Vec::new(), Vec::new());
         for effect in effects {
             self.metrics.effect(&effect);
-            self.carry_out(effect, &mut facts).await.map_err(TurnError::Hands)?;
+            match effect {
+                Effect::Notify(event) => facts.push(event),
+                Effect::Answer(request, answer) => answers.push((request, answer)),
+                effect => self.carry_out(effect).await.map_err(TurnError::Hands)?,
+            }
         }
         self.tell(now, facts);
         self.publish(now, agents_may_differ);
-        // Whoever waits, waits for every change up to now: its own are among them.
-        if !waiting.is_empty() {
-            self.waiting.entry(self.reconciler.durable_with()).or_default().extend(waiting);
+        // Last, so that whoever is answered and looks finds what was answered.
+        for (request, answer) in answers {
+            if let Some(waiting) = self.waiting.remove(&request) {
+                // A client that has gone away no longer waits.
+                let _ = waiting.send(answer);
+            }
         }
-        self.answer_waiting();
         self.metrics.turned(turned.elapsed());
         Ok(())
     }
@@ -236,7 +242,7 @@ impl<H: Hands> Turn<H> {
     /// Tells listeners and the log what happened.
     fn tell(&self, now: Timestamp, facts: Vec<Event>) {
         for event in facts {
-            let app = self.reconciler.app(narrator::subject(&event));
+            let app = narrator::subject(&event).and_then(|app| self.reconciler.app(app));
             let declared = app.and_then(|app| app.declared.as_ref());
             narrator::tell(&event, declared.is_some_and(|declared| !declared.app.health_checks.is_empty()));
             self.events.push(now, event, app.map(|app| app.key));
@@ -253,7 +259,18 @@ impl<H: Hands> Turn<H> {
         if stands {
             self.publisher.put_standstill(self.reconciler.standstill(), self.reconciler.adoption());
         }
+        let shelf_is_news = self.reconciler.take_shelf_news();
+        if shelf_is_news {
+            self.publisher.put_shelf(Shelf {
+                deployments: self.reconciler.deployments().clone(),
+                departed: self.reconciler.departed().clone(),
+                groups: self.reconciler.groups().clone(),
+                pods: self.reconciler.pods().clone(),
+                listeners: self.reconciler.listeners().clone(),
+            });
+        }
         if touched.is_empty()
+            && !shelf_is_news
             && !agents_may_differ
             && !link_is_news
             && !stands
@@ -262,10 +279,9 @@ impl<H: Hands> Turn<H> {
             return;
         }
         for id in &touched {
-            let app = self.reconciler.app(id).map(|state| AppSnapshot {
-                state: state.clone(),
-                report: self.reconciler.report(id),
-                desired: self.reconciler.desired(id),
+            let app = self.reconciler.app(id).map(|state| {
+                let (report, desired) = (self.reconciler.report(id), self.reconciler.desired(id));
+                AppSnapshot::new(state.clone(), report, desired, self.reconciler.deployment_of(id))
             });
             narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());
             self.publisher.put(id, app);
@@ -292,7 +308,7 @@ impl<H: Hands> Turn<H> {
         self.metrics.offers.set(gauge(self.reconciler.book().len()));
     }
 
-    async fn carry_out(&mut self, effect: Effect, facts: &mut Vec<Event>) -> Result<(), Cause> {
+    async fn carry_out(&mut self, effect: Effect) -> Result<(), Cause> {
         let call = match effect {
             Effect::Persist { seq, writes } => return self.hands.persist(seq, writes).await,
             Effect::StartProbe(app, probe) => {
@@ -303,10 +319,7 @@ impl<H: Hands> Turn<H> {
                 self.hands.stop_probe(app, instance, kind).await;
                 return Ok(());
             }
-            Effect::Notify(event) => {
-                facts.push(event);
-                return Ok(());
-            }
+            Effect::Notify(_) | Effect::Answer(..) => return Ok(()),
             Effect::Survey => Call::Survey,
             Effect::Subscribe(framework) => Call::Subscribe(framework),
             Effect::Accept { offers, agent, tasks } => Call::Accept { offers, agent, tasks },
@@ -318,18 +331,6 @@ impl<H: Hands> Turn<H> {
             Effect::Reconcile(tasks) => Call::Reconcile(tasks),
         };
         self.hands.call(call).await
-    }
-
-    fn answer_waiting(&mut self) {
-        while let Some(entry) = self.waiting.first_entry() {
-            if *entry.key() > self.stored {
-                return;
-            }
-            for waiter in entry.remove() {
-                // A client that has gone away no longer waits.
-                let _ = waiter.send(());
-            }
-        }
     }
 }
 
@@ -418,7 +419,8 @@ mod tests {
 
         let declared = Arc::new(fixtures::app("/web"));
         let app = declared.id.clone();
-        let desired = Desired { declare: vec![(declared, Source::Api)], withdraw: Vec::new(), complete: true };
+        let desired =
+            Desired { declare: vec![(declared, Source::Api)], withdraw: Vec::new(), complete: true, commit: None };
         happens.send(Input::Desired(desired)).await.expect("it listens");
         let mut last = writes.recv().await.expect("the declaration is written");
         assert!(snapshots.latest().app(&app).is_some(), "readers see it");
@@ -431,7 +433,7 @@ mod tests {
             last = seq;
         }
         happens.send(Input::Stored(last)).await.expect("it listens");
-        assert_eq!(asked.await, Ok(()));
+        assert_eq!(asked.await, Ok(Answer::Done));
         stop.cancel();
         assert!(running.await.expect("no panic").is_ok());
         assert_eq!(requests.carry_out(Command::ResetBackoff(app)).await, Err(Closing));

@@ -134,6 +134,7 @@ impl Doomed {
                 Record::Slot(slot) => {
                     tasks += slot.instances.iter().filter(|instance| instance.condition.is_live()).count();
                 }
+                _ => {}
             }
         }
         let framework = framework.ok_or(RemovalError::NeverRegistered)?;

@@ -1,7 +1,7 @@
 //! The file: a redb database with one table of sealed records.
 //!
-//! Keys are text and sort an app before its slots: `#installation`, `/web`, `/web#0000000000`, `/web#0000000001`. `#`
-//! is in no id and sorts before all that is.
+//! Keys are text and sort an app before its versions, and these before its slots: `#installation`, `$group//prod`, `/web`,
+//! `/web!0001795168800000`, `/web#0000000000`, `/web#0000000001`. `!`, `#` and `$` are in no id and sort before all that is.
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +76,9 @@ impl Disk {
                     Write::Put(record) => {
                         let (key, json) = encode(record)?;
                         table.insert(key.as_bytes(), envelope::seal(&key, &json).as_bytes())?;
+                    }
+                    Write::Delete(key) => {
+                        table.remove(v1::name_of(key).as_bytes())?;
                     }
                     Write::DeleteApp(app) => {
                         table.remove(app.as_str().as_bytes())?;

@@ -277,7 +277,11 @@ impl Checked {
             return Err(damaged(format!("the record of `{key}` is there twice, or out of order")));
         }
         match &read {
-            Record::Installation(_) => {}
+            Record::Installation(_)
+            | Record::Version(..)
+            | Record::Deployment(_)
+            | Record::Group(_)
+            | Record::Pod(_) => {}
             Record::App(app) => _ = self.apps.insert(app.id.clone()),
             Record::Slot(slot) if self.apps.contains(&slot.app) => {}
             Record::Slot(slot) => {

@@ -37,6 +37,7 @@ impl Summary {
                     summary.slots += 1;
                     summary.instances += slot.instances.len();
                 }
+                Record::Version(..) | Record::Deployment(_) | Record::Group(_) | Record::Pod(_) => {}
             }
         }
         summary

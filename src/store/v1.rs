@@ -8,22 +8,30 @@
 
 mod app;
 mod health;
+mod history;
 mod instance;
 mod names;
+mod shelf;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden_model::record::{self, Record};
+use ekiden_model::record::{self, Record, RecordKey};
 use ekiden_model::{Agent, App, AppId, AppKey, FrameworkId, Port, Role, TaskId};
 use serde::{Deserialize, Serialize};
 
 const INSTALLATION: &str = "#installation";
+const DEPLOYMENT: &str = "$deployment/";
+const GROUP: &str = "$group/";
+const POD: &str = "$pod/";
 
 /// As many as the largest number has, so that keys sort as numbers do.
 const SLOT_DIGITS: usize = 10;
+
+/// Milliseconds since 1970 have 13 digits until the year 2286, and 16 for long after.
+const VERSION_DIGITS: usize = 16;
 
 /// The key of a record: see [`super::disk`].
 pub(super) fn key(record: &Record) -> String {
@@ -31,6 +39,20 @@ pub(super) fn key(record: &Record) -> String {
         Record::Installation(_) => INSTALLATION.to_owned(),
         Record::App(app) => app.id.to_string(),
         Record::Slot(slot) => format!("{}#{:0SLOT_DIGITS$}", slot.app, slot.slot.0),
+        Record::Version(app, version) => name_of(&RecordKey::Version(app.clone(), version.at)),
+        Record::Deployment(deployment) => name_of(&RecordKey::Deployment(deployment.id)),
+        Record::Group(group) => name_of(&RecordKey::Group(group.id.clone())),
+        Record::Pod(pod) => name_of(&RecordKey::Pod(pod.id.clone())),
+    }
+}
+
+/// The key of a record that goes by itself.
+pub(super) fn name_of(key: &RecordKey) -> String {
+    match key {
+        RecordKey::Version(app, at) => format!("{app}!{:0VERSION_DIGITS$}", at.as_millis()),
+        RecordKey::Deployment(id) => format!("{DEPLOYMENT}{id}"),
+        RecordKey::Group(id) => format!("{GROUP}{id}"),
+        RecordKey::Pod(id) => format!("{POD}{id}"),
     }
 }
 
@@ -40,6 +62,10 @@ pub(super) fn json(record: &Record) -> Result<String, String> {
         Record::Installation(installation) => serde_json::to_string(&Installation::of(installation)),
         Record::App(app) => serde_json::to_string(&app::AppRecord::of(app)),
         Record::Slot(slot) => serde_json::to_string(&instance::SlotRecord::of(slot)),
+        Record::Version(app, version) => serde_json::to_string(&history::Version::of(app, version)),
+        Record::Deployment(deployment) => serde_json::to_string(&history::Deployment::of(deployment)),
+        Record::Group(group) => serde_json::to_string(&shelf::Group::of(group)),
+        Record::Pod(pod) => serde_json::to_string(&shelf::Pod::of(pod)),
     };
     written.map_err(|error| error.to_string())
 }
@@ -55,6 +81,16 @@ impl Reader {
     pub(super) fn read(&mut self, record_key: &str, json: &str) -> Result<Record, String> {
         let record = if record_key == INSTALLATION {
             Record::Installation(parse::<Installation>(json)?.read()?)
+        } else if record_key.starts_with(DEPLOYMENT) {
+            let deployment = parse::<history::Deployment<_>>(json)?.read(&mut self.shared)?;
+            Record::Deployment(Box::new(deployment))
+        } else if record_key.starts_with(GROUP) {
+            Record::Group(parse::<shelf::Group>(json)?.read()?)
+        } else if record_key.starts_with(POD) {
+            Record::Pod(parse::<shelf::Pod>(json)?.read()?)
+        } else if record_key.contains('!') {
+            let (app, version) = parse::<history::Version<_>>(json)?.read(&mut self.shared)?;
+            Record::Version(app, Box::new(version))
         } else if record_key.contains('#') {
             Record::Slot(parse::<instance::SlotRecord<_>>(json)?.read(&mut self.shared)?)
         } else {
@@ -76,6 +112,7 @@ fn is_key_of(text: &str, record: &Record) -> bool {
             .strip_prefix(slot.app.as_str())
             .and_then(|rest| rest.strip_prefix('#'))
             .is_some_and(|number| number.len() == SLOT_DIGITS && number.parse() == Ok(slot.slot.0)),
+        Record::Version(..) | Record::Deployment(_) | Record::Group(_) | Record::Pod(_) => text == key(record),
     }
 }
 
@@ -126,6 +163,8 @@ struct Installation {
     disowned_framework: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     disowned: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    listeners: Vec<Arc<str>>,
 }
 
 /// An app's key, in hexadecimal: JSON's numbers have too few digits for it.
@@ -152,8 +191,16 @@ fn is_zero(number: &u32) -> bool {
 
 impl Installation {
     fn of(installation: &record::Installation) -> Self {
-        let record::Installation { realm, births, framework, life, predecessors, disowned_framework, disowned } =
-            installation;
+        let record::Installation {
+            realm,
+            births,
+            framework,
+            life,
+            predecessors,
+            disowned_framework,
+            disowned,
+            listeners,
+        } = installation;
         Self {
             realm: *realm,
             births: *births,
@@ -162,11 +209,12 @@ impl Installation {
             predecessors: predecessors.iter().copied().map(Key::of).collect(),
             disowned_framework: disowned_framework.as_ref().map(ToString::to_string),
             disowned: disowned.iter().map(ToString::to_string).collect(),
+            listeners: listeners.iter().cloned().collect(),
         }
     }
 
     fn read(self) -> Result<record::Installation, String> {
-        let Self { realm, births, framework, life, predecessors, disowned_framework, disowned } = self;
+        let Self { realm, births, framework, life, predecessors, disowned_framework, disowned, listeners } = self;
         Ok(record::Installation {
             realm,
             births,
@@ -175,6 +223,7 @@ impl Installation {
             predecessors: predecessors.into_iter().map(Key::read).collect::<Result<_, _>>()?,
             disowned_framework: disowned_framework.map(FrameworkId::new),
             disowned: disowned.into_iter().map(TaskId::new).collect(),
+            listeners: listeners.into_iter().collect(),
         })
     }
 }

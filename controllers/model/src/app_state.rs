@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::{App, HealthCheck};
 use crate::fingerprint::Fingerprint;
 use crate::health::ProbeKind;
+use crate::history::History;
 use crate::id::{AppId, AppKey, InstanceId, InstanceKey, RevisionId, Slot, TaskId};
 use crate::instance::Instances;
 use crate::port::Port;
@@ -27,6 +28,8 @@ pub struct AppState {
     pub is_adopted: bool,
     /// **Spec.** What is declared, or nothing when the app is to stop and then be forgotten.
     pub declared: Option<Declared>,
+    /// **Spec.** What was declared when, and what came of it.
+    pub history: Arc<History>,
     /// **Target.** Its revisions, oldest first; those that nothing needs any more are dropped. `upgrade` writes these.
     pub revisions: Vec<Revision>,
     /// **Target.** Where the passage between them stands; nothing before the first decision. `upgrade` writes this.
@@ -67,12 +70,31 @@ pub struct Declared {
     pub source: Source,
     /// Grows when somebody asks for a restart of all instances: opens a new revision of the same template.
     pub restarts: u32,
+    /// What its file says, where something else holds for a while.
+    pub over: Option<Override>,
+    /// Whether the app stays, as one declared by the API, when its file declares it no longer.
+    pub keep: bool,
+}
+
+/// Something else holds than what an app's file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// What the file says.
+    pub file: Arc<App>,
+    /// Why, for people.
+    pub reason: Arc<str>,
+    /// Who wanted it so, if known.
+    pub by: Option<Arc<str>>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 impl Declared {
     /// What is declared for the first time, at `now`.
     pub fn first(app: Arc<App>, now: Timestamp, source: Source) -> Self {
-        Self { app, version: now, scaled: now, configured: now, source, restarts: 0 }
+        Self { app, version: now, scaled: now, configured: now, source, restarts: 0, over: None, keep: false }
     }
 }
 
@@ -114,6 +136,7 @@ impl AppState {
             birth,
             is_adopted: false,
             declared: None,
+            history: Arc::default(),
             revisions: Vec::new(),
             rollout: None,
             service_ports: Vec::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::agent::Agent;
 use crate::app::{App, CheckKind};
+use crate::edit::{Answer, RequestId};
 use crate::event::Event;
 use crate::fingerprint::Fingerprint;
 use crate::health::ProbeKind;
@@ -74,6 +75,8 @@ pub enum Effect {
     StopProbe(AppId, InstanceKey, ProbeKind),
     /// Tell whoever listens.
     Notify(Event),
+    /// Tell whoever asked. Everything that the request changed is durable by now.
+    Answer(RequestId, Answer),
 }
 
 /// A task to launch, complete: nothing is looked up or chosen after this.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::deployment::{Deployment, Ending};
 use crate::health::Verdict;
 use crate::id::{AppId, InstanceKey, RevisionId};
 use crate::instance::Condition;
@@ -19,7 +20,14 @@ pub enum Event {
         /// Its version; nothing when it was withdrawn.
         version: Option<Timestamp>,
     },
-    /// A rollout began, or turned to another revision (`deployment_info`).
+    /// A change set is on its way (`deployment_info`).
+    DeploymentStarted(Arc<Deployment>),
+    /// One app has come where a deployment wants it (`deployment_step_success`), or stands still on the way
+    /// (`deployment_step_failure`).
+    DeploymentStep(Arc<Deployment>, AppId),
+    /// Nothing of it is under way any more (`deployment_success`, `deployment_failed`).
+    DeploymentEnded(Arc<Deployment>, Ending),
+    /// A rollout began, or turned to another revision.
     RolloutStarted {
         /// Of which app.
         app: AppId,
@@ -28,7 +36,7 @@ pub enum Event {
         /// The version of the declaration.
         version: Timestamp,
     },
-    /// A rollout is complete (`deployment_step_success`, `deployment_success`).
+    /// A rollout is complete.
     RolloutComplete {
         /// Of which app.
         app: AppId,
@@ -37,7 +45,7 @@ pub enum Event {
         /// The version of the declaration.
         version: Timestamp,
     },
-    /// A rollout failed (`deployment_step_failure`, `deployment_failed`).
+    /// A rollout failed.
     RolloutFailed {
         /// Of which app.
         app: AppId,

@@ -6,7 +6,10 @@ use std::time::Duration;
 use crate::agent::Agent;
 use crate::app::App;
 use crate::app_state::Source;
+use crate::deployment::DeploymentId;
+use crate::edit::{Authority, Edit, KillTasks, RequestId};
 use crate::fingerprint::Fingerprint;
+use crate::history::Commit;
 use crate::id::{AgentId, AppId, FrameworkId, OfferId, Role, TaskId};
 use crate::instance::Condition;
 use crate::offer::Offer;
@@ -25,8 +28,8 @@ pub enum Input {
     Probe(AppId, Sample),
     /// All writes up to and including this one are durable.
     Stored(WriteSeq),
-    /// An operator wants something.
-    Command(Command),
+    /// Somebody wants something. It is answered once with [`Effect::Answer`](crate::Effect::Answer).
+    Command(RequestId, Command),
     /// Nothing but time has passed.
     Tick,
 }
@@ -44,6 +47,8 @@ pub struct Desired {
     pub withdraw: Vec<AppId>,
     /// Whether the source of manifests has now been read in full at least once.
     pub complete: bool,
+    /// The commit that the directory is at, where it is a checkout.
+    pub commit: Option<Arc<Commit>>,
 }
 
 /// What the cluster says.
@@ -141,10 +146,20 @@ pub struct Ack {
 pub enum Command {
     /// Forget the wait after failures of this app (`DELETE /v2/queue/{id}/delay`).
     ResetBackoff(AppId),
-    /// Replace all instances of this app.
-    Restart(AppId),
-    /// End this instance; it is replaced.
-    Kill(TaskId),
+    /// Change what is declared.
+    Edit(Box<Edit>),
+    /// End these tasks. They are replaced, unless their apps are scaled down by them.
+    Kill(KillTasks),
+    /// Turn this deployment round: of every app of it that was not changed again since, what was declared before holds.
+    Cancel(DeploymentId, Authority),
+    /// Follow this deployment no longer; what is declared stays as it is.
+    Abandon(DeploymentId),
+    /// When the file that declares this app does so no longer, the app stays, as one declared by the API.
+    Keep(AppId),
+    /// Send events to this address, too.
+    Listen(Arc<str>),
+    /// Send no more events there.
+    Unlisten(Arc<str>),
     /// Ends safe mode: take over the tasks that the cluster runs and the store knows nothing of.
     Adopt,
     /// Ends safe mode: those tasks are somebody else's; leave them alone for ever, and begin beside them.

@@ -14,11 +14,14 @@ pub mod agent;
 pub mod app;
 pub mod app_state;
 pub mod budget;
+pub mod deployment;
+pub mod edit;
 pub mod effect;
 pub mod event;
 pub mod fingerprint;
 mod fixed_hash;
 pub mod health;
+pub mod history;
 pub mod id;
 pub mod input;
 pub mod instance;
@@ -38,8 +41,10 @@ pub use adoption::{Adoption, Fate};
 pub use agent::{Agent, AgentState, Agents};
 pub use app::App;
 pub use app_state::{AppState, Declared, Source};
+pub use deployment::{Deployment, DeploymentId};
 pub use effect::Effect;
 pub use fingerprint::Fingerprint;
+pub use history::History;
 pub use id::{
     AgentId, AppId, AppKey, FrameworkId, GroupId, Incarnation, InstanceId, InstanceKey, OfferId, RevisionId, Role,
     Slot, TaskId,

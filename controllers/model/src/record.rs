@@ -2,9 +2,13 @@
 //! structs of its own; decisions never rest on replaying inputs, only on these.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::app_state::{AppState, Backoff, Declared};
-use crate::id::{AppId, AppKey, FrameworkId, Incarnation, Slot, TaskId};
+use crate::deployment::{Deployment, DeploymentId};
+use crate::edit::{Group, Pod};
+use crate::history::Version;
+use crate::id::{AppId, AppKey, FrameworkId, GroupId, Incarnation, Slot, TaskId};
 use crate::instance::Instance;
 use crate::port::Port;
 use crate::report::Failure;
@@ -16,8 +20,23 @@ use crate::time::Timestamp;
 pub enum Write {
     /// Replaces the record of the same key.
     Put(Record),
-    /// Removes an app's record and all records of its slots.
+    /// Removes an app's record and all records of its slots; its versions stay.
     DeleteApp(AppId),
+    /// Removes one record.
+    Delete(RecordKey),
+}
+
+/// Names a record that goes by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKey {
+    /// A version, by its app and time.
+    Version(AppId, Timestamp),
+    /// A deployment.
+    Deployment(DeploymentId),
+    /// A group.
+    Group(GroupId),
+    /// A pod.
+    Pod(AppId),
 }
 
 /// One record.
@@ -29,6 +48,14 @@ pub enum Record {
     App(Box<AppRecord>),
     /// A slot, by app and number.
     Slot(SlotRecord),
+    /// A version of an app, by app and time.
+    Version(AppId, Box<Version>),
+    /// A deployment that is not over, by its id.
+    Deployment(Box<Deployment>),
+    /// A group of which something is said, by its id.
+    Group(Group),
+    /// A pod, by its id.
+    Pod(Pod),
 }
 
 /// What there is once.
@@ -53,10 +80,28 @@ pub struct Installation {
     /// Tasks of our framework that an operator has disowned, until they end: never touched. At most
     /// [`KEPT_OF_ADOPTION`].
     pub disowned: BTreeSet<TaskId>,
+    /// Addresses that events are sent to. At most [`LISTENERS_MAX`].
+    pub listeners: BTreeSet<Arc<str>>,
 }
+
+/// Most addresses that events are sent to.
+pub const LISTENERS_MAX: usize = 100;
 
 /// Most keys, and most tasks, that are remembered of an adoption. What is beyond is told of again, and asked about again.
 pub const KEPT_OF_ADOPTION: usize = 10_000;
+
+impl RecordKey {
+    /// The name of `record`; nothing for one that goes with its app, or never.
+    pub fn of(record: &Record) -> Option<Self> {
+        match record {
+            Record::Installation(_) | Record::App(_) | Record::Slot(_) => None,
+            Record::Version(app, version) => Some(Self::Version(app.clone(), version.at)),
+            Record::Deployment(deployment) => Some(Self::Deployment(deployment.id)),
+            Record::Group(group) => Some(Self::Group(group.id.clone())),
+            Record::Pod(pod) => Some(Self::Pod(pod.id.clone())),
+        }
+    }
+}
 
 impl Installation {
     /// One that has declared nothing and that no cluster knows.
@@ -69,6 +114,7 @@ impl Installation {
             predecessors: BTreeSet::new(),
             disowned_framework: None,
             disowned: BTreeSet::new(),
+            listeners: BTreeSet::new(),
         }
     }
 }

@@ -1,18 +1,12 @@
-//! What is declared and what an operator commands, folded into the world.
+//! What happened, folded into the world: what files declare, and what is common to all that changes an app.
 
-use std::sync::Arc;
-
-use ekiden_model::app::{App, Passage};
-use ekiden_model::app_state::{Backoff, Declared, Source};
-use ekiden_model::event::Event;
-use ekiden_model::id::AppKey;
-use ekiden_model::input::{Command, Desired, Input};
-use ekiden_model::instance::{Goal, KillOrder};
-use ekiden_model::report::{KillCause, Report};
+use ekiden_model::app::App;
+use ekiden_model::history::{Cause, Why};
+use ekiden_model::input::{Desired, Input};
+use ekiden_model::report::Report;
 use ekiden_model::view::{DependencyState, Sample};
-use ekiden_model::{AppId, AppState, Effect, Incarnation, TaskId, Timestamp};
+use ekiden_model::{AppId, AppState};
 
-use crate::identity::Identity;
 use crate::{Entry, Reconciler};
 
 /// Most probe results kept for one app until its next visit. Visits come at least once a step, so only a checker
@@ -25,63 +19,27 @@ impl Reconciler {
             Input::Desired(desired) => self.fold_desired(desired),
             Input::Cluster(event) => self.fold_cluster(event),
             Input::Probe(app, sample) => self.fold_sample(&app, sample),
-            Input::Command(command) => self.fold_command(&command),
+            Input::Command(request, command) => self.fold_command(request, command),
             Input::Stored(_) | Input::Tick => {}
         }
     }
 
     fn fold_desired(&mut self, desired: Desired) {
-        for (app, source) in desired.declare {
-            self.declare(&app, source);
+        let Desired { declare, withdraw, complete, commit } = desired;
+        let cause = |source, why| Cause { source, commit: commit.clone(), by: None, why };
+        let mut set = self.begin_changes();
+        for (app, source) in declare {
+            self.declare_by_file(&mut set, &app, cause(source, Why::Declared));
         }
-        for id in desired.withdraw {
-            self.withdraw(&id);
+        for id in withdraw {
+            let Some(source) = self.declared(&id).map(|declared| declared.source.clone()) else { continue };
+            self.withdraw_by_file(&mut set, &id, cause(source, Why::Withdrawn));
         }
-        if desired.complete && !self.directory_read {
+        self.end_changes(set);
+        if complete && !self.directory_read {
             self.directory_read = true;
             self.directory_was_read();
             self.everything_perhaps_known();
-        }
-    }
-
-    fn declare(&mut self, app: &Arc<App>, source: Source) {
-        let id = app.id.clone();
-        if !self.apps.contains_key(&id) {
-            self.installation.births += 1;
-            self.journal.note_installation();
-            let birth = self.installation.births;
-            let key = AppKey::new(self.installation.realm, birth, &id);
-            self.keys.insert(key, id.clone());
-            let mut state = AppState::new(id.clone(), key, birth);
-            if let Some(before) = Incarnation::before_life(self.installation.life) {
-                state.instances.launch_after(before);
-            }
-            self.apps.insert(id.clone(), Entry::new(state));
-        }
-        let Some(entry) = self.apps.get_mut(&id) else { return };
-        let old = entry.state.declared.as_ref();
-        let next = match old {
-            Some(old) if old.app == *app => {
-                if old.source == source {
-                    return;
-                }
-                // The same declaration from another place restarts nothing and is no new version.
-                Declared { source, ..old.clone() }
-            }
-            Some(old) => redeclared(old, app.clone(), source, self.now),
-            None => Declared::first(app.clone(), self.now, source),
-        };
-        let changed = old.is_none_or(|old| old.version != next.version);
-        let version = next.version;
-        let old_app = entry.state.declared.replace(next).map(|declared| declared.app);
-        self.index_declaration(&id, old_app.as_deref(), Some(app));
-        if changed {
-            self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version: Some(version) }));
-        }
-        self.journal.note_app(&id);
-        self.changed(&id);
-        if old_app.is_none() {
-            self.mark_dependents(&id);
         }
     }
 
@@ -112,16 +70,6 @@ impl Reconciler {
         }
     }
 
-    fn withdraw(&mut self, id: &AppId) {
-        let Some(entry) = self.apps.get_mut(id) else { return };
-        let Some(old) = entry.state.declared.take() else { return };
-        self.index_declaration(id, Some(&*old.app), None);
-        self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version: None }));
-        self.journal.note_app(id);
-        self.changed(id);
-        self.mark_dependents(id);
-    }
-
     fn fold_sample(&mut self, app: &AppId, mut sample: Sample) {
         sample.at = self.time.inside(sample.at);
         let Some(entry) = self.apps.get_mut(app) else { return };
@@ -129,47 +77,6 @@ impl Reconciler {
             entry.samples.push(sample);
             self.schedule.mark(app);
         }
-    }
-
-    fn fold_command(&mut self, command: &Command) {
-        match command {
-            Command::ResetBackoff(id) => {
-                let Some(entry) = self.apps.get_mut(id) else { return };
-                entry.state.backoff = Backoff { configured: entry.state.backoff.configured, ..Backoff::default() };
-                self.journal.note_app(id);
-                self.changed(id);
-            }
-            Command::Restart(id) => {
-                let Some(entry) = self.apps.get_mut(id) else { return };
-                let Some(declared) = entry.state.declared.as_mut() else { return };
-                declared.restarts += 1;
-                declared.version = later_than(declared.version, self.now);
-                declared.configured = declared.version;
-                self.journal.note_app(id);
-                self.changed(id);
-            }
-            Command::Adopt | Command::Disown => self.fold_word(command),
-            Command::Kill(task) => self.kill_by_command(task),
-        }
-    }
-
-    /// An operator's kill is no disruption that we chose, so it takes no permit; whoever orders it has said so.
-    fn kill_by_command(&mut self, task: &TaskId) {
-        let Identity::Known(id, key) = self.identify(task) else { return };
-        let Some(entry) = self.apps.get_mut(&id) else { return };
-        let now = self.now;
-        let agent = entry.state.instances.update(key, |instance| {
-            instance.goal = instance.goal.max(Goal::Decommissioned);
-            instance.kill = Some(KillOrder { cause: KillCause::Operator, at: now, sent: now });
-            instance.agent.id.clone()
-        });
-        let grace = entry.state.declared.as_ref().and_then(|declared| declared.app.kill_grace);
-        self.journal.note_slot(&id, key.slot);
-        // In safe mode the order is kept, and sent when it is over: as the repetition of one that was not answered.
-        if !self.is_safe_mode() {
-            self.journal.push(Effect::Kill { task: task.clone(), agent, grace });
-        }
-        self.changed(&id);
     }
 
     /// `app` is not what it was: controllers and readers are to look at it.
@@ -200,17 +107,4 @@ impl Entry {
         let reports = [Report::empty(), Report::empty(), Report::empty(), Report::empty()];
         Self { state, samples: Vec::new(), reports, standing }
     }
-}
-
-/// Marathon's stamps (§4.1): a scaling moves `version` and `scaled`, everything else all three. Versions of one app
-/// never repeat and never go back, whatever the clock does.
-fn redeclared(old: &Declared, app: Arc<App>, source: Source, now: Timestamp) -> Declared {
-    let version = later_than(old.version, now);
-    let only_scaled = app.changes_from(&old.app).iter().all(|change| change.passage == Passage::Scale);
-    let configured = if only_scaled { old.configured } else { version };
-    Declared { app, version, scaled: version, configured, source, restarts: old.restarts }
-}
-
-fn later_than(version: Timestamp, now: Timestamp) -> Timestamp {
-    now.max(version + std::time::Duration::from_millis(1))
 }

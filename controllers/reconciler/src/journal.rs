@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ekiden_model::input::WriteSeq;
-use ekiden_model::{AppId, Effect, Slot};
+use ekiden_model::{AppId, DeploymentId, Effect, GroupId, Slot, Timestamp};
 
 /// Most batches of writes on their way to the store at once. A store that commits in a millisecond is never waited
 /// for; one that takes a second holds 8 steps' worth of effects, not an hour's.
@@ -42,11 +42,21 @@ pub(crate) struct Notes {
     /// Apps to be removed with all their slots. An app that is declared again meanwhile is in `apps`, too, and is
     /// written after its removal.
     pub(crate) deleted: BTreeSet<AppId>,
+    /// Versions that came, changed or went.
+    pub(crate) versions: BTreeSet<(AppId, Timestamp)>,
+    /// Deployments that came, changed or went.
+    pub(crate) deployments: BTreeSet<DeploymentId>,
+    /// Groups that came, changed or went.
+    pub(crate) groups: BTreeSet<GroupId>,
+    /// Pods that came, changed or went.
+    pub(crate) pods: BTreeSet<AppId>,
 }
 
 impl Notes {
     fn is_empty(&self) -> bool {
-        !self.installation && self.apps.is_empty() && self.slots.is_empty() && self.deleted.is_empty()
+        let Self { installation, apps, slots, deleted, versions, deployments, groups, pods } = self;
+        let none_of_apps = apps.is_empty() && slots.is_empty() && deleted.is_empty() && versions.is_empty();
+        !installation && none_of_apps && deployments.is_empty() && groups.is_empty() && pods.is_empty()
     }
 }
 
@@ -70,6 +80,26 @@ impl Journal {
     /// The installation's record has changed.
     pub(crate) fn note_installation(&mut self) {
         self.notes.installation = true;
+    }
+
+    /// A version has come, changed or gone.
+    pub(crate) fn note_version(&mut self, app: &AppId, version: Timestamp) {
+        self.notes.versions.insert((app.clone(), version));
+    }
+
+    /// A deployment has come, changed or gone.
+    pub(crate) fn note_deployment(&mut self, deployment: DeploymentId) {
+        self.notes.deployments.insert(deployment);
+    }
+
+    /// A group has come, changed or gone.
+    pub(crate) fn note_group(&mut self, group: &GroupId) {
+        self.notes.groups.insert(group.clone());
+    }
+
+    /// A pod has come, changed or gone.
+    pub(crate) fn note_pod(&mut self, pod: &AppId) {
+        self.notes.pods.insert(pod.clone());
     }
 
     /// The app is gone, and all of its slots.
@@ -120,12 +150,6 @@ impl Journal {
         self.last.0 - self.durable.0 >= BATCHES_MAX as u64
     }
 
-    /// The batch with which everything noted so far is durable: the last one cut, or the next where some notes still
-    /// wait to be cut.
-    pub(crate) fn durable_with(&self) -> WriteSeq {
-        if self.notes.is_empty() { self.last } else { WriteSeq(self.last.0 + 1) }
-    }
-
     /// Whether something waits to be cut although it could be.
     pub(crate) fn has_open(&self) -> bool {
         !self.is_congested() && (!self.open.is_empty() || !self.notes.is_empty())
@@ -169,11 +193,9 @@ mod tests {
             assert!(journal.cut().0.is_some());
         }
         assert!(journal.is_congested());
-        assert_eq!(journal.durable_with(), WriteSeq(BATCHES_MAX as u64));
         journal.note_app(&app());
         journal.push(effect("late"));
         assert!(journal.cut().0.is_none());
-        assert_eq!(journal.durable_with(), WriteSeq(BATCHES_MAX as u64 + 1), "it is not in any batch yet");
         assert_eq!(journal.stored(WriteSeq(BATCHES_MAX as u64)), []);
         assert!(journal.cut().0.is_some());
         assert_eq!(journal.stored(WriteSeq(BATCHES_MAX as u64 + 1)), [effect("late")]);

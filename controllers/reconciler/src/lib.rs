@@ -13,7 +13,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `step` | one step from top to bottom |
-//! | `fold` | what is declared and what an operator commands, into the world |
+//! | `fold` | what happened, into the world; what files declare |
+//! | `change` | change sets: one version and one deployment for all that changes at once; the history of apps |
+//! | `edit` | what is asked for through the API: checked, followed, answered |
+//! | `deployments`, `overrides` | how far change sets have come; what holds for a while instead of a file |
 //! | `framework` | as whom the cluster knows us |
 //! | `cluster` | what the cluster says, into the world; asking it about every task |
 //! | `questions` | what it was asked and has not answered |
@@ -26,14 +29,18 @@
 //! | `time` | a time that never goes back |
 
 mod adoption;
+mod change;
 mod cluster;
 mod dependency;
+mod deployments;
+mod edit;
 mod fold;
 mod framework;
 mod identity;
 mod journal;
 mod maintenance;
 mod offers;
+mod overrides;
 mod questions;
 mod restore;
 mod safe_mode;
@@ -49,19 +56,23 @@ pub use restore::RestoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ekiden_model::edit::{Group, Pod};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::id::AppKey;
-use ekiden_model::input::{Abilities, WriteSeq};
+use ekiden_model::input::Abilities;
 use ekiden_model::limits::Settings;
 use ekiden_model::offer::LotIx;
 use ekiden_model::record::Installation;
 use ekiden_model::view::{DependencyState, Sample, Settled};
-use ekiden_model::{AgentId, Agents, AppId, AppState, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp};
+use ekiden_model::{
+    AgentId, Agents, AppId, AppState, GroupId, History, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp,
+};
 
 use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::deployments::Deployments;
 use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::questions::Questions;
@@ -82,6 +93,18 @@ pub struct Reconciler {
     installation: Installation,
     apps: BTreeMap<AppId, Entry>,
     keys: BTreeMap<AppKey, AppId>,
+    /// The version of the last change set.
+    last_version: Timestamp,
+    deployments: Deployments,
+    /// The histories of apps that are over.
+    departed: BTreeMap<AppId, Arc<History>>,
+    /// Groups of which something is said.
+    groups: BTreeMap<GroupId, Arc<Group>>,
+    pods: BTreeMap<AppId, Arc<Pod>>,
+    /// Apps of which something else holds than their files say, by when that is over.
+    overrides: BTreeSet<(Timestamp, AppId)>,
+    /// Whether deployments, departed, groups, pods or listeners have changed since readers last asked.
+    shelf_is_news: bool,
     agents: Agents,
     /// Agents that we know by the tasks on record, and that have not offered since we started.
     assumed: BTreeSet<AgentId>,
@@ -223,9 +246,25 @@ impl Reconciler {
         }
     }
 
-    /// The batch of writes with which everything taken in so far is durable: what an answer to a request waits for.
-    pub fn durable_with(&self) -> WriteSeq {
-        self.journal.durable_with()
+    /// The histories of apps that are over.
+    pub fn departed(&self) -> &BTreeMap<AppId, Arc<History>> {
+        &self.departed
+    }
+
+    /// Groups of which something is said, beside what is in them.
+    pub fn groups(&self) -> &BTreeMap<GroupId, Arc<Group>> {
+        &self.groups
+    }
+
+    /// The pods that are kept.
+    pub fn pods(&self) -> &BTreeMap<AppId, Arc<Pod>> {
+        &self.pods
+    }
+
+    /// Whether any of [`Self::deployments`], [`Self::departed`], [`Self::groups`], [`Self::pods`] and
+    /// [`Self::listeners`] has changed since this was last asked.
+    pub fn take_shelf_news(&mut self) -> bool {
+        std::mem::take(&mut self.shelf_is_news)
     }
 
     /// The installation that this is.

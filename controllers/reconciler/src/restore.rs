@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::agent::{AgentState, Presence};
+use ekiden_model::edit::{Group, Pod};
+use ekiden_model::history::Version;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
@@ -14,6 +16,7 @@ use ekiden_ports::{HostPortChoice, Leases};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
+use crate::deployments::Deployments;
 use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
@@ -44,11 +47,18 @@ impl Reconciler {
         let mut installation = None;
         let mut apps = Vec::new();
         let mut slots = Vec::new();
+        let mut versions = Vec::new();
+        let mut deployments = Vec::new();
+        let (mut groups, mut pods) = (BTreeMap::new(), BTreeMap::new());
         for record in records {
             match record {
                 Record::Installation(stored) => installation = Some(stored),
                 Record::App(app) => apps.push(*app),
                 Record::Slot(slot) => slots.push(slot),
+                Record::Version(app, version) => versions.push((app, *version)),
+                Record::Deployment(deployment) => deployments.push(*deployment),
+                Record::Group(group) => _ = groups.insert(group.id.clone(), Arc::new(group)),
+                Record::Pod(pod) => _ = pods.insert(pod.id.clone(), Arc::new(pod)),
             }
         }
         if installation.is_none() && !(apps.is_empty() && slots.is_empty()) {
@@ -65,6 +75,18 @@ impl Reconciler {
         for slot in slots {
             reconciler.restore_slot(slot)?;
         }
+        for (app, version) in versions {
+            reconciler.restore_version(app, version);
+        }
+        for deployment in deployments {
+            reconciler.last_version = reconciler.last_version.max(deployment.version);
+            reconciler.deployments.restore(deployment);
+        }
+        let stamps = groups.values().map(|group: &Arc<Group>| group.version);
+        let pod_stamps = pods.values().flat_map(|pod: &Arc<Pod>| pod.versions.iter().map(|(at, _)| *at));
+        reconciler.last_version = stamps.chain(pod_stamps).fold(reconciler.last_version, Timestamp::max);
+        (reconciler.groups, reconciler.pods) = (groups, pods);
+        reconciler.shelf_is_news = true;
         reconciler.time = Time::after(reconciler.now);
         Ok(reconciler)
     }
@@ -76,6 +98,13 @@ impl Reconciler {
             installation,
             apps: BTreeMap::new(),
             keys: BTreeMap::new(),
+            last_version: Timestamp::EPOCH,
+            deployments: Deployments::default(),
+            departed: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            overrides: BTreeSet::new(),
+            shelf_is_news: false,
             agents: Agents::new(),
             assumed: BTreeSet::new(),
             placed: BTreeMap::new(),
@@ -130,7 +159,10 @@ impl Reconciler {
         }
         let app = state.declared.as_ref().map(|declared| declared.app.clone());
         self.index_declaration(&state.id, None, app.as_deref());
+        let until = state.declared.as_ref().and_then(|declared| declared.over.as_ref()).map(|over| over.until);
+        self.overrides.extend(until.map(|until| (until, state.id.clone())));
         let declared = state.declared.as_ref().map(|declared| declared.version);
+        self.last_version = self.last_version.max(declared.unwrap_or(Timestamp::EPOCH));
         let failed = state.last_failure.as_ref().map(|failure| failure.at);
         let condemned = state.condemned.last().copied();
         let stamps = [declared, failed, condemned, state.backoff.reference];
@@ -142,6 +174,16 @@ impl Reconciler {
         self.schedule.mark(&state.id);
         self.touched.insert(state.id.clone());
         self.apps.insert(state.id.clone(), Entry::new(state));
+    }
+
+    fn restore_version(&mut self, app: AppId, version: Version) {
+        self.last_version = self.last_version.max(version.at);
+        let history = match self.apps.get_mut(&app) {
+            Some(entry) => &mut entry.state.history,
+            None => self.departed.entry(app).or_default(),
+        };
+        // No more were stored than are kept.
+        Arc::make_mut(history).push(version);
     }
 
     fn restore_slot(&mut self, record: SlotRecord) -> Result<(), RestoreError> {

@@ -1,8 +1,10 @@
 //! One step, from top to bottom.
 
+use ekiden_model::edit::{Group, Pod};
+use ekiden_model::history::Version;
 use ekiden_model::input::Input;
-use ekiden_model::record::{AppRecord, Record, SlotRecord, Write};
-use ekiden_model::{Effect, Timestamp};
+use ekiden_model::record::{AppRecord, Record, RecordKey, SlotRecord, Write};
+use ekiden_model::{Deployment, Effect, Timestamp};
 
 use crate::Reconciler;
 use crate::journal::Notes;
@@ -30,6 +32,7 @@ impl Reconciler {
                 self.fold(input);
             }
         }
+        self.end_overrides_when_due();
         self.schedule.ring(now);
         self.join_when_due();
         self.leave_agents_when_due();
@@ -63,6 +66,7 @@ impl Reconciler {
             self.cluster.questions.as_ref().and_then(Questions::again),
             self.membership_wake(),
             self.strays_wake(),
+            self.overrides_wake(),
         ];
         wakes.into_iter().flatten().min().map(|wake| self.time.outside(wake))
     }
@@ -98,6 +102,26 @@ impl Reconciler {
                 let instances = entry.state.instances.in_slot(slot).cloned().collect();
                 writes.push(Write::Put(Record::Slot(SlotRecord { app: id.clone(), slot, last, instances })));
             }
+        }
+        for (id, at) in notes.versions {
+            let entry = self.apps.get(&id);
+            let history = entry.map(|entry| &entry.state.history).or_else(|| self.departed.get(&id));
+            let version = history.and_then(|history| history.get(at));
+            let put = version.map(|version| Record::Version(id.clone(), Box::new(Version::clone(version))));
+            writes.push(put.map_or_else(|| Write::Delete(RecordKey::Version(id, at)), Write::Put));
+        }
+        for id in notes.deployments {
+            let deployment = self.deployments.open.get(&id);
+            let put = deployment.map(|deployment| Record::Deployment(Box::new(Deployment::clone(deployment))));
+            writes.push(put.map_or(Write::Delete(RecordKey::Deployment(id)), Write::Put));
+        }
+        for id in notes.groups {
+            let put = self.groups.get(&id).map(|group| Record::Group(Group::clone(group)));
+            writes.push(put.map_or_else(|| Write::Delete(RecordKey::Group(id)), Write::Put));
+        }
+        for id in notes.pods {
+            let put = self.pods.get(&id).map(|pod| Record::Pod(Pod::clone(pod)));
+            writes.push(put.map_or_else(|| Write::Delete(RecordKey::Pod(id)), Write::Put));
         }
         writes
     }

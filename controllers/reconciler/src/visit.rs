@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ekiden_model::action::Launch;
 use ekiden_model::app::{App, ContainerKind, NetworkMode, Template};
 use ekiden_model::app_state::Declared;
+use ekiden_model::deployment::Progress;
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
 use ekiden_model::health::{Health, ProbeKind};
@@ -151,6 +152,8 @@ impl Reconciler {
         }
         let Some(entry) = self.apps.get(id) else { return };
         let standing = standing_of(&entry.state, desired);
+        self.follow_deployment(id, desired);
+        let Some(entry) = self.apps.get(id) else { return };
         if standing != entry.standing {
             if let Some(entry) = self.apps.get_mut(id) {
                 entry.standing = standing;
@@ -169,8 +172,10 @@ impl Reconciler {
         if !over || self.is_safe_mode() {
             return false;
         }
+        self.progressed(id, &Progress::Complete(self.now));
         if let Some(entry) = self.apps.remove(id) {
             self.keys.remove(&entry.state.key);
+            self.keep_history(id.clone(), entry.state.history);
             if entry.state.is_adopted {
                 self.note_predecessor(entry.state.key);
             }

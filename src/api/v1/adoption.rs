@@ -32,7 +32,7 @@ pub(in crate::api) async fn say(api: &Api, command: Command) -> Response {
         return reply::message(StatusCode::CONFLICT, &text);
     }
     match api.requests.carry_out(command).await {
-        Ok(()) => reply::json(&json!({ "plan": plan(adoption) })),
+        Ok(_) => reply::json(&json!({ "plan": plan(adoption) })),
         Err(closing) => reply::message(StatusCode::SERVICE_UNAVAILABLE, &closing.to_string()),
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ekiden_model::app::{App, Command};
 use ekiden_model::health::Readiness;
-use ekiden_model::{AppId, AppState, Declared, GroupId, Port};
+use ekiden_model::{AppId, AppState, Declared, DeploymentId, GroupId, Port, Source, Timestamp};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::deployments::Deployment;
 use super::selector::Selector;
 use super::stats::{Counts, task_stats};
 use super::tasks;
@@ -43,14 +43,36 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
     };
     let embeds = embeds(request);
     let snapshot = api.snapshots.latest();
-    let apps: Vec<Value> = snapshot
-        .apps()
-        .into_iter()
-        .filter_map(|app| Some((app, app.state.declared.as_ref()?)))
-        .filter(|(_, declared)| wanted(&declared.app))
-        .map(|(app, declared)| info(&app.state, declared, &embeds))
-        .collect();
-    reply::json(&json!({ "apps": apps }))
+    let apps = snapshot.apps().into_iter();
+    let apps = apps.filter(|app| app.state.declared.as_ref().is_some_and(|declared| wanted(&declared.app)));
+    reply::json_of(listed(b"{\"apps\":[", apps, &embeds))
+}
+
+/// Apps in a list, as the pieces of an answer; those that have not changed since they were last asked for are as they were
+/// rendered then.
+fn listed<'a>(
+    begins: &'static [u8],
+    apps: impl Iterator<Item = &'a Arc<AppSnapshot>>,
+    embeds: &BTreeSet<Embed>,
+) -> Vec<Bytes> {
+    let mut pieces = vec![Bytes::from_static(begins)];
+    for app in apps {
+        if pieces.len() > 1 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        let render = |app: &AppSnapshot| rendered(app, embeds);
+        pieces.push(if embeds.is_empty() { app.listed(render).clone() } else { render(app) });
+    }
+    pieces.push(Bytes::from_static(b"]}"));
+    pieces
+}
+
+/// An app as JSON text. Only with statistics of its tasks it depends on anything but the app.
+fn rendered(app: &AppSnapshot, embeds: &BTreeSet<Embed>) -> Bytes {
+    let Some(declared) = &app.state.declared else { return Bytes::from_static(b"null") };
+    let value = info(app, declared, embeds);
+    // Writing JSON we made ourselves does not fail.
+    serde_json::to_vec(&value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }
 
 /// One app; or all apps below a group (`group/*`).
@@ -59,18 +81,37 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
     if let Some(group) = id.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('/')) {
         let Some(apps) = apps_below(&snapshot, group) else { return reply::no_such_app(id) };
-        let apps: Vec<Value> = apps
-            .into_iter()
-            .filter_map(|app| Some(info(&app.state, app.state.declared.as_ref()?, &embeds)))
-            .collect();
-        return reply::json(&json!({ "*": apps }));
+        return reply::json_of(listed(b"{\"*\":[", apps.into_iter(), &embeds));
     }
+    let is_usual = embeds.iter().all(|embed| matches!(embed, Embed::Tasks | Embed::LastTaskFailure));
     embeds.extend([Embed::Tasks, Embed::LastTaskFailure]);
-    let app = find_app(&snapshot, id).and_then(|app| Some((app, app.state.declared.as_ref()?)));
-    match app {
-        Some((app, declared)) => reply::json(&json!({ "app": info(&app.state, declared, &embeds) })),
-        None => reply::no_such_app(id),
+    let Some(app) = find_app(&snapshot, id).filter(|app| app.state.declared.is_some()) else {
+        return reply::no_such_app(id);
+    };
+    let render = |app: &AppSnapshot| {
+        let app = rendered(app, &embeds);
+        Bytes::from([b"{\"app\":", &app[..], b"}"].concat())
+    };
+    let body = if is_usual { app.shown(render).clone() } else { render(app) };
+    reply::with_body(StatusCode::OK, "application/json", body)
+}
+
+/// What a new app is answered with (§1.4): nothing of it runs yet.
+pub(super) fn created(
+    snapshot: &Snapshot,
+    app: &Arc<App>,
+    deployment: DeploymentId,
+    version: Timestamp,
+) -> Response {
+    let known = snapshot.app(&app.id).map(|app| app.state.service_ports.as_slice());
+    let declared = Declared::first(app.clone(), version, Source::Api);
+    let mut info = definition(&declared, known.unwrap_or_default());
+    for count in ["tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"] {
+        info.insert(count.to_owned(), json!(0));
     }
+    info.insert("deployments".to_owned(), json!([{ "id": deployment.to_string() }]));
+    info.insert("tasks".to_owned(), json!([]));
+    reply::with_status(StatusCode::CREATED, &info)
 }
 
 /// The app of that name.
@@ -105,7 +146,8 @@ fn embeds(request: &Request) -> BTreeSet<Embed> {
 }
 
 /// Marathon's `AppInfo`.
-fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+fn info(app: &AppSnapshot, declared: &Declared, embeds: &BTreeSet<Embed>) -> Value {
+    let (state, deployment) = (&app.state, app.deployment);
     let app = &declared.app;
     let mut info = definition(declared, &state.service_ports);
     let counts = Counts::of(state.instances.iter(), !app.health_checks.is_empty());
@@ -114,12 +156,12 @@ fn info(state: &AppState, declared: &Declared, embeds: &BTreeSet<Embed>) -> Valu
     set("tasksRunning", json!(counts.running));
     set("tasksHealthy", json!(counts.healthy));
     set("tasksUnhealthy", json!(counts.unhealthy));
-    let deployments: Vec<Value> = Deployment::of(state).iter().map(|d| json!({ "id": d.id() })).collect();
+    let deployments: Vec<Value> = deployment.iter().map(|id| json!({ "id": id.to_string() })).collect();
     set("deployments", json!(deployments));
     for embed in embeds {
         match embed {
             Embed::Tasks => _ = set("tasks", json!(tasks::of_state(state))),
-            Embed::Readiness => _ = set("readinessCheckResults", readiness(state, app)),
+            Embed::Readiness => _ = set("readinessCheckResults", readiness_results(state)),
             Embed::LastTaskFailure => {
                 if let Some(failure) = last_failure(state) {
                     set("lastTaskFailure", failure);
@@ -161,8 +203,10 @@ pub(super) fn definition(declared: &Declared, service_ports: &[Option<Port>]) ->
     definition
 }
 
-fn readiness(state: &AppState, app: &App) -> Value {
-    let Some(check) = &app.readiness else { return json!([]) };
+/// What instances answered to the readiness check.
+pub(super) fn readiness_results(state: &AppState) -> Value {
+    let declared = state.declared.as_ref();
+    let Some(check) = declared.and_then(|declared| declared.app.readiness.as_ref()) else { return json!([]) };
     let results: Vec<Value> = state
         .instances
         .wanted()

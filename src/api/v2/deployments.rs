@@ -1,83 +1,152 @@
-//! Deployments: Marathon's view of what is under way (§1.6). We have none; each app's passage is shown as one.
+//! Deployments: what change sets are on their way, in Marathon's form (§1.6, §4.2), and turning them round.
 
-use ekiden_model::id::AppKey;
-use ekiden_model::revision::{Phase, Standing};
-use ekiden_model::{AppId, AppState, Timestamp};
+use std::collections::BTreeMap;
+
+use ekiden_model::deployment::{Change, Deployment, DeploymentAction, Progress};
+use ekiden_model::edit::{Answer, Refusal};
+use ekiden_model::input::Command;
+use ekiden_model::{AppId, DeploymentId};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use super::apps::readiness_results;
+use super::change;
 use crate::api::reply::{self, Response};
+use crate::api::{Api, Request};
+use crate::runtime::Snapshot;
 
 /// Everything that is under way.
 pub(in crate::api) fn list(api: &Api) -> Response {
     let snapshot = api.snapshots.latest();
     let under_way: Vec<Value> =
-        snapshot.apps().into_iter().filter_map(|app| Deployment::of(&app.state)).map(|d| d.shown()).collect();
+        snapshot.shelf.deployments.values().map(|deployment| shown(deployment, &snapshot)).collect();
     reply::json(&under_way)
 }
 
-/// One app's passage, as a deployment.
-pub(super) struct Deployment<'a> {
-    app: &'a AppId,
-    version: Timestamp,
-    actions: &'static [&'static str],
+/// Turns a deployment round; with `force`, only follows it no longer (§4.3).
+pub(in crate::api) async fn cancel(api: &Api, id: &str, request: &Request) -> Response {
+    let no_such = || reply::not_found(&format!("DeploymentPlan '{id}' does not exist"));
+    let Ok(deployment) = id.parse::<DeploymentId>() else { return no_such() };
+    let authority = match change::authority(request) {
+        Ok(authority) => authority,
+        Err(refusal) => return *refusal,
+    };
+    let force = authority.force;
+    let command = if force { Command::Abandon(deployment) } else { Command::Cancel(deployment, authority) };
+    match change::carry_out(api, command).await {
+        Err(response) => *response,
+        Ok(Answer::Refused(Refusal::NoSuchDeployment(_))) => no_such(),
+        Ok(Answer::Refused(refusal)) => change::refused(&refusal),
+        Ok(Answer::Deployed { deployment, version }) => change::deployed(StatusCode::OK, deployment, version),
+        Ok(Answer::Done) => reply::empty(StatusCode::ACCEPTED),
+    }
 }
 
-impl<'a> Deployment<'a> {
-    /// The passage that `state` is in; nothing when it has arrived, or failed.
-    pub(super) fn of(state: &'a AppState) -> Option<Self> {
-        let Some(declared) = &state.declared else {
-            let version = state.newest().map_or(Timestamp::EPOCH, |revision| revision.version);
-            return Some(Self { app: &state.id, version, actions: &["StopApplication"] });
-        };
-        let phase = state.rollout.as_ref().map(|rollout| rollout.phase);
-        if matches!(phase, Some(Phase::Complete | Phase::Failed)) {
-            return None;
+fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
+    let steps = Steps::of(deployment);
+    let current = steps.current();
+    let actions = |step: &Step<'_>| -> Vec<Value> {
+        let under_way = step.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
+        under_way
+            .map(|(app, _)| {
+                let state = snapshot.app(app);
+                let readiness = state.map_or_else(|| json!([]), |app| readiness_results(&app.state));
+                json!({ "action": step.action(app), "app": app.as_str(), "readinessCheckResults": readiness })
+            })
+            .collect()
+    };
+    json!({
+        "id": deployment.id.to_string(),
+        "version": deployment.version.to_string(),
+        "affectedApps": deployment.changes.keys().map(AppId::as_str).collect::<Vec<_>>(),
+        "affectedPods": [],
+        "steps": steps.shown(),
+        "currentActions": steps.0.get(current).map(actions).unwrap_or_default(),
+        "currentStep": (current + 1).min(steps.0.len()),
+        "totalSteps": steps.0.len(),
+    })
+}
+
+/// The plan as events tell it: what clients read of it is the id and the actions.
+pub(super) fn plan(deployment: &Deployment) -> Value {
+    let version = deployment.version.to_string();
+    let group = json!({
+        "id": "/", "apps": [], "groups": [], "pods": [], "dependencies": [], "version": version,
+    });
+    json!({
+        "id": deployment.id.to_string(),
+        "version": version,
+        "original": group,
+        "target": group,
+        "steps": Steps::of(deployment).shown(),
+    })
+}
+
+/// The step that an app's change is in; the first one that is not through, when no app is named.
+pub(super) fn current_step(deployment: &Deployment, app: Option<&AppId>) -> Value {
+    let steps = Steps::of(deployment);
+    let of_app = app.and_then(|app| steps.0.iter().rposition(|step| step.changes.contains_key(app)));
+    let index = of_app.unwrap_or_else(|| steps.current());
+    steps.0.get(index).map_or_else(|| json!({ "actions": [] }), Step::shown)
+}
+
+/// A deployment's steps as Marathon builds them: what goes, what is new, and then level by level what is scaled or
+/// replaced.
+struct Steps<'a>(Vec<Step<'a>>);
+
+struct Step<'a> {
+    stage: Stage,
+    changes: BTreeMap<&'a AppId, &'a Change>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Stop,
+    Start,
+    Level(u32),
+}
+
+impl<'a> Steps<'a> {
+    fn of(deployment: &'a Deployment) -> Self {
+        let mut stages: BTreeMap<Stage, BTreeMap<&AppId, &Change>> = BTreeMap::new();
+        for (app, change) in &deployment.changes {
+            let in_stages: &[Stage] = match change.action {
+                DeploymentAction::Stop => &[Stage::Stop],
+                DeploymentAction::Start => &[Stage::Start, Stage::Level(change.step)],
+                DeploymentAction::Scale | DeploymentAction::Restart => &[Stage::Level(change.step)],
+            };
+            for stage in in_stages {
+                stages.entry(*stage).or_default().insert(app, change);
+            }
         }
-        let actions: &[&str] = match state.revisions.as_slice() {
-            [] => &["StartApplication", "ScaleApplication"],
-            [only] if matches!(only.standing, Standing::Unproven) => &["StartApplication", "ScaleApplication"],
-            [_] => &["ScaleApplication"],
-            _ => &["RestartApplication"],
-        };
-        Some(Self { app: &state.id, version: declared.version, actions })
+        Self(stages.into_iter().map(|(stage, changes)| Step { stage, changes }).collect())
     }
 
-    /// Its id.
-    pub(super) fn id(&self) -> String {
-        deployment_id(self.app, self.version)
+    /// The first step that is not through. Registering what is new is through at once.
+    fn current(&self) -> usize {
+        let is_open = |step: &Step<'_>| {
+            step.stage != Stage::Start && step.changes.values().any(|change| change.progress == Progress::UnderWay)
+        };
+        self.0.iter().position(is_open).unwrap_or(self.0.len())
     }
 
     fn shown(&self) -> Value {
-        let steps: Vec<Value> = self.actions.iter().map(|action| step(action, self.app)).collect();
-        let current: Vec<Value> = self
-            .actions
-            .last()
-            .map(|action| json!({ "action": action, "app": self.app.as_str(), "readinessCheckResults": [] }))
-            .into_iter()
-            .collect();
-        json!({
-            "id": self.id(),
-            "version": self.version.to_string(),
-            "affectedApps": [self.app.as_str()],
-            "affectedPods": [],
-            "steps": steps,
-            "currentActions": current,
-            "currentStep": self.actions.len(),
-            "totalSteps": self.actions.len(),
-        })
+        self.0.iter().map(Step::shown).collect()
     }
 }
 
-/// One step of one action.
-pub(super) fn step(action: &str, app: &AppId) -> Value {
-    json!({ "actions": [{ "action": action, "app": app.as_str() }] })
-}
+impl Step<'_> {
+    fn shown(&self) -> Value {
+        let actions = self.changes.keys().map(|app| json!({ "action": self.action(app), "app": app.as_str() }));
+        json!({ "actions": actions.collect::<Vec<_>>() })
+    }
 
-/// The id of an app's passage to a version: the same whenever and by whomever it is asked for, also after a restart.
-pub(super) fn deployment_id(app: &AppId, version: Timestamp) -> String {
-    // An app's key is a hash in the form of a uuid; so is this, of another kind of realm.
-    let realm = u64::from_be_bytes(*b"deployed");
-    let key = AppKey::new(realm, version.as_millis().unsigned_abs(), app);
-    ekiden_model::InstanceId { app: key, slot: ekiden_model::Slot(0) }.uuid()
+    fn action(&self, app: &AppId) -> &'static str {
+        match (self.stage, self.changes.get(app).map(|change| change.action)) {
+            (Stage::Stop, _) => "StopApplication",
+            (Stage::Start, _) => "StartApplication",
+            (Stage::Level(_), Some(DeploymentAction::Restart)) => "RestartApplication",
+            (Stage::Level(_), _) => "ScaleApplication",
+        }
+    }
 }

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ekiden_model::deployment::{Ending, Progress};
 use ekiden_model::event::Event;
 use ekiden_model::health::Verdict;
 use ekiden_model::report::KillCause;
-use ekiden_model::{AppId, Condition, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
+use ekiden_model::{AppId, Condition, Deployment, InstanceId, InstanceKey, TaskId, Timestamp};
 use futures_util::stream;
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 use warp::Reply;
 
-use super::deployments::{deployment_id, step};
+use super::deployments::{current_step, plan};
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::clock::wall;
@@ -129,24 +130,27 @@ fn frames(logged: &Logged) -> Vec<Frame> {
             let version = version.unwrap_or(logged.at).to_string();
             vec![("group_change_success", members(json!({ "groupId": "/", "version": version })))]
         }
-        Event::RolloutStarted { app, to, version } => {
-            vec![("deployment_info", plan_and_step(app, *to, *version))]
+        Event::DeploymentStarted(deployment) => {
+            vec![("deployment_info", plan_and_step(deployment, None))]
         }
-        Event::RolloutComplete { app, to, version } => {
-            let ended = json!({ "id": deployment_id(app, *version), "plan": plan(app, *to, *version) });
-            vec![
-                ("deployment_step_success", plan_and_step(app, *to, *version)),
-                ("deployment_success", members(ended)),
-            ]
+        Event::DeploymentStep(deployment, app) => {
+            let failed = deployment.changes.get(app).is_some_and(|c| matches!(c.progress, Progress::Failed(..)));
+            let kind = if failed { "deployment_step_failure" } else { "deployment_step_success" };
+            vec![(kind, plan_and_step(deployment, Some(app)))]
         }
-        Event::RolloutFailed { app, to, version, reason } => {
-            let id = deployment_id(app, *version);
-            let ended = json!({ "id": id, "plan": plan(app, *to, *version), "reason": reason });
-            vec![
-                ("deployment_step_failure", plan_and_step(app, *to, *version)),
-                ("deployment_failed", members(ended)),
-            ]
+        Event::DeploymentEnded(deployment, ending) => {
+            let ended = json!({ "id": deployment.id.to_string(), "plan": plan(deployment) });
+            vec![match ending {
+                Ending::Success => ("deployment_success", members(ended)),
+                Ending::Failure(reason) => {
+                    let mut ended = members(ended);
+                    ended.insert("reason".to_owned(), json!(reason));
+                    ("deployment_failed", ended)
+                }
+            }]
         }
+        // Marathon has no word for the passage of one app; it is part of a deployment.
+        Event::RolloutStarted { .. } | Event::RolloutComplete { .. } | Event::RolloutFailed { .. } => Vec::new(),
         Event::InstanceChanged { app, condition, version, agent, host, ports, message, task, .. } => {
             let changed = json!({
                 "instanceId": instance_of(task),
@@ -215,26 +219,8 @@ fn frames(logged: &Logged) -> Vec<Frame> {
     }
 }
 
-fn plan_and_step(app: &AppId, to: RevisionId, version: Timestamp) -> Map<String, Value> {
-    members(json!({ "plan": plan(app, to, version), "currentStep": step(action(to), app) }))
-}
-
-/// A plan, light: what clients read of it is the id and the actions.
-fn plan(app: &AppId, to: RevisionId, version: Timestamp) -> Value {
-    let group = json!({
-        "id": "/", "apps": [], "groups": [], "pods": [], "dependencies": [], "version": version.to_string(),
-    });
-    json!({
-        "id": deployment_id(app, version),
-        "version": version.to_string(),
-        "original": group,
-        "target": group,
-        "steps": [step(action(to), app)],
-    })
-}
-
-fn action(to: RevisionId) -> &'static str {
-    if to == RevisionId(1) { "StartApplication" } else { "RestartApplication" }
+fn plan_and_step(deployment: &Deployment, app: Option<&AppId>) -> Map<String, Value> {
+    members(json!({ "plan": plan(deployment), "currentStep": current_step(deployment, app) }))
 }
 
 /// The instance's part of a task's id.
@@ -277,11 +263,13 @@ mod tests {
     #[test]
     fn only_the_last_frame_asked_for_has_the_id() {
         let app = AppId::parse("/web").expect("a good id");
-        let complete = logged(Event::RolloutComplete { app, to: RevisionId(2), version: Timestamp::EPOCH });
-        let both = frames_of(&complete, &BTreeSet::new());
+        let instance = InstanceKey { slot: ekiden_model::Slot(0), incarnation: ekiden_model::Incarnation::FIRST };
+        let (verdict, version) = (Verdict::Healthy, Timestamp::EPOCH);
+        let changed = logged(Event::HealthChanged { app, instance, verdict, version });
+        let both = frames_of(&changed, &BTreeSet::new());
         let has_id = |frame: &Bytes| frame.windows(6).any(|part| part == b"\r\nid: ");
         assert_eq!(both.iter().map(has_id).collect::<Vec<_>>(), [false, true]);
-        let one = frames_of(&complete, &BTreeSet::from(["deployment_step_success".to_owned()]));
+        let one = frames_of(&changed, &BTreeSet::from(["instance_health_changed_event".to_owned()]));
         assert_eq!(one.iter().map(has_id).collect::<Vec<_>>(), [true]);
     }
 }

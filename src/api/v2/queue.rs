@@ -46,7 +46,7 @@ pub(in crate::api) async fn reset_delay(api: &Api, id: &str) -> Response {
         return reply::not_found(&format!("Application /{id} not found in tasks queue."));
     };
     match api.requests.carry_out(Command::ResetBackoff(app)).await {
-        Ok(()) => reply::empty(StatusCode::NO_CONTENT),
+        Ok(_) => reply::empty(StatusCode::NO_CONTENT),
         Err(closing) => reply::message(StatusCode::SERVICE_UNAVAILABLE, &closing.to_string()),
     }
 }

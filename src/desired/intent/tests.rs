@@ -26,7 +26,7 @@ const BROKEN: &str = "id: [";
 
 /// What a change set says, briefly: `+/a -/b`.
 fn told(change: Option<Desired>) -> String {
-    let Some(Desired { declare, withdraw, complete }) = change else { return "nothing".to_owned() };
+    let Some(Desired { declare, withdraw, complete, commit: _ }) = change else { return "nothing".to_owned() };
     assert!(complete);
     let declare = declare.iter().map(|(app, _)| format!("+{}", app.id));
     let withdraw = withdraw.iter().map(|id| format!("-{id}"));

@@ -40,11 +40,31 @@ struct Declared<D> {
     configured: i64,
     source: Source,
     restarts: u32,
+    #[serde(default = "no_override", skip_serializing_if = "Option::is_none")]
+    over: Option<Override<D>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keep: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-enum Source {
+struct Override<D> {
+    file: D,
+    reason: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Arc<str>>,
+    since: i64,
+    until: i64,
+}
+
+/// `#[serde(default)]` alone would ask `D` for a default.
+fn no_override<D>() -> Option<Override<D>> {
+    None
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) enum Source {
     File { path: Arc<str>, line: u32 },
     Api,
 }
@@ -170,39 +190,80 @@ impl AppRecord<&RawValue> {
 
 impl Declared<Value> {
     fn of(model: &app_state::Declared) -> Self {
-        let app_state::Declared { app, version, scaled, configured, source, restarts } = model;
+        let app_state::Declared { app, version, scaled, configured, source, restarts, over, keep } = model;
         Self {
             definition: manifest::app_to_json(app),
             version: version.as_millis(),
             scaled: scaled.as_millis(),
             configured: configured.as_millis(),
-            source: match source {
-                app_state::Source::File { path, line } => Source::File { path: path.clone(), line: *line },
-                app_state::Source::Api => Source::Api,
-            },
+            source: Source::of(source),
             restarts: *restarts,
+            over: over.as_ref().map(Override::of),
+            keep: *keep,
         }
     }
 }
 
 impl Declared<&RawValue> {
     fn read(self, shared: &mut Shared) -> Result<app_state::Declared, String> {
-        let Self { definition, version, scaled, configured, source, restarts } = self;
+        let Self { definition, version, scaled, configured, source, restarts, over, keep } = self;
         Ok(app_state::Declared {
             app: app_of(definition, shared)?,
             version: Timestamp::from_millis(version),
             scaled: Timestamp::from_millis(scaled),
             configured: Timestamp::from_millis(configured),
-            source: match source {
-                Source::File { path, line } => app_state::Source::File { path, line },
-                Source::Api => app_state::Source::Api,
-            },
+            source: source.read(),
             restarts,
+            over: over.map(|over| over.read(shared)).transpose()?,
+            keep,
         })
     }
 }
 
-fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
+impl Override<Value> {
+    fn of(model: &app_state::Override) -> Self {
+        let app_state::Override { file, reason, by, since, until } = model;
+        Self {
+            file: manifest::app_to_json(file),
+            reason: reason.clone(),
+            by: by.clone(),
+            since: since.as_millis(),
+            until: until.as_millis(),
+        }
+    }
+}
+
+impl Override<&RawValue> {
+    fn read(self, shared: &mut Shared) -> Result<app_state::Override, String> {
+        let Self { file, reason, by, since, until } = self;
+        Ok(app_state::Override {
+            file: app_of(file, shared)?,
+            reason,
+            by,
+            since: Timestamp::from_millis(since),
+            until: Timestamp::from_millis(until),
+        })
+    }
+}
+
+impl Source {
+    pub(super) fn of(model: &app_state::Source) -> Self {
+        match model {
+            app_state::Source::File { path, line } => Self::File { path: path.clone(), line: *line },
+            app_state::Source::Api => Self::Api,
+        }
+    }
+
+    pub(super) fn read(self) -> app_state::Source {
+        match self {
+            Self::File { path, line } => app_state::Source::File { path, line },
+            Self::Api => app_state::Source::Api,
+        }
+    }
+}
+
+/// Reads a declaration.
+pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
     let text = definition.get();
     if let Some((known, app)) = &shared.definition
         && **known == *text

@@ -55,7 +55,7 @@ impl InstantWorld {
     /// Declares apps.
     pub fn declare(&mut self, apps: impl IntoIterator<Item = Arc<App>>) {
         let declare = apps.into_iter().map(|app| (app, Source::Api)).collect();
-        let desired = Desired { declare, withdraw: Vec::new(), complete: true };
+        let desired = Desired { declare, withdraw: Vec::new(), complete: true, commit: None };
         self.pending.push_back(Input::Desired(desired));
     }
 

@@ -163,15 +163,27 @@ impl Ledger {
                 }
                 Input::Cluster(event) => self.cluster(told_now, event),
                 Input::Probe(app, sample) => self.probe(told_now, app, sample),
-                Input::Command(Command::ResetBackoff(app) | Command::Restart(app)) => {
-                    self.backoff.remove(app);
-                }
-                Input::Command(Command::Kill(task)) => {
-                    self.operator_kills.insert(task.clone());
-                }
-                Input::Command(Command::Adopt | Command::Disown) => self.word_given = true,
+                Input::Command(_, command) => self.command(command),
                 Input::Stored(_) | Input::Tick => {}
             }
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::ResetBackoff(app) => _ = self.backoff.remove(app),
+            Command::Edit(edit) => {
+                for app in &edit.restart {
+                    self.backoff.remove(app);
+                }
+            }
+            Command::Kill(kill) => self.operator_kills.extend(kill.tasks.iter().cloned()),
+            Command::Adopt | Command::Disown => self.word_given = true,
+            Command::Cancel(..)
+            | Command::Abandon(_)
+            | Command::Keep(_)
+            | Command::Listen(_)
+            | Command::Unlisten(_) => {}
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Simulation {
     /// Earlier copies of the store.
     copies: Vec<crate::store::Records>,
     edits: u64,
+    /// Requests made so far: they number themselves.
+    requests: u64,
     machines: u64,
     /// Whether there are roles and reservations.
     with_roles: bool,
@@ -216,6 +218,7 @@ impl Simulation {
             history: Vec::new(),
             copies: Vec::new(),
             edits: 0,
+            requests: 0,
             machines: 0,
             with_roles: false,
             again: None,

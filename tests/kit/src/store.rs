@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ekiden_model::input::WriteSeq;
-use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
+use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, SlotRecord, Write};
 use ekiden_model::{AppId, Instance, InstanceKey, Slot};
 
 /// Records by their keys.
@@ -16,6 +16,8 @@ pub struct Records {
     pub apps: BTreeMap<AppId, AppRecord>,
     /// The slots.
     pub slots: BTreeMap<(AppId, Slot), SlotRecord>,
+    /// All others, by their names.
+    pub others: BTreeMap<RecordKey, Record>,
 }
 
 impl Records {
@@ -29,6 +31,12 @@ impl Records {
             Write::Put(Record::Slot(slot)) => {
                 self.slots.insert((slot.app.clone(), slot.slot), slot.clone());
             }
+            Write::Put(other) => {
+                if let Some(key) = RecordKey::of(other) {
+                    self.others.insert(key, other.clone());
+                }
+            }
+            Write::Delete(key) => _ = self.others.remove(key),
             Write::DeleteApp(app) => {
                 self.apps.remove(app);
                 let slots: Vec<_> = self.slots_of(app).map(|record| record.slot).collect();
@@ -56,7 +64,7 @@ impl Records {
         let installation = self.installation.clone().map(Record::Installation);
         let apps = self.apps.values().map(|app| Record::App(Box::new(app.clone())));
         let slots = self.slots.values().cloned().map(Record::Slot);
-        installation.into_iter().chain(apps).chain(slots).collect()
+        installation.into_iter().chain(apps).chain(slots).chain(self.others.values().cloned()).collect()
     }
 }
 

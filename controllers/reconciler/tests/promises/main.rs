@@ -8,13 +8,16 @@ mod safe_mode;
 mod story;
 
 use ekiden_kit::build;
+use ekiden_model::edit::KillTasks;
 use ekiden_model::input::{ClusterEvent, Command, Desired};
+use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
 use ekiden_model::{Condition, Effect, Input, Source, TaskId};
 use ekiden_reconciler::RestoreError;
 
 use story::{
-    Story, acknowledges, cluster, connected, declared, kills, launches, reconciled, start, told, web, withdrawn,
+    Story, acknowledges, cluster, command, connected, declared, file, kills, launches, reconciled, start, told,
+    web, withdrawn,
 };
 
 #[test]
@@ -99,7 +102,7 @@ fn nothing_is_stopped_before_the_directory_has_been_read() {
     let mut inputs = vec![connected(), reconciled()];
     inputs.extend(tasks.iter().map(|task| told(&task.task, Condition::Running)));
     assert_eq!(kills(&story.settle(inputs)), []);
-    let fewer = Desired { declare: vec![(web(1), Source::Api)], withdraw: Vec::new(), complete: false };
+    let fewer = Desired { declare: vec![(web(1), file())], withdraw: Vec::new(), complete: false, commit: None };
     assert_eq!(kills(&story.settle([Input::Desired(fewer)])), []);
     let complete = Input::Desired(Desired { complete: true, ..Desired::default() });
     assert_eq!(kills(&story.settle([complete])).len(), 2);
@@ -142,7 +145,8 @@ fn a_declaration_that_moves_to_another_place_is_no_new_version() {
     };
     let before = version(&story);
     let file = Source::File { path: "web.yaml".into(), line: 3 };
-    let moved = Desired { declare: vec![(web(1), file.clone())], withdraw: Vec::new(), complete: true };
+    let moved =
+        Desired { declare: vec![(web(1), file.clone())], withdraw: Vec::new(), complete: true, commit: None };
     let effects = story.settle([Input::Desired(moved)]);
     assert_eq!(version(&story), before);
     assert!(launches(&effects).is_empty() && kills(&effects).is_empty());
@@ -151,9 +155,38 @@ fn a_declaration_that_moves_to_another_place_is_no_new_version() {
 }
 
 #[test]
+fn announced_maintenance_is_heeded_where_it_is_to_be_and_nowhere_else() {
+    for heed_maintenance in [true, false] {
+        let mut story = Story::with(Settings { heed_maintenance, ..Settings::default() });
+        let window = (story.now, None);
+        let offer = match story.offer() {
+            Input::Cluster(ClusterEvent::Offers(mut offers)) => {
+                offers[0].maintenance = Some(window);
+                cluster(ClusterEvent::Offers(offers))
+            }
+            other => panic!("{other:?}"),
+        };
+        let effects = story.settle([connected(), reconciled(), declared(web(1)), offer]);
+        assert_eq!(launches(&effects).is_empty(), heed_maintenance);
+        for task in launches(&effects) {
+            // Nor does what runs move away.
+            let announced = ClusterEvent::Maintenance(build::agent("agent").id.clone(), Some(window));
+            story.settle([told(&task.task, Condition::Running), cluster(announced)]);
+            let mut elsewhere = build::offer("other", &build::agent("other"), 8.0, 8192.0, 31000..=31099);
+            elsewhere.maintenance = None;
+            let effects = story.settle([cluster(ClusterEvent::Offers(vec![elsewhere]))]);
+            assert!(launches(&effects).is_empty() && kills(&effects).is_empty());
+        }
+    }
+}
+
+#[test]
 fn an_operators_kill_is_followed_by_another_launch() {
     let (mut story, tasks) = Story::running(web(1));
-    let effects = story.settle([Input::Command(Command::Kill(tasks[0].task.clone()))]);
+    let effects = story.settle([command(Command::Kill(KillTasks {
+        tasks: vec![tasks[0].task.clone()],
+        ..KillTasks::default()
+    }))]);
     assert_eq!(kills(&effects), [tasks[0].task.clone()]);
     let offer = story.offer();
     let effects = story.settle([told(&tasks[0].task, Condition::Killed), offer]);

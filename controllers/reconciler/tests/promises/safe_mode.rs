@@ -11,7 +11,7 @@ use ekiden_model::{
 };
 
 use crate::story::{
-    Story, acknowledges, cluster, connected, declared, kills, launches, reconciled, told, web, withdrawn,
+    Story, acknowledges, cluster, command, connected, declared, kills, launches, reconciled, told, web, withdrawn,
 };
 
 fn framework(name: &str) -> FrameworkId {
@@ -102,6 +102,38 @@ fn an_empty_store_asks_first_and_becomes_new_where_nothing_runs() {
 }
 
 #[test]
+fn a_name_that_was_lost_on_its_way_is_found_and_taken() {
+    let mut story = Story::new();
+    story.settle([Input::Tick]);
+    let effects = story.settle([cluster(ClusterEvent::Found(Found::default()))]);
+    assert_eq!(subscriptions(&effects), [None]);
+    // The cluster has made a framework of us, and we have not heard of it.
+    let effects = story.settle([cluster(ClusterEvent::Disconnected)]);
+    assert!(effects.contains(&Effect::Survey) && subscriptions(&effects).is_empty());
+    assert_eq!(subscriptions(&story.settle([found(Vec::new())])), [Some(framework("old"))]);
+    story.settle([registered("old"), connected(), reconciled()]);
+    assert_eq!(story.reconciler.standstill(), None);
+    // From now on it knows who it is.
+    assert!(!story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+}
+
+#[test]
+fn a_name_that_is_lost_beside_a_disowned_framework_is_taken_and_the_disowned_one_is_not() {
+    let (mut story, _, _) = lost_store();
+    story.settle([command(Command::Disown)]);
+    let tasks = vec![found_task(lost_task("/web", 0, 4), &web(3), &story)];
+    assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
+    assert!(story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+    // The new one did not come to be.
+    assert_eq!(subscriptions(&story.settle([found(tasks)])), [None]);
+    // It did.
+    story.settle([cluster(ClusterEvent::Disconnected)]);
+    let new = Found { framework: Some(framework("new")), connected_from: None, tasks: Vec::new() };
+    let effects = story.settle([cluster(ClusterEvent::Found(new))]);
+    assert_eq!(subscriptions(&effects), [Some(framework("new"))]);
+}
+
+#[test]
 fn a_survey_that_is_not_answered_is_asked_again() {
     let mut story = Story::new();
     story.settle([Input::Tick]);
@@ -142,7 +174,7 @@ fn a_lost_store_starts_and_ends_nothing_until_somebody_says_whose_the_tasks_are(
 #[test]
 fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() {
     let (mut story, _, tasks) = lost_store();
-    assert_eq!(subscriptions(&story.settle([Input::Command(Command::Adopt)])), [], "it asks once more");
+    assert_eq!(subscriptions(&story.settle([command(Command::Adopt)])), [], "it asks once more");
     let effects = story.settle([found(tasks.clone())]);
     assert_eq!(subscriptions(&effects), [Some(framework("old"))]);
     // All of it was durable before that left: a crash right now changes nothing.
@@ -172,7 +204,7 @@ fn what_a_paused_app_takes_over_is_not_too_many() {
     let mut story = Story::new();
     let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).paused(true).arc();
     let tasks: Vec<FoundTask> = (0..2).map(|slot| found_task(lost_task("/web", slot, 1), &app, &story)).collect();
-    story.settle([declared(app), found(tasks.clone()), Input::Command(Command::Adopt), found(tasks.clone())]);
+    story.settle([declared(app), found(tasks.clone()), command(Command::Adopt), found(tasks.clone())]);
     let mut inputs = vec![registered("old"), connected()];
     inputs.extend(tasks.iter().map(|found| told(&found.task, Condition::Running)));
     inputs.push(reconciled());
@@ -183,7 +215,7 @@ fn what_a_paused_app_takes_over_is_not_too_many() {
 #[test]
 fn a_crash_before_an_adoption_is_durable_leaves_safe_mode_as_it_was() {
     let (mut story, app, tasks) = lost_store();
-    story.settle([Input::Command(Command::Adopt)]);
+    story.settle([command(Command::Adopt)]);
     let effects = story.step([found(tasks.clone())]);
     assert_eq!(subscriptions(&effects), [], "nothing leaves before it is durable");
     story.restart();
@@ -197,7 +229,7 @@ fn nothing_is_adopted_before_the_directory_has_been_read() {
     let mut story = Story::new();
     let tasks = vec![found_task(lost_task("/web", 0, 1), &web(1), &story)];
     story.settle([found(tasks.clone())]);
-    let effects = story.settle([Input::Command(Command::Adopt), found(tasks.clone())]);
+    let effects = story.settle([command(Command::Adopt), found(tasks.clone())]);
     assert_eq!(subscriptions(&effects), []);
     let effects = story.settle([declared(web(1))]);
     assert!(effects.contains(&Effect::Survey), "what runs may be something else by now");
@@ -211,7 +243,7 @@ fn from_a_scheduler_that_is_connected_nothing_is_adopted() {
     let connected_from = Some("other-host".into());
     let taken = Found { framework: Some(framework("old")), connected_from, tasks };
     story.settle([declared(web(1)), cluster(ClusterEvent::Found(taken.clone()))]);
-    let effects = story.settle([Input::Command(Command::Adopt), cluster(ClusterEvent::Found(taken))]);
+    let effects = story.settle([command(Command::Adopt), cluster(ClusterEvent::Found(taken))]);
     assert_eq!(subscriptions(&effects), []);
     let report = story.reconciler.report(&build::app_id("/web"));
     assert!(report.reasons[0].to_string().contains("A scheduler on other-host is connected"), "{report:?}");
@@ -220,7 +252,7 @@ fn from_a_scheduler_that_is_connected_nothing_is_adopted() {
 #[test]
 fn a_disowned_framework_is_left_alone_also_after_a_restart() {
     let (mut story, app, tasks) = lost_store();
-    story.settle([Input::Command(Command::Disown)]);
+    story.settle([command(Command::Disown)]);
     assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
     story.restart();
     story.settle([declared(app)]);
@@ -241,7 +273,7 @@ fn a_store_that_knows_less_than_the_cluster_stands_still() {
     assert_eq!(kills(&effects), []);
 
     // Disowned, it is left alone until it ends, and what is declared is launched beside it.
-    story.settle([Input::Command(Command::Disown)]);
+    story.settle([command(Command::Disown)]);
     let found_later = vec![found_task(later.clone(), &web(2), &story)];
     story.settle([found(found_later)]);
     story.restart();

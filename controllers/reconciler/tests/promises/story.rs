@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_kit::build;
+use ekiden_model::edit::RequestId;
 use ekiden_model::effect::TaskLaunch;
-use ekiden_model::input::{Abilities, Ack, ClusterEvent, Desired, TaskStatus, WriteSeq};
+use ekiden_model::input::{Abilities, Ack, ClusterEvent, Command, Desired, TaskStatus, WriteSeq};
 use ekiden_model::limits::Settings;
-use ekiden_model::record::{Installation, Record, Write};
+use ekiden_model::record::{Installation, Record, RecordKey, Write};
 use ekiden_model::{App, AppId, Condition, Effect, Input, Source, TaskId, Timestamp};
 use ekiden_reconciler::{Reconciler, RestoreError};
 
@@ -22,14 +23,22 @@ pub(crate) struct Story {
 }
 
 pub(crate) fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
+    start_with(Settings::default(), records)
+}
+
+fn start_with(settings: Settings, records: Vec<Record>) -> Result<Reconciler, RestoreError> {
     let abilities =
         Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
-    Reconciler::restore(Settings::default(), abilities, Installation::new(REALM), records)
+    Reconciler::restore(settings, abilities, Installation::new(REALM), records)
 }
 
 impl Story {
     pub(crate) fn new() -> Self {
-        let reconciler = start(Vec::new()).expect("nothing to be wrong");
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let reconciler = start_with(settings, Vec::new()).expect("nothing to be wrong");
         Self { reconciler, now: Timestamp::from_millis(1_000_000), offers: 0, records: Vec::new() }
     }
 
@@ -72,7 +81,10 @@ impl Story {
                         self.records.retain(|other| key_of(other) != key_of(record));
                         self.records.push(record.clone());
                     }
-                    Write::DeleteApp(id) => self.records.retain(|record| key_of(record).0 != Some(id.clone())),
+                    Write::Delete(key) => {
+                        self.records.retain(|record| RecordKey::of(record).as_ref() != Some(key));
+                    }
+                    Write::DeleteApp(id) => self.records.retain(|record| app_of(record) != Some(id)),
                 }
             }
         }
@@ -98,12 +110,32 @@ impl Story {
     }
 }
 
-pub(crate) fn key_of(record: &Record) -> (Option<AppId>, Option<u32>) {
+pub(crate) fn key_of(record: &Record) -> (Option<AppId>, Option<u32>, Option<RecordKey>) {
     match record {
-        Record::Installation(_) => (None, None),
-        Record::App(app) => (Some(app.id.clone()), None),
-        Record::Slot(slot) => (Some(slot.app.clone()), Some(slot.slot.0)),
+        Record::Installation(_) => (None, None, None),
+        Record::App(app) => (Some(app.id.clone()), None, None),
+        Record::Slot(slot) => (Some(slot.app.clone()), Some(slot.slot.0), None),
+        other => (None, None, RecordKey::of(other)),
     }
+}
+
+/// The app with which a record goes.
+fn app_of(record: &Record) -> Option<&AppId> {
+    match record {
+        Record::App(app) => Some(&app.id),
+        Record::Slot(slot) => Some(&slot.app),
+        _ => None,
+    }
+}
+
+/// The file that apps are declared in where nothing else is said.
+pub(crate) fn file() -> Source {
+    Source::File { path: "apps.json".into(), line: 1 }
+}
+
+/// A request, as the API hands it in.
+pub(crate) fn command(command: Command) -> Input {
+    Input::Command(RequestId(1), command)
 }
 
 pub(crate) fn cluster(event: ClusterEvent) -> Input {
@@ -119,11 +151,16 @@ pub(crate) fn reconciled() -> Input {
 }
 
 pub(crate) fn declared(app: Arc<App>) -> Input {
-    Input::Desired(Desired { declare: vec![(app, Source::Api)], withdraw: Vec::new(), complete: true })
+    Input::Desired(Desired { declare: vec![(app, file())], withdraw: Vec::new(), complete: true, commit: None })
 }
 
 pub(crate) fn withdrawn(app: &str) -> Input {
-    Input::Desired(Desired { declare: Vec::new(), withdraw: vec![build::app_id(app)], complete: true })
+    Input::Desired(Desired {
+        declare: Vec::new(),
+        withdraw: vec![build::app_id(app)],
+        complete: true,
+        commit: None,
+    })
 }
 
 pub(crate) fn told(task: &TaskId, condition: Condition) -> Input {

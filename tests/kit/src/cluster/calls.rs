@@ -46,7 +46,8 @@ impl Cluster {
             | Effect::Persist { .. }
             | Effect::StartProbe(..)
             | Effect::StopProbe(..)
-            | Effect::Notify(_) => {}
+            | Effect::Notify(_)
+            | Effect::Answer(..) => {}
         }
     }
 

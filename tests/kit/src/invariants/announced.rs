@@ -38,7 +38,14 @@ impl Check<'_> {
                 Write::Put(Record::Slot(slot)) => touched.insert(slot.app.clone()),
                 Write::Put(Record::App(app)) => touched.insert(app.id.clone()),
                 Write::DeleteApp(app) => touched.insert(app.clone()),
-                Write::Put(Record::Installation(_)) => false,
+                Write::Put(
+                    Record::Installation(_)
+                    | Record::Version(..)
+                    | Record::Deployment(_)
+                    | Record::Group(_)
+                    | Record::Pod(_),
+                )
+                | Write::Delete(_) => false,
             };
         }
         let before: Vec<(AppId, Vec<Instance>)> =

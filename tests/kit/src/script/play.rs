@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::edit::{Edit, KillTasks};
 use ekiden_model::effect::Effect;
 use ekiden_model::input::Command as Order;
 use ekiden_model::offer::Bundle;
@@ -223,9 +224,12 @@ impl Stage {
 
     fn order(&mut self, command: &Command) -> Result<(), ScriptError> {
         let order = match command.word(1)? {
-            "restart" => Order::Restart(app_of(command, 2)?),
+            "restart" => {
+                let restart = vec![app_of(command, 2)?];
+                Order::Edit(Box::new(Edit { restart, ..Edit::default() }))
+            }
             "reset-backoff" => Order::ResetBackoff(app_of(command, 2)?),
-            "kill" => Order::Kill(self.task(command, 2)?),
+            "kill" => Order::Kill(KillTasks { tasks: vec![self.task(command, 2)?], ..KillTasks::default() }),
             "adopt" => Order::Adopt,
             "disown" => Order::Disown,
             other => return Err(command.wrong(format!("`{other}` is no operator's command"))),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ekiden_model::edit::{Edit, KillTasks, RequestId};
 use ekiden_model::input::{Command, Desired};
 use ekiden_model::{App, AppId, Input, TaskId};
 
@@ -45,7 +46,18 @@ impl Simulation {
 
     /// An operator wants something.
     pub fn command(&mut self, command: Command) {
-        self.receive(Input::Command(command));
+        self.requests += 1;
+        self.receive(Input::Command(RequestId(self.requests), command));
+    }
+
+    /// Somebody wants all instances of an app replaced.
+    pub fn restart(&mut self, app: AppId) {
+        self.command(Command::Edit(Box::new(Edit { restart: vec![app], ..Edit::default() })));
+    }
+
+    /// Somebody wants a task ended.
+    pub fn kill(&mut self, task: TaskId) {
+        self.command(Command::Kill(KillTasks { tasks: vec![task], ..KillTasks::default() }));
     }
 
     pub(super) fn next_edit(&mut self) {
@@ -151,11 +163,11 @@ impl Simulation {
         let tasks: Vec<TaskId> =
             self.cluster.living().filter(|task| task.app == *id).map(|task| task.id.clone()).collect();
         match self.line.rng.below(3) {
-            0 => self.command(Command::Restart(id.clone())),
+            0 => self.restart(id.clone()),
             1 => self.command(Command::ResetBackoff(id.clone())),
             _ => {
                 if let Some(task) = self.line.rng.pick(&tasks).cloned() {
-                    self.command(Command::Kill(task));
+                    self.kill(task);
                 }
             }
         }

@@ -11,7 +11,7 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
     match input {
         Input::Tick => line.log(format_args!("-> tick")),
         Input::Stored(seq) => line.log(format_args!("-> stored {}", seq.0)),
-        Input::Command(command) => line.log(format_args!("-> {command:?}")),
+        Input::Command(_, command) => line.log(format_args!("-> {command:?}")),
         Input::Probe(app, sample) => {
             line.log(format_args!("-> {app} {} {:?}: {:?}", sample.instance, sample.kind, sample.outcome));
         }
@@ -77,12 +77,22 @@ pub(super) fn effect_line(effect: &Effect, line: &mut Timeline) {
         Effect::Revive(role) => line.log(format_args!("<- revive {role}")),
         Effect::Suppress(role) => line.log(format_args!("<- suppress {role}")),
         Effect::Notify(_) => {}
+        Effect::Answer(request, answer) => line.log(format_args!("<- answer {}: {answer:?}", request.0)),
     }
 }
 
 fn write_line(write: &Write, line: &mut Timeline) {
     match write {
         Write::DeleteApp(app) => line.log(format_args!("     delete {app}")),
+        Write::Delete(key) => line.log(format_args!("     delete {key:?}")),
+        Write::Put(Record::Version(app, version)) => {
+            line.log(format_args!("     {app} version {} {:?}", version.at, version.progress));
+        }
+        Write::Put(Record::Deployment(deployment)) => {
+            line.log(format_args!("     deployment {} of {:?}", deployment.id, deployment.changes.keys()));
+        }
+        Write::Put(Record::Group(group)) => line.log(format_args!("     group {}", group.id)),
+        Write::Put(Record::Pod(pod)) => line.log(format_args!("     pod {}", pod.id)),
         Write::Put(Record::Installation(installation)) => {
             line.log(format_args!("     installation births={}", installation.births));
         }

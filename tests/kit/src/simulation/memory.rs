@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ekiden_model::edit::RequestId;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command};
 use ekiden_model::{FrameworkId, Input, Reason, TaskId};
@@ -159,7 +160,7 @@ impl Simulation {
                 vec![Input::Cluster(ClusterEvent::Found(ekiden_model::input::Found::default()))]
             }
             found if self.has(Mutant::LaunchInSafeMode) => {
-                vec![Input::Cluster(found), Input::Command(Command::Adopt)]
+                vec![Input::Cluster(found), Input::Command(RequestId::default(), Command::Adopt)]
             }
             found => vec![Input::Cluster(found)],
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app_state::Source;
+use ekiden_model::edit::RequestId;
 use ekiden_model::effect::{Effect, Probe};
 use ekiden_model::health::{Outcome, ProbeKind};
 use ekiden_model::input::{ClusterEvent, Command, Desired, WriteSeq};
@@ -103,6 +104,7 @@ impl Simulation {
             declare: self.declared.values().map(|app| (app.clone(), source(app.id.as_str()))).collect(),
             withdraw: self.store.durable.apps.keys().filter(gone).cloned().collect(),
             complete: true,
+            commit: None,
         }
     }
 
@@ -300,7 +302,7 @@ impl Simulation {
                     process.probes.remove(&(app, instance, kind));
                 }
             }
-            Effect::Persist { .. } | Effect::Notify(_) => {}
+            Effect::Persist { .. } | Effect::Notify(_) | Effect::Answer(..) => {}
             Effect::Survey => self.survey(),
             Effect::Subscribe(framework) => self.subscribe(framework),
             call => {
@@ -426,7 +428,7 @@ impl Simulation {
         let mut mutated = Vec::new();
         if std::mem::take(&mut self.premature) {
             let withdraw = self.store.durable.apps.keys().cloned().collect();
-            mutated.push(Input::Desired(Desired { declare: Vec::new(), withdraw, complete: true }));
+            mutated.push(Input::Desired(Desired { declare: Vec::new(), withdraw, complete: true, commit: None }));
             mutated.push(Input::Cluster(ClusterEvent::Connected));
             mutated.push(Input::Cluster(ClusterEvent::Reconciled));
         }
@@ -464,7 +466,7 @@ impl Simulation {
                     mutated.push(Input::Cluster(ClusterEvent::Status(status)));
                     if let Some(app) = app.filter(|_| failed && mutant == Mutant::SkipBackoff) {
                         self.receive(Input::Tick);
-                        mutated.push(Input::Command(Command::ResetBackoff(app)));
+                        mutated.push(Input::Command(RequestId::default(), Command::ResetBackoff(app)));
                     }
                 }
                 Input::Cluster(event @ ClusterEvent::Found(_)) => mutated.extend(self.mutate_found(event)),
@@ -473,7 +475,9 @@ impl Simulation {
         }
         if mutant == Mutant::SkipBackoff {
             let apps: Vec<AppId> = self.declared.keys().cloned().collect();
-            mutated.extend(apps.into_iter().map(|app| Input::Command(Command::ResetBackoff(app))));
+            mutated.extend(
+                apps.into_iter().map(|app| Input::Command(RequestId::default(), Command::ResetBackoff(app))),
+            );
         }
         mutated
     }
@@ -553,7 +557,7 @@ fn split(whole: Desired, parts: usize) -> Vec<Desired> {
     let mut first = whole.declare;
     let second = first.split_off(first.len() / 2);
     vec![
-        Desired { declare: first, withdraw: Vec::new(), complete: false },
-        Desired { declare: second, withdraw: whole.withdraw, complete: true },
+        Desired { declare: first, withdraw: Vec::new(), complete: false, commit: None },
+        Desired { declare: second, withdraw: whole.withdraw, complete: true, commit: None },
     ]
 }

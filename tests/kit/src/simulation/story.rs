@@ -78,7 +78,7 @@ impl Simulation {
                 Write::Put(Record::App(app)) => Some(&app.id),
                 Write::Put(Record::Slot(slot)) => Some(&slot.app),
                 Write::DeleteApp(app) => Some(app),
-                Write::Put(Record::Installation(_)) => None,
+                Write::Put(_) | Write::Delete(_) => None,
             })
             .collect();
         let now = self.line.now;

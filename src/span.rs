@@ -1,15 +1,15 @@
-//! Spans of time on the command line: a plain number is in the unit that Marathon has for the flag; `500ms`, `30s`,
+//! Spans of time, as people write them: a plain number is in the unit that Marathon has for the flag; `500ms`, `30s`,
 //! `5m`, `12h` and `7d` say their own.
 
 use std::time::Duration;
 
 /// A span whose plain number counts milliseconds.
-pub(super) fn millis(text: &str) -> Result<Duration, String> {
+pub(crate) fn millis(text: &str) -> Result<Duration, String> {
     span(text, 1)
 }
 
 /// A span whose plain number counts seconds.
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     span(text, 1000)
 }
 

@@ -1,0 +1,179 @@
+//! Deployments: which apps one change set affects, and how far each of them has come (Marathon §1.6).
+//!
+//! A deployment decides nothing and locks nothing. It is the record of a change, kept until what it asked for is there,
+//! so that whoever made the change can follow it, and turn it round.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::id::AppId;
+use crate::time::Timestamp;
+
+/// A deployment's name: a uuid that is never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeploymentId(u128);
+
+/// Version 8 (free use) and the RFC 9562 variant of a uuid.
+const UUID_MARKS: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
+const UUID_FREE: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_ffff_ffff;
+
+impl DeploymentId {
+    /// The name of the deployment by which the installation `realm` came to `version`. No two change sets of an
+    /// installation have one version.
+    pub fn new(realm: u64, version: Timestamp) -> Self {
+        // FNV-1a, 128 bits wide, as for the keys of apps: stable across versions and platforms.
+        let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        for byte in b"deployed".iter().chain(&realm.to_be_bytes()).chain(&version.as_millis().to_be_bytes()) {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        Self(hash & UUID_FREE | UUID_MARKS)
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.0;
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            bits >> 96,
+            (bits >> 80) & 0xffff,
+            (bits >> 64) & 0xffff,
+            (bits >> 48) & 0xffff,
+            bits & 0xffff_ffff_ffff
+        )
+    }
+}
+
+/// The text names no deployment of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a deployment's id is a uuid")]
+pub struct DeploymentIdError;
+
+impl FromStr for DeploymentId {
+    type Err = DeploymentIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeploymentIdError> {
+        let bits = u128::from_str_radix(&text.replace('-', ""), 16).map_err(|_| DeploymentIdError)?;
+        let id = Self(bits);
+        if id.to_string() == text.to_ascii_lowercase() { Ok(id) } else { Err(DeploymentIdError) }
+    }
+}
+
+/// One change set on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// Its name.
+    pub id: DeploymentId,
+    /// The version that all it changed have got: when it was made, too.
+    pub version: Timestamp,
+    /// What it changes; empty where a change set said nothing new.
+    pub changes: BTreeMap<AppId, Change>,
+}
+
+/// What a deployment changes of one app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What is done to it.
+    pub action: DeploymentAction,
+    /// What was declared before; nothing where the app was not. It is what turning the deployment round goes back to.
+    pub before: Option<Arc<App>>,
+    /// In which step of the deployment, from 1: later than all those that it depends on. What stops has none of its own.
+    pub step: u32,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// What is done to an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeploymentAction {
+    /// It was not there.
+    Start,
+    /// Its instances become more or fewer.
+    Scale,
+    /// What its instances run, or how they are looked after, is another.
+    Restart,
+    /// It goes.
+    Stop,
+}
+
+/// How far an app is on the way that a deployment set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Not there yet.
+    UnderWay,
+    /// There, at that time.
+    Complete(Timestamp),
+    /// It stands still until somebody changes the declaration.
+    Failed(Timestamp, Arc<str>),
+    /// A later change set wants something else of this app.
+    Superseded(Timestamp),
+}
+
+/// How a deployment ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything that it asked for is there.
+    Success,
+    /// Something is not, and why.
+    Failure(Arc<str>),
+}
+
+impl Deployment {
+    /// Whether nothing of it is under way any more, and how it ended then.
+    pub fn ending(&self) -> Option<Ending> {
+        let mut ending = Ending::Success;
+        for (app, change) in &self.changes {
+            match &change.progress {
+                Progress::UnderWay => return None,
+                Progress::Complete(_) => {}
+                Progress::Failed(_, reason) => ending = Ending::Failure(format!("{app}: {reason}").into()),
+                Progress::Superseded(_) => {
+                    if ending == Ending::Success {
+                        ending = Ending::Failure(format!("{app} was changed again meanwhile").into());
+                    }
+                }
+            }
+        }
+        Some(ending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_that_reads_back() {
+        let id = DeploymentId::new(7, Timestamp::from_millis(1));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+        assert_eq!(id.to_string().as_bytes()[14], b'8', "{id}");
+        assert_ne!(id, DeploymentId::new(7, Timestamp::from_millis(2)));
+        assert_ne!(id, DeploymentId::new(8, Timestamp::from_millis(1)));
+        for text in ["", "x", "00000000-0000-0000-0000-00000000000", "0"] {
+            assert_eq!(text.parse::<DeploymentId>(), Err(DeploymentIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_ends_when_nothing_is_under_way_and_says_how() {
+        let at = Timestamp::EPOCH;
+        let with = |progress: &[Progress]| {
+            let changes = progress.iter().enumerate().map(|(number, progress)| {
+                let id = AppId::parse(&format!("/app{number}")).expect("a good id");
+                let action = DeploymentAction::Scale;
+                (id, Change { action, before: None, step: 1, progress: progress.clone() })
+            });
+            Deployment { id: DeploymentId::new(1, at), version: at, changes: changes.collect() }.ending()
+        };
+        assert_eq!(with(&[Progress::Complete(at), Progress::UnderWay]), None);
+        assert_eq!(with(&[Progress::Complete(at)]), Some(Ending::Success));
+        let failed = Progress::Failed(at, "no progress".into());
+        assert_eq!(with(&[failed, Progress::Superseded(at)]), Some(Ending::Failure("/app0: no progress".into())));
+        assert!(matches!(with(&[Progress::Superseded(at)]), Some(Ending::Failure(_))));
+    }
+}
