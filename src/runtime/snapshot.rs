@@ -234,11 +234,12 @@ impl Publisher {
 
     /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
     pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
-        for old in self.current.app(id).into_iter().flat_map(|app| app.state.instances.iter()) {
-            self.instances.entry(old.condition).and_modify(|count| *count -= 1);
+        for (condition, old) in self.current.app(id).into_iter().flat_map(|app| app.state.instances.by_condition())
+        {
+            self.instances.entry(condition).and_modify(|count| *count -= old);
         }
-        for new in app.iter().flat_map(|app| app.state.instances.iter()) {
-            *self.instances.entry(new.condition).or_default() += 1;
+        for (condition, new) in app.iter().flat_map(|app| app.state.instances.by_condition()) {
+            *self.instances.entry(condition).or_default() += new;
         }
         let is = usize::from(app.is_some());
         let changed = self.current.revision + 1;

@@ -463,7 +463,7 @@ fn unsupported(template: &Template, abilities: &Abilities) -> Option<&'static st
 /// How an app looks to those who wait for it: satisfied when all its instances are of its latest revision, healthy
 /// and ready.
 fn standing_of(app: &AppState, wanted: u32) -> DependencyState {
-    let healthy = app.instances.iter().filter(|instance| instance.is_healthy()).count() as u32;
+    let healthy = app.instances.total().healthy;
     let complete = app.rollout.as_ref().is_some_and(|rollout| rollout.phase == Phase::Complete);
     let current = app.declared.as_ref().zip(app.newest()).is_some_and(|(d, r)| d.app.same_revision(&r.app));
     DependencyState { app: app.id.clone(), healthy, wanted, satisfied: complete && current && healthy >= wanted }
