@@ -103,7 +103,8 @@ impl GroupId {
         let parent = |app: &'a AppId| app.0.rsplit_once('/').map_or("", |(parent, _)| parent);
         let Some(mut common) = apps.next().map(parent) else { return Self::root() };
         for app in apps {
-            while !(parent(app).strip_prefix(common)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            while !(parent(app).strip_prefix(common)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
                 common = common.rsplit_once('/').map_or("", |(parent, _)| parent);
             }
         }

@@ -42,7 +42,8 @@ pub(in crate::api) async fn cancel(api: &Api, id: &str, request: &Request) -> Re
     }
 }
 
-fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
+/// One deployment.
+pub(in crate::api) fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
     let steps = Steps::of(deployment);
     let current = steps.current();
     let actions = |step: &Step<'_>| -> Vec<Value> {

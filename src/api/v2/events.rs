@@ -23,7 +23,7 @@ use crate::runtime::EventLog;
 use crate::runtime::clock::wall;
 use crate::runtime::event_log::{Batch, Logged, Occurrence, Position, Subscription, Wanted};
 use crate::telemetry::Metrics;
-pub(in crate::api) use frames::frames;
+pub use frames::frames;
 use kind::Kind;
 
 /// Some clients take 300 s of silence for a dead connection, many gateways 30 or 60.
@@ -133,10 +133,7 @@ impl Listener {
         let events = log.events(batch);
         let first = events.first().map(|first| first.id.number);
         let others = events.iter().filter(|logged| logged.id.number != own);
-        joined(
-            others.map(|logged| (logged, if Some(logged.id.number) == first { has_frames } else { 0 })),
-            wanted,
-        )
+        joined(others.map(|logged| (logged, if Some(logged.id.number) == first { has_frames } else { 0 })), wanted)
     }
 }
 

@@ -24,7 +24,7 @@ type Told = (Kind, Value);
 ///
 /// The last one carries the event's id; one before it, the id of the event before and how many frames have come since, so
 /// that a client that was cut off between two of them gets what it lacks.
-pub(in crate::api) fn frames(logged: &Logged) -> Vec<Frame> {
+pub fn frames(logged: &Logged) -> Vec<Frame> {
     let told = told(&logged.what, logged.at);
     let count = told.len();
     let before = EventId { number: logged.id.number - 1, ..logged.id };
@@ -77,7 +77,7 @@ pub(super) fn attached(remote: &str, at: Timestamp) -> Frame {
 
 fn told(what: &Occurrence, at: Timestamp) -> Vec<Told> {
     match what {
-        Occurrence::Fact(event, key) => of_fact(event, *key, at),
+        Occurrence::Fact(event, key) => of_fact(event, *key),
         Occurrence::AppPosted { client, uri, app, version } => {
             let app = definition(app, *version);
             vec![(Kind::ApiPost, json!({ "clientIp": client, "uri": uri, "appDefinition": app }))]
@@ -112,7 +112,7 @@ fn told(what: &Occurrence, at: Timestamp) -> Vec<Told> {
     }
 }
 
-fn of_fact(event: &Event, key: Option<AppKey>, at: Timestamp) -> Vec<Told> {
+fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
     match event {
         // Told for the whole change set, with its deployment. Marathon has no word for the passage of one app, which is
         // part of a deployment; nor for a kill of another cause, of which the instance's end is told.
@@ -205,9 +205,7 @@ fn ended(deployment: &Deployment, ending: &Ending) -> Told {
     let (id, plan) = (deployment.id.to_string(), deployments::plan(deployment));
     match ending {
         Ending::Success => (Kind::DeploymentSuccess, json!({ "id": id, "plan": plan })),
-        Ending::Failure(reason) => {
-            (Kind::DeploymentFailed, json!({ "id": id, "plan": plan, "reason": reason }))
-        }
+        Ending::Failure(reason) => (Kind::DeploymentFailed, json!({ "id": id, "plan": plan, "reason": reason })),
     }
 }
 
@@ -253,8 +251,7 @@ fn judged(app: &AppId, instance: Option<&str>, verdict: Verdict, version: Timest
         Verdict::Unhealthy | Verdict::Condemned => Some(false),
     };
     let (app, version) = (app.as_str(), version.to_string());
-    let changed =
-        json!({ "instanceId": instance, "runSpecId": app, "healthy": alive, "runSpecVersion": version });
+    let changed = json!({ "instanceId": instance, "runSpecId": app, "healthy": alive, "runSpecVersion": version });
     let mut told = vec![(Kind::InstanceHealthChanged, changed)];
     if let Some(alive) = alive {
         let status = json!({ "appId": app, "instanceId": instance, "version": version, "alive": alive });
