@@ -190,6 +190,14 @@ enum UsageError {
     /// No port is between these.
     #[error("`--local_port_min {min}` is above `--local_port_max {max}`: no service port is left")]
     Ports { min: u16, max: u16 },
+    /// Two ways to say the same.
+    #[error(
+        "`--default_accepted_resource_roles` is the old way to say `--accepted_resource_roles_default_behavior`: leave it out"
+    )]
+    TwoDefaultsOfRoles,
+    /// A role that no resources are offered to.
+    #[error("`--default_accepted_resource_roles {named}`: only `*` and `{ours}` (--mesos_role) can be accepted")]
+    NoRoleOfOurs { named: String, ours: String },
     /// The secret cannot be had.
     #[error("the secret in {} cannot be read", file.display())]
     Secret { file: std::path::PathBuf, source: std::io::Error },

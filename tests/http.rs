@@ -29,7 +29,7 @@ fn basic(name: &str, password: &str) -> String {
 async fn a_request_that_is_none_is_refused_and_the_next_client_is_served() {
     let rig = Rig::start(options(), 3).await;
     let garbage: [(&[u8], &[u16]); 8] = [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &[400, 0]),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", &[400, 0]),
         (b"GET\r\n\r\n", &[400, 0]),
         (b"GET /v2/apps HTTP/9.9\r\n\r\n", &[400, 0]),
         (b"GET /v2/%ff%00%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &[404]),

@@ -10,7 +10,7 @@ mod credential;
 mod file;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use base64::Engine;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
 
+use super::follow::Followed;
 use super::reply::{self, Response};
 use super::route::Need;
 use attempts::Attempts;
@@ -51,6 +52,7 @@ impl CredentialSources {
 #[derive(Debug)]
 pub struct Access {
     sources: CredentialSources,
+    followed: Followed,
     realm: String,
     good: RwLock<Arc<Credentials>>,
     attempts: Attempts,
@@ -74,9 +76,11 @@ enum Refusal {
 impl Access {
     /// Reads the credentials.
     pub fn new(sources: CredentialSources, realm: &str) -> Result<Self, CredentialsError> {
+        let followed = Followed::now(sources.file.iter().cloned().collect());
         let good = RwLock::new(Arc::new(Credentials::read(&sources)?));
         Ok(Self {
             sources,
+            followed,
             realm: realm.to_owned(),
             good,
             attempts: Attempts::default(),
@@ -85,14 +89,14 @@ impl Access {
         })
     }
 
-    /// The file to be followed, if there is one.
-    pub(super) fn file(&self) -> Option<&Path> {
-        self.sources.file.as_deref()
+    /// Reads the credentials again whenever their file changes. Never ends.
+    pub(super) async fn follow(&self) {
+        self.followed.clone().follow(|| self.reload()).await;
     }
 
     /// Reads the credentials again. What was good stays so when the file is wrong now: a slip must not lock everybody
     /// out, and it is told.
-    pub(super) fn reload(&self) {
+    fn reload(&self) {
         match Credentials::read(&self.sources) {
             Ok(credentials) => {
                 tracing::info!(

@@ -7,6 +7,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::follow::Followed;
+
 /// Where they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -47,19 +49,21 @@ pub enum CertificateError {
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: CertificateFiles,
+    followed: Followed,
     config: RwLock<Arc<ServerConfig>>,
 }
 
 impl Certificate {
     /// Reads the files.
     pub(super) fn new(files: CertificateFiles) -> Result<Self, CertificateError> {
+        let followed = Followed::now(vec![files.certificate.clone(), files.key.clone()]);
         let config = RwLock::new(Arc::new(read(&files)?));
-        Ok(Self { files, config })
+        Ok(Self { files, followed, config })
     }
 
-    /// The files to be followed.
-    pub(super) fn files(&self) -> [&Path; 2] {
-        [&self.files.certificate, &self.files.key]
+    /// Reads the files again whenever they change. Never ends.
+    pub(super) async fn follow(&self) {
+        self.followed.clone().follow(|| self.reload()).await;
     }
 
     /// For the next connection.
@@ -68,7 +72,7 @@ impl Certificate {
     }
 
     /// Reads the files again. A pair that cannot be used changes nothing, and is told.
-    pub(super) fn reload(&self) {
+    fn reload(&self) {
         match read(&self.files) {
             Ok(config) => {
                 tracing::info!(file = %self.files.certificate.display(), "the certificate has been read again");

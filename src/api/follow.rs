@@ -14,27 +14,43 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a file looks like from outside; nothing when there is none.
 type Look = Option<(u64, u64, u64, i64, i64)>;
 
-/// Calls `changed` each time that one of the files has become another and none is being written any more. Never ends.
-pub(super) async fn follow(files: Vec<PathBuf>, changed: impl Fn() + Send + Sync) {
-    let mut known = looks(&files).await;
-    let mut last = known.clone();
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let now = looks(&files).await;
-        if now != known && now == last {
-            changed();
-            known.clone_from(&now);
-        }
-        last = now;
-    }
+/// Files as they were at some moment: before they were read, so that no change is missed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Followed {
+    files: Vec<PathBuf>,
+    known: Vec<Look>,
 }
 
-async fn looks(files: &[PathBuf]) -> Vec<Look> {
-    let mut looks = Vec::with_capacity(files.len());
-    for file in files {
-        looks.push(tokio::fs::metadata(file).await.ok().map(|metadata| look(&metadata)));
+impl Followed {
+    /// The files as they are now.
+    pub(super) fn now(files: Vec<PathBuf>) -> Self {
+        let known =
+            files.iter().map(|file| std::fs::metadata(file).ok().map(|metadata| look(&metadata))).collect();
+        Self { files, known }
     }
-    looks
+
+    /// Calls `changed` each time that one of the files has become another and none is being written any more. Never
+    /// ends.
+    pub(super) async fn follow(mut self, changed: impl Fn() + Send + Sync) {
+        let mut last = self.known.clone();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.looks().await;
+            if now != self.known && now == last {
+                self.known.clone_from(&now);
+                changed();
+            }
+            last = now;
+        }
+    }
+
+    async fn looks(&self) -> Vec<Look> {
+        let mut looks = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            looks.push(tokio::fs::metadata(file).await.ok().map(|metadata| look(&metadata)));
+        }
+        looks
+    }
 }
 
 fn look(file: &Metadata) -> (u64, u64, u64, i64, i64) {

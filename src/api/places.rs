@@ -14,18 +14,21 @@ const CONNECTIONS: usize = 4096;
 /// counted: a proxy there speaks for everybody.
 const OF_ONE_ADDRESS: usize = CONNECTIONS / 4;
 
+/// How many each address has.
+type Taken = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// The places, taken and free.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Taken,
 }
 
 /// A place for a connection, wherever it will come from.
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
-    of: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    of: Option<(IpAddr, Taken)>,
 }
 
 impl Places {

@@ -94,14 +94,14 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Who asks, for people: as far as is known, where from.
-    pub fn who(&self) -> Option<Arc<str>> {
-        (!self.remote.is_empty()).then(|| self.remote.as_str().into())
-    }
-
     /// The query's parameters, in their order.
     pub(super) fn query(&self) -> &[(String, String)] {
         &self.query
+    }
+
+    /// Who asks, for people: as far as is known, where from.
+    pub fn who(&self) -> Option<Arc<str>> {
+        (!self.remote.is_empty()).then(|| self.remote.as_str().into())
     }
 
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): it came to an address that only
@@ -129,7 +129,7 @@ impl Request {
         if self.only_reads() {
             return Ok(());
         }
-        // To restart or to remove something takes no body, and some clients name another kind for none.
+        // To restart or to remove something takes no body, and some clients name no kind, or another, for none.
         let is_empty = self.header("content-length").is_none_or(|length| length.trim() == "0");
         if is_empty && self.header("transfer-encoding").is_none() {
             return Ok(());
@@ -142,19 +142,15 @@ impl Request {
         }
         let declared: Option<u64> = self.header("content-length").and_then(|length| length.parse().ok());
         if declared.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
-            return Err(too_large());
+            return Err(Box::new(too_large()));
         }
         let Some(incoming) = self.incoming.take() else { return Ok(()) };
-        match tokio::time::timeout(BODY_WITHIN, whole(incoming)).await {
-            Ok(body) => {
-                self.body = body?;
-                Ok(())
-            }
-            Err(_) => {
-                let text = format!("the body has not arrived within {} s: send it again", BODY_WITHIN.as_secs());
-                Err(Box::new(reply::message(StatusCode::REQUEST_TIMEOUT, &text)))
-            }
-        }
+        let body = tokio::time::timeout(BODY_WITHIN, whole(incoming)).await.map_err(|_| {
+            let text = format!("the body has not arrived within {} s: send it again", BODY_WITHIN.as_secs());
+            reply::message(StatusCode::REQUEST_TIMEOUT, &text)
+        })?;
+        self.body = body?;
+        Ok(())
     }
 }
 
@@ -166,16 +162,16 @@ async fn whole(mut incoming: BodyStream) -> Result<Bytes, Box<Response>> {
             Box::new(reply::message(StatusCode::BAD_REQUEST, text))
         })?;
         if body.len() + chunk.len() > BODY_MAX_BYTES {
-            return Err(too_large());
+            return Err(Box::new(too_large()));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-fn too_large() -> Box<Response> {
+fn too_large() -> Response {
     let text = format!("the body is larger than {} MiB", BODY_MAX_BYTES >> 20);
-    Box::new(reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text))
+    reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text)
 }
 
 fn decoded_pair(pair: &str) -> (String, String) {

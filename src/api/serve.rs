@@ -20,7 +20,6 @@ use warp::filters::BoxedFilter;
 
 use super::access::{Access, CredentialSources, CredentialsError};
 use super::certificate::{Certificate, CertificateError, CertificateFiles};
-use super::follow::follow;
 use super::patience::Patient;
 use super::places::Places;
 use super::request::Caller;
@@ -201,14 +200,16 @@ pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) -> i
 /// Reads credentials and certificates again when their files change. Never ends.
 async fn follow_files(access: Option<Arc<Access>>, certificate: Option<Arc<Certificate>>) {
     let credentials = async {
-        let Some(access) = access else { return std::future::pending().await };
-        let Some(file) = access.file() else { return std::future::pending().await };
-        follow(vec![file.to_owned()], || access.reload()).await;
+        match access {
+            Some(access) => access.follow().await,
+            None => std::future::pending().await,
+        }
     };
     let pair = async {
-        let Some(certificate) = certificate else { return std::future::pending().await };
-        let files = certificate.files().map(std::path::Path::to_owned);
-        follow(files.to_vec(), || certificate.reload()).await;
+        match certificate {
+            Some(certificate) => certificate.follow().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::join!(credentials, pair);
 }
@@ -310,7 +311,7 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(HEADERS_MAX_BYTES)
+        .max_header_size(HEADERS_MAX_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     watcher.watch(connection).await
 }

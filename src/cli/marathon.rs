@@ -80,7 +80,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         ),
     ),
     value("deprecated_features", Needless("everything that Marathon 1.11 reads is read")),
-    value("env_vars_prefix", Missing(&[""], "write the prefix into the apps' own `env`, and remove the flag")),
+    value("env_vars_prefix", Kept),
     value(
         "max_apps",
         Missing(&[], "the number of apps is not limited here: limit it where manifests are reviewed"),
@@ -100,14 +100,8 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "new_group_enforce_role",
         Missing(&["off"], "name the `role` in the apps themselves: roles do not follow from groups here"),
     ),
-    value(
-        "accepted_resource_roles_default_behavior",
-        Missing(&["any"], "name `acceptedResourceRoles` in the apps that shall not use every role's resources"),
-    ),
-    value(
-        "default_accepted_resource_roles",
-        Missing(&[], "name `acceptedResourceRoles` in the apps that shall not use every role's resources"),
-    ),
+    value("accepted_resource_roles_default_behavior", Kept),
+    value("default_accepted_resource_roles", Kept),
     value(
         "plugin_dir",
         Missing(&[], "there are no plugins: authentication belongs into a proxy in front of ekiden"),
@@ -116,10 +110,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "plugin_conf",
         Missing(&[], "there are no plugins: authentication belongs into a proxy in front of ekiden"),
     ),
-    toggle(
-        "maintenance_mode",
-        Missing(&["true"], "maintenance windows are always heeded: --draining_seconds says when"),
-    ),
+    toggle("maintenance_mode", Kept),
     value("draining_seconds", Kept),
     value(
         "gpu_scheduling_behavior",
@@ -139,7 +130,9 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     value("task_launch_timeout", Kept),
     value(
         "task_launch_confirm_timeout",
-        Needless("--task_launch_timeout counts from the launch, whether it was confirmed or not"),
+        Needless(
+            "--task_launch_timeout counts from the launch to TASK_RUNNING, whether Mesos has confirmed it or not",
+        ),
     ),
     value("task_reservation_timeout", Needless("nothing is reserved for apps here")),
     value("reconciliation_initial_delay", Needless("reconciliation begins as soon as there is a connection")),
@@ -161,7 +154,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     toggle("mesos_offer_constraints", Needless("offers that do not fit are refused here, and explained")),
     value("min_mesos_offer_constraints_update_interval", Needless("offers that do not fit are refused here")),
     value("offer_matching_timeout", Needless(NO_THROTTLE)),
-    value("max_instances_per_offer", Needless(NO_THROTTLE)),
+    value("max_instances_per_offer", Kept),
     value("launch_tokens", Needless(NO_THROTTLE)),
     value("launch_token_refresh_interval", Needless(NO_THROTTLE)),
     value("max_parallel_offers", Needless(NO_THROTTLE)),
@@ -402,8 +395,8 @@ mod tests {
         let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
         assert_eq!(looked_through(&harmless), Ok(Vec::new()));
         assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
-        assert!(looked_through(&["--disable_maintenance_mode"]).is_err());
-        assert!(looked_through(&["--maintenance_mode"]).is_ok());
+        assert!(looked_through(&["--disable_http"]).is_err());
+        assert!(looked_through(&["--metrics_statsd=false"]).is_ok());
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         ("hostname", json!(hostname)),
         ("local_port_max", json!(settings.service_ports.end())),
         ("local_port_min", json!(settings.service_ports.start())),
-        ("maintenance_mode", json!(true)),
+        ("maintenance_mode", json!(settings.heed_maintenance)),
         ("mesos_role", json!(settings.default_role.as_str())),
         ("task_launch_timeout", json!(settings.launch_timeout.as_millis() as u64)),
     ];
