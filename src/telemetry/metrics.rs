@@ -420,6 +420,7 @@ pub(super) fn killing(cause: KillCause) -> Effect {
         },
         cause,
         version: ekiden_model::Timestamp::EPOCH,
+        agent: "a-1".into(),
         host: "node-1".into(),
     })
 }

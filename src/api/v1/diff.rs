@@ -47,19 +47,22 @@ fn environment(definition: &mut Value) -> Option<&mut Map<String, Value>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::runtime::fixtures;
 
     #[test]
     fn values_of_the_environment_are_hidden_and_that_they_differ_is_not() {
         let mut old = fixtures::app("/web");
-        old.template.env = [("SAME", "secret-0"), ("OTHER", "secret-1"), ("GONE", "secret-2")]
+        Arc::make_mut(&mut old.template).env = [("SAME", "secret-0"), ("OTHER", "secret-1"), ("GONE", "secret-2")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         let mut new = old.clone();
         new.instances = 7;
-        new.template.env.insert("OTHER".to_owned(), "secret-3".to_owned());
-        new.template.env.remove("GONE");
+        let env = &mut Arc::make_mut(&mut new.template).env;
+        env.insert("OTHER".to_owned(), "secret-3".to_owned());
+        env.remove("GONE");
         let lines = lines(Some(&old), Some(&new));
         assert!(!lines.contains("secret"), "{lines}");
         for line in
