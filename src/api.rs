@@ -23,6 +23,7 @@ mod terms;
 pub mod v1;
 mod v2;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub use reply::Response;
 pub use request::{Caller, Request};
 pub use serve::{BindError, Exposure, HttpOptions, Listeners, bind, serve};
 pub use terms::{Addresses, Terms};
+pub use v2::callbacks::is_address;
+pub use v2::events::frames as event_frames;
 
 use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
@@ -92,6 +95,9 @@ pub struct Api {
     pub introduction: Arc<Introduction>,
     /// The way to be removed from the cluster, if it remembers us.
     pub uninstalls: Option<Uninstalls>,
+    /// Addresses named on the command line that events are sent to; nothing where events are sent nowhere
+    /// (`--event_subscriber`).
+    pub callbacks: Option<Arc<BTreeSet<Arc<str>>>>,
     /// Where it is offered, and on which terms.
     pub terms: Terms,
     /// Ends the streams.
@@ -217,9 +223,14 @@ impl Api {
             Endpoint::Deployments => v2::deployments::list(self),
             Endpoint::CancelDeployment => v2::deployments::cancel(self, first, request).await,
             Endpoint::Events => v2::events::stream(self, request),
+            Endpoint::Callbacks => v2::callbacks::list(self),
+            Endpoint::AddCallback => v2::callbacks::add(self, request).await,
+            Endpoint::RemoveCallback => v2::callbacks::remove(self, request).await,
             Endpoint::OurApps => v1::apps::list(self, request),
             Endpoint::OurAppStatus => v1::apps::status(self, first),
             Endpoint::KeepApp => v1::apps::keep(self, first).await,
+            Endpoint::OurAppHistory => v1::history::show(self, first, request),
+            Endpoint::Watch => v1::watch::stream(self, request),
             Endpoint::OurInstances => v1::instances::list(self, request),
             Endpoint::OurStatus => v1::status::show(self),
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,

@@ -2,6 +2,7 @@
 
 pub(super) mod app_writes;
 pub(super) mod apps;
+pub(super) mod callbacks;
 pub(super) mod change;
 mod definition;
 pub(super) mod deployments;
@@ -9,7 +10,7 @@ pub(super) mod events;
 pub(super) mod info;
 pub(super) mod kills;
 pub(super) mod queue;
-mod selector;
+pub(super) mod selector;
 pub(super) mod stats;
 pub(super) mod tasks;
 pub(super) mod versions;

@@ -177,7 +177,10 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     value("instance_tracker_num_parallel_loads", Needless(NO_QUEUES)),
     value("instance_tracker_update_queue_size", Needless(NO_QUEUES)),
     value("max_concurrent_marathon_health_checks", Kept),
-    value("event_stream_max_outstanding_messages", Needless("a reader that falls behind is told so and reads on")),
+    value(
+        "event_stream_max_outstanding_messages",
+        Needless("a reader may fall 4096 events behind, and resume where it was cut off"),
+    ),
     value("app_info_module_execution_context_size", Needless(NO_QUEUES)),
     value("default_info_service_execution_context_size", Needless(NO_QUEUES)),
     // ZooKeeper, storage.
@@ -248,8 +251,8 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     toggle("metrics", Needless("metrics are always there")),
     // Gone from Marathon before 1.11.
     value("artifact_store", Missing(&[], "serve artifacts from any web server, and name them in `fetch`")),
-    value("event_subscriber", Missing(&[], "have the receiver read /v2/events, and remove the flag")),
-    value("http_endpoints", Missing(&[], "have the receiver read /v2/events, and remove the flag")),
+    value("event_subscriber", Kept),
+    value("http_endpoints", Kept),
     value("http_event_callback_slow_consumer_timeout", Needless(GONE)),
     value("max_tasks_per_offer", Needless(NO_THROTTLE)),
     value("max_tasks_per_offer_cycle", Needless(NO_THROTTLE)),
