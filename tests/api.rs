@@ -149,7 +149,9 @@ async fn what_waits_says_what_it_lacks() {
     let text = status["waitingFor"].to_string();
     assert!(text.contains("1 agent lacks cpus (largest has ") && text.contains("needs 64"), "{text}");
     let deployments = ekiden.json("/v2/deployments").await;
-    assert_eq!(deployments[0]["affectedApps"], json!(["/big"]), "{deployments}");
+    let current = &deployments[0]["currentActions"];
+    assert_eq!((&current[0]["app"], &current[0]["action"]), (&json!("/big"), &json!("ScaleApplication")));
+    assert_eq!(current.as_array().map(Vec::len), Some(1), "the others are there: {deployments}");
 }
 
 #[tokio::test]

@@ -98,10 +98,26 @@ impl Request {
         Err(Box::new(reply::message(StatusCode::FORBIDDEN, &text)))
     }
 
+    /// Refuses what a page of another site sends here: a browser says then from where.
+    fn check_origin(&self) -> Result<(), Box<Response>> {
+        let Some(origin) = self.header("origin") else { return Ok(()) };
+        let from = origin.split_once("://").map_or(origin, |(_, host)| host);
+        if self.header("host").is_some_and(|host| host == from) {
+            return Ok(());
+        }
+        let text = format!("pages of `{origin}` may not change anything here");
+        Err(Box::new(reply::message(StatusCode::FORBIDDEN, &text)))
+    }
+
     /// Reads the body of a request that may have one.
     pub(super) async fn read_body(&mut self) -> Result<(), Box<Response>> {
         if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
             return Ok(());
+        }
+        // To restart or to remove something takes no body, and some clients name no kind for none.
+        let is_empty = self.header("content-length").is_none_or(|length| length.trim() == "0");
+        if is_empty && self.header("transfer-encoding").is_none() {
+            return self.check_origin();
         }
         // A page of another site can send plain forms here unasked, but never JSON.
         let kind = self.header("content-type").and_then(|kind| kind.split(';').next()).map(str::trim);

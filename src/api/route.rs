@@ -22,6 +22,30 @@ pub enum Endpoint {
     AppTasks,
     /// One app, or all apps of a group (`group/*`).
     App,
+    /// A new app.
+    CreateApp,
+    /// Changing apps, or making them.
+    PutApps,
+    /// Changing apps.
+    PatchApps,
+    /// Changing an app, or making it.
+    PutApp,
+    /// Changing an app.
+    PatchApp,
+    /// Removing an app.
+    DeleteApp,
+    /// Replacing all instances of an app.
+    RestartApp,
+    /// An app's versions.
+    AppVersions,
+    /// One of them.
+    AppVersion,
+    /// Ending an app's tasks.
+    KillAppTasks,
+    /// Ending one task of an app.
+    KillAppTask,
+    /// Ending tasks.
+    KillTasks,
     /// All tasks.
     Tasks,
     /// What waits for a place.
@@ -67,6 +91,10 @@ pub enum Verb {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
+    /// PATCH.
+    Patch,
     /// DELETE.
     Delete,
 }
@@ -89,8 +117,20 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::MetricsText, verb: Verb::Get, path: "/metrics/prometheus" },
     Route { endpoint: Endpoint::Info, verb: Verb::Get, path: "/v2/info" },
     Route { endpoint: Endpoint::Apps, verb: Verb::Get, path: "/v2/apps" },
+    Route { endpoint: Endpoint::CreateApp, verb: Verb::Post, path: "/v2/apps" },
+    Route { endpoint: Endpoint::PutApps, verb: Verb::Put, path: "/v2/apps" },
+    Route { endpoint: Endpoint::PatchApps, verb: Verb::Patch, path: "/v2/apps" },
     Route { endpoint: Endpoint::AppTasks, verb: Verb::Get, path: "/v2/apps/{id*}/tasks" },
+    Route { endpoint: Endpoint::KillAppTasks, verb: Verb::Delete, path: "/v2/apps/{id*}/tasks" },
+    Route { endpoint: Endpoint::KillAppTask, verb: Verb::Delete, path: "/v2/apps/{id*}/tasks/{task}" },
+    Route { endpoint: Endpoint::AppVersions, verb: Verb::Get, path: "/v2/apps/{id*}/versions" },
+    Route { endpoint: Endpoint::AppVersion, verb: Verb::Get, path: "/v2/apps/{id*}/versions/{version}" },
+    Route { endpoint: Endpoint::RestartApp, verb: Verb::Post, path: "/v2/apps/{id*}/restart" },
     Route { endpoint: Endpoint::App, verb: Verb::Get, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::PutApp, verb: Verb::Put, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::PatchApp, verb: Verb::Patch, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::DeleteApp, verb: Verb::Delete, path: "/v2/apps/{id*}" },
+    Route { endpoint: Endpoint::KillTasks, verb: Verb::Post, path: "/v2/tasks/delete" },
     Route { endpoint: Endpoint::Tasks, verb: Verb::Get, path: "/v2/tasks" },
     Route { endpoint: Endpoint::Queue, verb: Verb::Get, path: "/v2/queue" },
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
@@ -145,6 +185,8 @@ impl Verb {
         match self {
             Self::Get => &["GET", "HEAD"],
             Self::Post => &["POST"],
+            Self::Put => &["PUT"],
+            Self::Patch => &["PATCH"],
             Self::Delete => &["DELETE"],
         }
     }

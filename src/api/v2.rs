@@ -1,11 +1,15 @@
 //! Marathon's API (§1): exactly its members, since some of its clients refuse any other.
 
+pub(super) mod app_writes;
 pub(super) mod apps;
 mod change;
+mod definition;
 pub(super) mod deployments;
 pub(super) mod events;
 pub(super) mod info;
+pub(super) mod kills;
 pub(super) mod queue;
 mod selector;
 pub(super) mod stats;
 pub(super) mod tasks;
+pub(super) mod versions;

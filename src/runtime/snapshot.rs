@@ -4,6 +4,7 @@
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -118,6 +119,16 @@ impl Snapshot {
         let mut apps: Vec<&Arc<AppSnapshot>> = self.shards.iter().flat_map(|shard| shard.values()).collect();
         apps.sort_unstable_by(|a, b| a.state.id.cmp(&b.state.id));
         apps
+    }
+
+    /// Whether a declared app is in the group that has the path of `id`.
+    pub fn has_below(&self, id: &AppId) -> bool {
+        let below = format!("{id}/");
+        self.shards.iter().any(|shard| {
+            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+            let mut near = shard.range::<str, _>(from).take_while(|(other, _)| other.as_str().starts_with(&below));
+            near.any(|(_, app)| app.state.declared.is_some())
+        })
     }
 
     /// Says whether the app was there before.

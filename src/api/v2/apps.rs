@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ekiden_model::app::{App, Command};
 use ekiden_model::health::Readiness;
-use ekiden_model::{AppId, AppState, Declared, GroupId, Port};
+use ekiden_model::{AppId, AppState, Declared, DeploymentId, GroupId, Port, Source, Timestamp};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -68,6 +68,19 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
         Some((app, declared)) => reply::json(&json!({ "app": info(app, declared, &embeds) })),
         None => reply::no_such_app(id),
     }
+}
+
+/// What a new app is answered with (§1.4): nothing of it runs yet.
+pub(super) fn created(snapshot: &Snapshot, app: &Arc<App>, deployment: DeploymentId, version: Timestamp) -> Response {
+    let known = snapshot.app(&app.id).map(|app| app.state.service_ports.as_slice());
+    let declared = Declared::first(app.clone(), version, Source::Api);
+    let mut info = definition(&declared, known.unwrap_or_default());
+    for count in ["tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"] {
+        info.insert(count.to_owned(), json!(0));
+    }
+    info.insert("deployments".to_owned(), json!([{ "id": deployment.to_string() }]));
+    info.insert("tasks".to_owned(), json!([]));
+    reply::with_status(StatusCode::CREATED, &info)
 }
 
 /// The app of that name.

@@ -81,6 +81,12 @@ pub(super) fn with_deployment(mut response: Response, deployment: DeploymentId) 
     response
 }
 
+/// Others changed the same again and again.
+pub(super) fn contended() -> Response {
+    let text = "what this change was made from kept changing: send it again";
+    reply::message(StatusCode::CONFLICT, text)
+}
+
 /// What a write is answered with that was refused.
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let text = refusal.to_string();
