@@ -56,6 +56,32 @@ pub enum Endpoint {
     Deployments,
     /// Turning what is under way round.
     CancelDeployment,
+    /// A group, that of everything among them.
+    Group,
+    /// All apps of a group.
+    GroupApps,
+    /// A group's versions.
+    GroupVersions,
+    /// One of them.
+    GroupVersion,
+    /// A new group.
+    CreateGroup,
+    /// Changing a group, or making it.
+    PutGroup,
+    /// Whether a group gives its apps its name for a role.
+    PatchGroup,
+    /// Removing a group and all that is in it.
+    DeleteGroup,
+    /// All pods.
+    Pods,
+    /// One pod, its status, its versions (`{id}::status`, `{id}::versions`); how all are (`::status`).
+    Pod,
+    /// A new pod.
+    CreatePod,
+    /// Another definition of a pod.
+    PutPod,
+    /// Removing a pod, or instances of it (`{id}::instances`).
+    DeletePod,
     /// What happens.
     Events,
     /// All apps, in brief.
@@ -136,6 +162,26 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
     Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
+    Route { endpoint: Endpoint::Group, verb: Verb::Get, path: "/v2/groups" },
+    Route { endpoint: Endpoint::CreateGroup, verb: Verb::Post, path: "/v2/groups" },
+    Route { endpoint: Endpoint::PutGroup, verb: Verb::Put, path: "/v2/groups" },
+    Route { endpoint: Endpoint::DeleteGroup, verb: Verb::Delete, path: "/v2/groups" },
+    Route { endpoint: Endpoint::GroupApps, verb: Verb::Get, path: "/v2/groups/apps" },
+    Route { endpoint: Endpoint::GroupApps, verb: Verb::Get, path: "/v2/groups/{id*}/apps" },
+    Route { endpoint: Endpoint::GroupVersions, verb: Verb::Get, path: "/v2/groups/versions" },
+    Route { endpoint: Endpoint::GroupVersions, verb: Verb::Get, path: "/v2/groups/{id*}/versions" },
+    Route { endpoint: Endpoint::GroupVersion, verb: Verb::Get, path: "/v2/groups/versions/{version}" },
+    Route { endpoint: Endpoint::GroupVersion, verb: Verb::Get, path: "/v2/groups/{id*}/versions/{version}" },
+    Route { endpoint: Endpoint::Group, verb: Verb::Get, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::CreateGroup, verb: Verb::Post, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::PutGroup, verb: Verb::Put, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::PatchGroup, verb: Verb::Patch, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::DeleteGroup, verb: Verb::Delete, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::Pods, verb: Verb::Get, path: "/v2/pods" },
+    Route { endpoint: Endpoint::CreatePod, verb: Verb::Post, path: "/v2/pods" },
+    Route { endpoint: Endpoint::Pod, verb: Verb::Get, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::PutPod, verb: Verb::Put, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::DeletePod, verb: Verb::Delete, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },

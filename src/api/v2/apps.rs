@@ -71,7 +71,12 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
 }
 
 /// What a new app is answered with (§1.4): nothing of it runs yet.
-pub(super) fn created(snapshot: &Snapshot, app: &Arc<App>, deployment: DeploymentId, version: Timestamp) -> Response {
+pub(super) fn created(
+    snapshot: &Snapshot,
+    app: &Arc<App>,
+    deployment: DeploymentId,
+    version: Timestamp,
+) -> Response {
     let known = snapshot.app(&app.id).map(|app| app.state.service_ports.as_slice());
     let declared = Declared::first(app.clone(), version, Source::Api);
     let mut info = definition(&declared, known.unwrap_or_default());
@@ -189,7 +194,8 @@ pub(super) fn readiness_results(state: &AppState) -> Value {
     json!(results)
 }
 
-fn last_failure(state: &AppState) -> Option<Value> {
+/// The last failure of an instance.
+pub(super) fn last_failure(state: &AppState) -> Option<Value> {
     let failure = state.last_failure.as_ref()?;
     let mut shown = json!({
         "appId": state.id.as_str(),

@@ -81,10 +81,7 @@ fn named(request: &Request) -> Result<Vec<TaskId>, Refused> {
 }
 
 /// The tasks of an app that are not over.
-fn living(
-    app: &AppState,
-    wanted: impl Fn(&Instance) -> bool,
-) -> impl Iterator<Item = (TaskId, Value)> {
+fn living(app: &AppState, wanted: impl Fn(&Instance) -> bool) -> impl Iterator<Item = (TaskId, Value)> {
     app.instances
         .iter()
         .filter(move |instance| instance.condition.is_live() && wanted(instance))
