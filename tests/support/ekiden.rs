@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -92,17 +92,6 @@ impl Ekiden {
     /// Its host and port.
     pub(crate) fn address(&self) -> &str {
         self.server.trim_start_matches("http://")
-    }
-
-    /// Runs another command of the binary against this server.
-    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ekiden"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("EKIDEN_SERVER", &self.server)
-            .output()
-            .await
-            .expect("the binary starts")
     }
 
     /// Waits until `look` finds what it looks for.

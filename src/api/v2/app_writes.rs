@@ -173,7 +173,9 @@ fn changed(
     }
     // An app that is sent back as it was shown has a version, and means all the rest.
     update.shift_remove("version");
-    read(if is_partial { definition::updated(&is.app, update) } else { update }, at)
+    let app = read(if is_partial { definition::updated(&is.app, update) } else { update }, at)?;
+    let leased = snapshot.app(&is.app.id).map(|app| app.state.service_ports.as_slice());
+    Ok(definition::without_leases(app, &is.app, leased.unwrap_or_default()))
 }
 
 /// `DELETE /v2/apps/{id}`.

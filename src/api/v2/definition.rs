@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use ekiden_model::GroupId;
-use ekiden_model::app::App;
+use ekiden_model::app::{App, PortDefinition, Template};
+use ekiden_model::{GroupId, Port};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -231,6 +231,31 @@ pub(super) fn updated(app: &App, update: Map<String, Value>) -> Map<String, Valu
         }
     }
     definition
+}
+
+/// `app` without the service ports that we chose ourselves for `before`: they are shown as if they had been declared, and
+/// come back with whatever is sent back as it was shown.
+pub(super) fn without_leases(app: Arc<App>, before: &App, leased: &[Option<Port>]) -> Arc<App> {
+    let ours = |port: &PortDefinition, (old, leased): (&PortDefinition, &Option<Port>)| {
+        old.service_port.is_none()
+            && port.service_port.is_some()
+            && port.service_port == *leased
+            && PortDefinition { service_port: None, ..port.clone() } == *old
+    };
+    let open = |ports: &[PortDefinition]| -> Vec<PortDefinition> {
+        let mut chosen = before.template.ports.iter().zip(leased);
+        let each = ports.iter().map(|port| match chosen.next() {
+            Some(old) if ours(port, old) => PortDefinition { service_port: None, ..port.clone() },
+            _ => port.clone(),
+        });
+        each.collect()
+    };
+    let ports = open(&app.template.ports);
+    if ports == app.template.ports {
+        return app;
+    }
+    let template = Arc::new(Template { ports, ..Template::clone(&app.template) });
+    Arc::new(App { template, ..App::clone(&app) })
 }
 
 /// Whether an update puts the app on another network than the host's, where port definitions have no place.

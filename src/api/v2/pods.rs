@@ -1,8 +1,9 @@
 //! Pods (§1.11): their definitions are checked, kept and shown, and nothing runs them yet, which every answer to a write
 //! and every status says.
 
-mod place;
 mod status;
+
+use std::sync::Arc;
 
 use ekiden_model::edit::{Answer, Edit, POD_VERSIONS_KEPT, Pod, PodEdit, Refusal};
 use ekiden_model::input::Command;
@@ -12,12 +13,11 @@ use serde_json::{Value, json};
 
 use super::beside;
 use super::change::{self, authority};
-use super::definition;
+use super::definition::{self, Problems};
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::manifest::PodDefinition;
 use crate::runtime::Snapshot;
-use place::{Part, Place};
 
 pub(super) use status::{status, status_of};
 
@@ -31,7 +31,7 @@ const TRIES: usize = 5;
 type Refused = Box<Response>;
 
 /// A version of a pod and its definition then.
-pub(super) type Version = (Timestamp, std::sync::Arc<str>);
+pub(super) type Version = (Timestamp, Arc<str>);
 
 /// `GET /v2/pods`, and HEAD, by which clients find out that there are pods.
 pub(in crate::api) fn list(api: &Api) -> Response {
@@ -40,41 +40,46 @@ pub(in crate::api) fn list(api: &Api) -> Response {
     reply::json(&pods)
 }
 
-/// `GET /v2/pods/{id}`, `…::status`, `…::versions`, `…::versions/{version}`, and `GET /v2/pods/::status`.
-pub(in crate::api) fn show(api: &Api, path: &str) -> Response {
+/// `GET /v2/pods/::status`: how all are.
+pub(in crate::api) fn statuses(api: &Api) -> Response {
     let snapshot = api.snapshots.latest();
-    let place = Place::parse(path);
-    if place.id.is_empty() {
-        return match place.part {
-            Part::Status => {
-                let pods = snapshot.shelf.pods.values();
-                reply::json(&pods.filter_map(|pod| status(pod)).collect::<Vec<_>>())
-            }
-            _ => nothing_at(path),
-        };
-    }
-    let Some(pod) = find(&snapshot, place.id) else { return no_such_pod(place.id) };
-    match place.part {
-        Part::Definition => {
-            pod.last().and_then(shown).map_or_else(|| no_such_pod(place.id), |pod| reply::json(&pod))
-        }
-        Part::Status => status(pod).map_or_else(|| no_such_pod(place.id), |status| reply::json(&status)),
-        Part::Versions => {
-            let versions: Vec<String> = pod.versions.iter().rev().map(|(at, _)| at.to_string()).collect();
-            reply::json(&versions)
-        }
-        Part::Version(text) => {
-            let Ok(at) = text.parse::<Timestamp>() else {
-                let text = format!("`{text}` is no version: versions look like 2026-11-20T10:00:00.000Z");
-                return reply::message(StatusCode::UNPROCESSABLE_ENTITY, &text);
-            };
-            let version = pod.versions.iter().find(|(other, _)| *other == at).and_then(shown);
-            let none = || reply::not_found(&format!("Pod '{}' does not exist in version {at}", pod.id));
-            version.map_or_else(none, |pod| reply::json(&pod))
-        }
-        Part::Instances => nothing_at(path),
-        Part::Instance(instance) => no_such_instance(instance),
-    }
+    let statuses: Vec<Value> = snapshot.shelf.pods.values().filter_map(|pod| status(pod)).collect();
+    reply::json(&statuses)
+}
+
+/// `GET /v2/pods/{id}`.
+pub(in crate::api) fn show(api: &Api, id: &str) -> Response {
+    let snapshot = api.snapshots.latest();
+    let pod = find(&snapshot, id).and_then(|pod| shown(pod.last()?));
+    pod.map_or_else(|| no_such_pod(id), |pod| reply::json(&pod))
+}
+
+/// `GET /v2/pods/{id}::status`.
+pub(in crate::api) fn show_status(api: &Api, id: &str) -> Response {
+    let snapshot = api.snapshots.latest();
+    let status = find(&snapshot, id).and_then(status);
+    status.map_or_else(|| no_such_pod(id), |status| reply::json(&status))
+}
+
+/// `GET /v2/pods/{id}::versions`: the newest first, without an object around them.
+pub(in crate::api) fn versions(api: &Api, id: &str) -> Response {
+    let snapshot = api.snapshots.latest();
+    let Some(pod) = find(&snapshot, id) else { return no_such_pod(id) };
+    let versions: Vec<String> = pod.versions.iter().rev().map(|(at, _)| at.to_string()).collect();
+    reply::json(&versions)
+}
+
+/// `GET /v2/pods/{id}::versions/{version}`: the pod as it was then.
+pub(in crate::api) fn version(api: &Api, id: &str, version: &str) -> Response {
+    let Ok(at) = version.parse::<Timestamp>() else {
+        let text = format!("`{version}` is no version: versions look like 2026-11-20T10:00:00.000Z");
+        return Problems::invalid("/version", text).response();
+    };
+    let snapshot = api.snapshots.latest();
+    let Some(pod) = find(&snapshot, id) else { return no_such_pod(id) };
+    let shown = pod.versions.iter().find(|(other, _)| *other == at).and_then(shown);
+    let none = || reply::not_found(&format!("Pod '{}' does not exist in version {at}", pod.id));
+    shown.map_or_else(none, |pod| reply::json(&pod))
 }
 
 /// `POST /v2/pods`: a new pod.
@@ -120,20 +125,32 @@ async fn try_replace(api: &Api, path: &str, request: &Request) -> Result<Respons
     write(api, request, StatusCode::OK, &pod, is_there).await
 }
 
-/// `DELETE /v2/pods/{id}`; of instances, `…::instances` and `…::instances/{instance}`, there are none.
-pub(in crate::api) async fn delete(api: &Api, path: &str, request: &Request) -> Response {
-    let place = Place::parse(path);
+/// `DELETE /v2/pods/{id}::instances`: of those that are named, none is there.
+pub(in crate::api) fn kill_instances(api: &Api, id: &str, request: &Request) -> Response {
+    if find(&api.snapshots.latest(), id).is_none() {
+        return no_such_pod(id);
+    }
+    match definition::body(request) {
+        Ok(Value::Array(instances)) if instances.iter().all(Value::is_string) => reply::json(&json!([])),
+        Ok(_) => Problems::shape("/", "error.expected.jsarray").response(),
+        Err(refused) => *refused,
+    }
+}
+
+/// `DELETE /v2/pods/{id}::instances/{instance}`: there is none.
+pub(in crate::api) fn kill_instance(api: &Api, id: &str, instance: &str) -> Response {
+    match find(&api.snapshots.latest(), id) {
+        Some(_) => reply::not_found(&format!("Instance '{instance}' does not exist")),
+        None => no_such_pod(id),
+    }
+}
+
+/// `DELETE /v2/pods/{id}`.
+pub(in crate::api) async fn delete(api: &Api, id: &str, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
-    let Some(pod) = find(&snapshot, place.id) else { return no_such_pod(place.id) };
-    match place.part {
-        Part::Definition => answered(try_delete(api, pod, request).await),
-        Part::Instances => match definition::body(request) {
-            Ok(Value::Array(instances)) if instances.iter().all(Value::is_string) => reply::json(&json!([])),
-            Ok(_) => definition::Problems::shape("/", "error.expected.jsarray").response(),
-            Err(refused) => *refused,
-        },
-        Part::Instance(instance) => no_such_instance(instance),
-        Part::Status | Part::Versions | Part::Version(_) => reply::method_not_allowed(&["GET", "HEAD"]),
+    match find(&snapshot, id) {
+        Some(pod) => answered(try_delete(api, pod, request).await),
+        None => no_such_pod(id),
     }
 }
 
@@ -162,7 +179,7 @@ async fn write(
     may: impl Fn(&Snapshot) -> Result<(), Refused>,
 ) -> Result<Response, Refused> {
     let authority = authority(request)?;
-    let definition: std::sync::Arc<str> = pod.json.to_string().into();
+    let definition: Arc<str> = pod.json.to_string().into();
     for _ in 0..TRIES {
         let snapshot = api.snapshots.latest();
         may(&snapshot)?;
@@ -223,14 +240,6 @@ fn find<'a>(snapshot: &'a Snapshot, id: &str) -> Option<&'a Pod> {
 
 fn no_such_pod(id: &str) -> Response {
     reply::not_found(&format!("Pod '/{}' does not exist", id.trim_start_matches('/')))
-}
-
-fn no_such_instance(instance: &str) -> Response {
-    reply::not_found(&format!("Instance '{instance}' does not exist"))
-}
-
-fn nothing_at(path: &str) -> Response {
-    reply::not_found(&format!("nothing is at /v2/pods/{path}"))
 }
 
 fn answered(result: Result<Response, Refused>) -> Response {

@@ -332,7 +332,7 @@ impl<'a> Content<'a> {
                 Wanted::Listed(app, at) => {
                     draft.at.insert(id.clone(), at);
                     draft.made_from(&id, is);
-                    with_dependencies(app, &inherited)
+                    with_dependencies(sent_back(snapshot, app, is), &inherited)
                 }
                 Wanted::Kept(app) => {
                     let gone = &dependencies(&id, &said_before) - &inherited;
@@ -355,6 +355,14 @@ impl<'a> Content<'a> {
         draft.edit.groups.extend(gone.map(|said| GroupEdit::Remove(said.id.clone())));
         draft.edit.pods.extend(pods_gone.into_iter().map(PodEdit::Remove));
         Ok(draft)
+    }
+}
+
+/// An app that was sent as it is shown does not mean the service ports that were chosen for it.
+fn sent_back(snapshot: &Snapshot, app: Arc<App>, is: Option<&Declared>) -> Arc<App> {
+    match (is, snapshot.app(&app.id)) {
+        (Some(is), Some(known)) => definition::without_leases(app, &is.app, &known.state.service_ports),
+        _ => app,
     }
 }
 
