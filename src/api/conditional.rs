@@ -83,7 +83,19 @@ impl Tag {
 /// What the answers of an endpoint depend on; nothing for those that depend on the clock, or on more than is in a snapshot.
 const fn scope(endpoint: Endpoint) -> Option<Scope> {
     match endpoint {
-        Endpoint::Apps | Endpoint::Tasks | Endpoint::Deployments => Some(Scope::World),
+        Endpoint::Apps
+        | Endpoint::Tasks
+        | Endpoint::Deployments
+        | Endpoint::Group
+        | Endpoint::GroupApps
+        | Endpoint::GroupVersions
+        | Endpoint::GroupVersion
+        | Endpoint::Pods
+        | Endpoint::PodStatuses
+        | Endpoint::Pod
+        | Endpoint::PodStatus
+        | Endpoint::PodVersions
+        | Endpoint::PodVersion => Some(Scope::World),
         Endpoint::App | Endpoint::AppTasks => Some(Scope::App),
         _ => None,
     }

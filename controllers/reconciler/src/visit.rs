@@ -345,6 +345,7 @@ impl Reconciler {
             revision: revision.id,
             version: revision.version,
             app: as_declared_now(revision, entry.state.declared.as_ref()),
+            enforces_group_role: self.enforces_group_role(id),
             agent: agent.clone(),
             role: role.clone(),
             claim: launch.claim.clone(),

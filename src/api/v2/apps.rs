@@ -219,7 +219,8 @@ pub(super) fn readiness_results(state: &AppState) -> Value {
     json!(results)
 }
 
-fn last_failure(state: &AppState) -> Option<Value> {
+/// The last failure of an instance.
+pub(super) fn last_failure(state: &AppState) -> Option<Value> {
     let failure = state.last_failure.as_ref()?;
     let mut shown = json!({
         "appId": state.id.as_str(),
