@@ -138,11 +138,8 @@ fn restart(path: &Path) -> Result<[Duration; 4], Error> {
             }
         }
         for id in reconciler.take_touched() {
-            let app = reconciler.app(&id).map(|state| AppSnapshot {
-                state: state.clone(),
-                report: reconciler.report(&id),
-                desired: reconciler.desired(&id),
-                deployment: None,
+            let app = reconciler.app(&id).map(|state| {
+                AppSnapshot::new(state.clone(), reconciler.report(&id), reconciler.desired(&id), None)
             });
             publisher.put(&id, app);
         }

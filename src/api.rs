@@ -4,16 +4,25 @@
 //! endpoint. Handlers read snapshots and hand requests to the loop; they decide nothing and hold nothing up. Errors
 //! are replies: nothing a client sends makes a handler fail in any other way.
 
+pub mod access;
+mod caught;
+mod certificate;
+mod conditional;
 mod files;
+mod follow;
+mod gzip;
+mod index;
+mod patience;
+mod places;
 mod reply;
 mod request;
 pub mod route;
 mod serve;
 mod system;
+mod terms;
 pub mod v1;
 mod v2;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,9 +32,11 @@ use ekiden_model::input::Command;
 use ekiden_model::limits::Settings;
 use tokio_util::sync::CancellationToken;
 
+pub use certificate::{CertificateError, CertificateFiles};
 pub use reply::Response;
-pub use request::Request;
-pub use serve::{BindError, Exposure, bind, serve};
+pub use request::{Caller, Request};
+pub use serve::{BindError, Exposure, HttpOptions, Listeners, bind, serve};
+pub use terms::{Addresses, Terms};
 
 use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
@@ -34,9 +45,11 @@ use crate::runtime::uninstall::Uninstalls;
 use crate::runtime::{EventLog, Snapshots};
 use crate::store::Export;
 use crate::telemetry::Metrics;
-use route::{Endpoint, Found};
+use caught::caught;
+use conditional::Tag;
+use route::{Endpoint, Found, Need, Route, Verb};
 
-/// An answer takes at most so long, streams apart. Reading a body from a slow client is part of it.
+/// An answer takes at most so long, streams apart; reading the request's body has a limit of its own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Finds the sandbox of a task.
@@ -79,8 +92,8 @@ pub struct Api {
     pub introduction: Arc<Introduction>,
     /// The way to be removed from the cluster, if it remembers us.
     pub uninstalls: Option<Uninstalls>,
-    /// Where this API listens.
-    pub address: SocketAddr,
+    /// Where it is offered, and on which terms.
+    pub terms: Terms,
     /// Ends the streams.
     pub stop: CancellationToken,
 }
@@ -93,52 +106,92 @@ impl Api {
         let found = route::find(&request.method, &request.path);
         let pattern = match &found {
             Found::Route(route, _) => route.path,
-            Found::OtherMethods(_) | Found::Nothing => "none",
+            Found::Options(_) | Found::OtherMethods(_) | Found::Nothing => "none",
         };
         let path = request.path.clone();
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer_found(found, request)).await;
-        let mut response = answer.unwrap_or_else(|_| {
-            reply::message(http::StatusCode::REQUEST_TIMEOUT, "the request took too long: send it again")
-        });
-        if method == "HEAD" {
-            *response.body_mut() = reply::empty(http::StatusCode::OK).into_body();
+        let asked = request.headers.clone();
+        let mut response = caught(self.answer_found(found, request), &self.metrics).await;
+        if self.terms.compresses && method != "HEAD" {
+            response = gzip::compressed(response, &asked);
         }
+        if method == "HEAD" {
+            response = reply::without_body(response);
+        }
+        self.terms.add_cross_origin(&mut response, &asked);
         tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
-        reply::with_common_headers(response, &self.leader())
+        reply::with_common_headers(response, self.terms.leader())
     }
 
     /// Where others find this API, as `host:port`.
     fn leader(&self) -> String {
-        match &self.introduction.hostname {
-            Some(hostname) if !self.address.ip().is_loopback() => format!("{hostname}:{}", self.address.port()),
-            _ => self.address.to_string(),
-        }
+        self.terms.addresses.leader(self.introduction.hostname.as_deref())
     }
 
-    async fn answer_found(&self, found: Found, mut request: Request) -> Response {
-        // Who can be reached by others is called by names that nobody here knows.
-        if self.address.ip().is_loopback()
-            && let Err(refusal) = request.check_host()
-        {
+    async fn answer_found(&self, found: Found, request: Request) -> Response {
+        let need = match &found {
+            Found::Route(route, _) => route.need(),
+            // What a browser asks before a page of another site may read; it says nothing that is not documented.
+            Found::Options(_) => Need::Nothing,
+            Found::OtherMethods(_) | Found::Nothing => Need::Read,
+        };
+        if let Err(refusal) = self.let_in(&request, need).await {
             return *refusal;
         }
         match found {
-            Found::Route(route, captures) => {
-                if let Err(refusal) = request.read_body().await {
-                    return *refusal;
-                }
-                self.dispatch(route.endpoint, &captures, &request).await
-            }
+            Found::Route(route, captures) => self.answer_route(route, &captures, request).await,
+            Found::Options(allowed) => reply::options(&allowed),
             Found::OtherMethods(allowed) => reply::method_not_allowed(&allowed),
             Found::Nothing => reply::not_found(&format!("nothing is at {}", request.path)),
         }
+    }
+
+    /// Refuses whoever may not ask for this.
+    async fn let_in(&self, request: &Request, need: Need) -> Result<(), Box<Response>> {
+        let remote = request.caller.map(|caller| caller.remote.ip());
+        match &self.terms.access {
+            Some(access) => access.check(&request.headers, remote, need).await?,
+            // Who can be reached by others is called by names that nobody here knows; and who asks for credentials is
+            // not harmed by a page that has none.
+            None if request.caller.is_some_and(|caller| caller.to_loopback) => request.check_host()?,
+            None => {}
+        }
+        if request.only_reads() { Ok(()) } else { self.terms.check_origin(&request.headers) }
+    }
+
+    async fn answer_route(&self, route: &Route, captures: &[String], mut request: Request) -> Response {
+        // Load balancers take a ping that is not answered for a sign that we are dead.
+        let place = if route.need() == Need::Nothing { Ok(None) } else { self.terms.place() };
+        let _place = match place {
+            Ok(place) => place,
+            Err(refusal) => return *refusal,
+        };
+        if let Err(refusal) = request.read_body().await {
+            return *refusal;
+        }
+        let first = captures.first().map_or("", String::as_str);
+        let tag = match route.verb {
+            Verb::Get => Tag::of(route.endpoint, first, &request, &self.snapshots.latest()),
+            _ => None,
+        };
+        if let Some(unchanged) = tag.as_ref().and_then(|tag| tag.unchanged(&request.headers)) {
+            return unchanged;
+        }
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.dispatch(route.endpoint, captures, &request)).await;
+        let mut response = answer.unwrap_or_else(|_| {
+            reply::message(http::StatusCode::SERVICE_UNAVAILABLE, "the answer took too long: ask again")
+        });
+        if let Some(tag) = tag {
+            tag.add_to(&mut response);
+        }
+        response
     }
 
     async fn dispatch(&self, endpoint: Endpoint, captures: &[String], request: &Request) -> Response {
         let first = captures.first().map_or("", String::as_str);
         let second = captures.get(1).map_or("", String::as_str);
         match endpoint {
+            Endpoint::Index => index::show(request),
             Endpoint::Ping => system::ping(request),
             Endpoint::Metrics => system::metrics(self, request),
             Endpoint::MetricsText => system::metrics_text(self),

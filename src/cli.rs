@@ -17,7 +17,7 @@
 //! | 74 | `serve`, `dev`: nothing more can be stored |
 //! | 75 | another ekiden uses the store |
 //! | 77 | `serve`: the master refuses us |
-//! | 78 | the config file is wrong |
+//! | 78 | the config file, or that of credentials or certificate, is wrong |
 //! | 80 | `serve`: Mesos has removed the framework |
 //! | 81 | `serve`: another scheduler has taken over |
 //!
@@ -26,12 +26,14 @@
 mod adopt;
 mod client;
 mod confirm_prune;
+mod credential;
 mod dev;
 mod exit;
 mod explain;
 #[cfg(test)]
 mod flags_page;
 mod get;
+mod http;
 mod logs;
 mod marathon;
 mod mesos;
@@ -85,6 +87,12 @@ struct Global {
     /// Where ekiden runs, for commands that ask it; at port 8080 of this machine when not given
     #[arg(long, global = true, env = "EKIDEN_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// As whom to ask a server that wants credentials; the password is in `EKIDEN_PASSWORD`, or a token in `EKIDEN_TOKEN`
+    #[arg(long, global = true, env = "EKIDEN_USER", value_name = "NAME")]
+    user: Option<String>,
+    /// Certificates (PEM) to trust in place of the system's, for a server at https://
+    #[arg(long, global = true, env = "EKIDEN_CA", value_name = "FILE")]
+    ca: Option<std::path::PathBuf>,
     /// How to print: a table for people, or JSON for programs
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -140,6 +148,8 @@ enum Command {
     State(state::StateArgs),
     /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
     ConfirmPrune,
+    /// Make a line for the file of credentials (`serve --http-credentials-file`)
+    Credential(credential::CredentialArgs),
     /// Say whose the tasks are that the cluster runs and ekiden knows nothing of (safe mode)
     Adopt(adopt::AdoptArgs),
 }
@@ -169,11 +179,25 @@ enum UsageError {
     #[error("give the secret, or the file that it is in: not both")]
     TwoSecrets,
     /// Two ways to say the same.
-    #[error("`--http` has the address and the port: leave `--http_port` and `--http_address` out, or it")]
-    TwoAddresses,
+    #[error("`--{whole}` has the address and the port: leave `--{whole}_port` and `--{whole}_address` out, or it")]
+    TwoAddresses { whole: &'static str },
+    /// Credentials that are none.
+    #[error("these are no credentials")]
+    Credentials(#[source] crate::api::access::CredentialError),
+    /// A password that was not typed twice.
+    #[error("the two passwords differ: nothing was made")]
+    Differ,
     /// No port is between these.
     #[error("`--local_port_min {min}` is above `--local_port_max {max}`: no service port is left")]
     Ports { min: u16, max: u16 },
+    /// Two ways to say the same.
+    #[error(
+        "`--default_accepted_resource_roles` is the old way to say `--accepted_resource_roles_default_behavior`: leave it out"
+    )]
+    TwoDefaultsOfRoles,
+    /// A role that no resources are offered to.
+    #[error("`--default_accepted_resource_roles {named}`: only `*` and `{ours}` (--mesos_role) can be accepted")]
+    NoRoleOfOurs { named: String, ours: String },
     /// The secret cannot be had.
     #[error("the secret in {} cannot be read", file.display())]
     Secret { file: std::path::PathBuf, source: std::io::Error },
@@ -305,6 +329,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Plan(args) => one_thread()?.block_on(plan::run(args, global, terminal)),
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
+        Command::Credential(args) => credential::run(args, global, terminal),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
         Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),

@@ -2,8 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/commands.rs"]
+mod commands;
 #[path = "support/ekiden.rs"]
 mod ekiden;
+#[path = "support/writes.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod writes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,7 +88,7 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::KillAppTask => (filled, "", 200..405),
             _ => (filled, "", 200..300),
         };
-        let method = route.verb.names()[0];
+        let method = route.verb.methods()[0];
         let answer = ekiden.send(method, &path, body).await;
         assert!(fits.contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
         for header in
@@ -94,7 +99,12 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
         let other = ekiden.send("TRACE", &path, "").await;
         let message: Value = serde_json::from_str(&other.body).expect("JSON");
         assert_eq!(other.status, 405, "TRACE {path}");
-        assert!(other.head.contains("allow: ") && message["message"].is_string(), "{path}: {}", other.head);
+        assert!(other.head.contains("allow: ") && message["message"].is_string(), "TRACE {path}: {}", other.head);
+        let options = ekiden.send("OPTIONS", &path, "").await;
+        assert_eq!(options.status, 204, "OPTIONS {path}");
+        assert!(
+            options.head.lines().any(|line| line.starts_with("allow: ") && line.contains(&method.to_lowercase()))
+        );
     }
     let nothing = ekiden.get("/v2/nothing", "*/*").await;
     assert_eq!((nothing.status, nothing.body.as_str()), (404, r#"{"message":"nothing is at /v2/nothing"}"#));
@@ -200,8 +210,10 @@ async fn a_page_of_another_site_gets_nothing_done() {
     let ekiden = start("41300-41319").await;
     let rebound = "GET /v2/apps HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert_eq!(send(ekiden.address(), rebound).await.expect("answered").status, 403);
-    let form = "Content-Type: text/plain\r\nContent-Length: 0\r\n";
+    let form = "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}";
     assert_eq!(ask(&ekiden, "POST", "/v1/directory/confirm-prune", form).await.status, 415);
+    let empty = "Origin: http://evil.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(ask(&ekiden, "POST", "/v1/directory/confirm-prune", empty).await.status, 403);
     let public = ekiden.command(&["dev", "manifests", "--http", "0.0.0.0:0"]).await;
     let complaint = String::from_utf8_lossy(&public.stderr);
     assert!(public.status.code() == Some(69) && complaint.contains("--http 127.0.0.1"), "{complaint}");
@@ -264,7 +276,7 @@ async fn commands_show_what_the_api_tells() {
 
 async fn ask(ekiden: &Ekiden, method: &str, path: &str, headers: &str) -> Answer {
     let address = ekiden.address();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}");
     send(address, &request).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
 }
 

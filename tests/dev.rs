@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/commands.rs"]
+mod commands;
 #[path = "support/ekiden.rs"]
 mod ekiden;
 #[path = "support/web.rs"]

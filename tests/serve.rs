@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/commands.rs"]
+mod commands;
 #[path = "support/ekiden.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
@@ -286,14 +288,19 @@ async fn what_cannot_be_started_says_why_and_ends_with_its_own_number() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("bound").to_string();
     let master = ["--master", "127.0.0.1:1"];
-    let cases: [(&[&str], i32, &str); 8] = [
-        (&["--http", "0.0.0.0:0"], 69, "--allow-unauthenticated-http"),
+    let cases: [(&[&str], i32, &str); 13] = [
+        (&["--http", "0.0.0.0:0"], 69, "--http-credentials-file"),
         (&["--http", &taken], 69, "is another ekiden running?"),
         (&["--manifests", "none"], 66, "none is no directory"),
         (&["--config", "typo.toml"], 78, "did you mean `framework_name`?"),
         (&["--config", "wrong.toml"], 78, "wrong.toml: invalid value 'eighty'"),
         (&["--config", "none.toml"], 78, "none.toml cannot be read"),
-        (&["--http_credentials", "ann:hush"], 64, "--http_credentials is not there yet"),
+        (&["--http_credentials", "hush"], 64, "write it as `user:password`"),
+        (&["--http-credentials-file", "wrong.toml"], 78, "wrong.toml:1: a line is `NAME SCOPE HASH`"),
+        (&["--https", "127.0.0.1:0"], 64, "`--tls_cert` is missing"),
+        (&["--tls-cert", "wrong.toml", "--tls-key", "wrong.toml"], 78, "wrong.toml holds no certificate"),
+        (&["--http", "none"], 64, "`--http none` needs `--https`"),
+        (&["--ssl_keystore_password", "hush"], 64, "--ssl_keystore_password is not there yet"),
         (&["--mesos_authentication_principal", "ann"], 64, "`--mesos_authentication_secret_file` is missing"),
     ];
     for (arguments, expected, text) in cases {
@@ -318,7 +325,7 @@ async fn what_cannot_be_started_says_why_and_ends_with_its_own_number() {
 async fn a_flag_wins_over_a_variable_that_over_the_file_and_that_over_the_default() {
     let folder = folder();
     let file = "master = [\"a:1\", \"b:2\"]\nmesos_role = \"file\"\nhttp_port = 1\ncheckpoint = false\n\
-                mesos_authentication_secret = \"hush\"\n";
+                mesos_authentication_secret = \"hush\"\nhttp_credentials = \"ann:hush\"\n";
     write(&folder.path().join("ekiden.toml"), file);
     let arguments = ["serve", "--config", "ekiden.toml", "--http_port=3", "--print-config", "--output", "json"];
     let variables = [("EKIDEN_HTTP_PORT", "2"), ("EKIDEN_MESOS_ROLE", "variable")];
@@ -331,6 +338,7 @@ async fn a_flag_wins_over_a_variable_that_over_the_file_and_that_over_the_defaul
         ("master", "a:1,b:2", "file"),
         ("checkpoint", "false", "file"),
         ("mesos_authentication_secret", "***", "file"),
+        ("http_credentials", "***", "file"),
         ("framework_name", "ekiden", "default"),
     ];
     for (name, value, from) in expected {
@@ -340,4 +348,40 @@ async fn a_flag_wins_over_a_variable_that_over_the_file_and_that_over_the_defaul
     let shown = run(&folder, &toggled, &[]).await;
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("checkpoint = \"true\" # flag\n") && !shown.contains("hush"), "{shown}");
+}
+
+#[tokio::test]
+async fn commands_say_who_asks_and_learn_what_to_set() {
+    let (folder, mesos) = (folder(), mesos().await);
+    let made = run(&folder, &["credential", "ci", "--scope", "read", "--token", "--output", "json"], &[]).await;
+    let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    let (line, token) = (made["line"].as_str().expect("a line"), made["token"].as_str().expect("a token"));
+    write(&folder.path().join("credentials"), &format!("{line}\n"));
+    let address = mesos.address();
+    let arguments = [
+        "serve",
+        "--manifests=manifests",
+        "--state=state",
+        "--http=127.0.0.1:0",
+        "--http_credentials=ann:hush",
+        "--http-credentials-file=credentials",
+        "--master",
+        &address,
+    ];
+    let ekiden = Ekiden::spawn(Arc::clone(&folder), &arguments).await;
+    let server = ("EKIDEN_SERVER", ekiden.server.as_str());
+    for (variables, arguments, code, text) in [
+        (vec![server], vec!["get", "apps"], 1, "set `--user NAME` and EKIDEN_PASSWORD, or EKIDEN_TOKEN"),
+        (vec![server], vec!["get", "apps", "--user", "ann"], 1, "`--user` needs its password"),
+        (vec![server, ("EKIDEN_TOKEN", "x")], vec!["get", "apps"], 1, "does not take these credentials"),
+        (vec![server, ("EKIDEN_TOKEN", token)], vec!["get", "apps"], 0, ""),
+        (vec![server, ("EKIDEN_TOKEN", token)], vec!["confirm-prune"], 1, "may only read"),
+        (vec![server, ("EKIDEN_PASSWORD", "hush")], vec!["confirm-prune", "--user", "ann"], 0, ""),
+    ] {
+        let output = run(&folder, &arguments, &variables).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+    assert!(!ekiden.log().contains("hush") && !ekiden.log().contains(token), "{}", ekiden.log());
 }

@@ -6,6 +6,8 @@
 mod dump;
 #[path = "store/full.rs"]
 mod full;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 
 #[path = "support/ekiden.rs"]
 mod ekiden;
+#[path = "support/writes.rs"]
+mod writes;
 
 use std::sync::Arc;
 

@@ -1,9 +1,14 @@
 //! Replies: JSON, Marathon's error bodies (§1.2), and the headers that every answer carries (§1.1).
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use hyper::body::Body as _;
 use serde::Serialize;
 use serde_json::json;
+use warp::Reply;
 
 /// An answer on its way.
 pub type Response = warp::reply::Response;
@@ -55,17 +60,51 @@ pub(super) fn no_such_app(id: &str) -> Response {
 
 /// 405, with what would do.
 pub(super) fn method_not_allowed(allowed: &[&str]) -> Response {
-    let allowed = allowed.join(", ");
-    let text = format!("the method is not allowed here, only {allowed}");
-    let mut response = message(StatusCode::METHOD_NOT_ALLOWED, &text);
-    if let Ok(value) = HeaderValue::from_str(&allowed) {
+    let text = format!("the method is not allowed here, only {}", allowed.join(", "));
+    allowing(message(StatusCode::METHOD_NOT_ALLOWED, &text), allowed)
+}
+
+/// 204, with what would do.
+pub(super) fn options(allowed: &[&str]) -> Response {
+    allowing(empty(StatusCode::NO_CONTENT), allowed)
+}
+
+fn allowing(mut response: Response, allowed: &[&str]) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
         response.headers_mut().insert(header::ALLOW, value);
     }
     response
 }
 
+/// 200 with JSON that is made of pieces, which are sent as they are.
+pub(super) fn json_of(pieces: Vec<Bytes>) -> Response {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let pieces = stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
+    let mut response = warp::reply::stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+/// The same answer without its body, as HEAD has it: its length is still told.
+pub(super) fn without_body(mut response: Response) -> Response {
+    if let Some(length) = length(&response) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = empty(StatusCode::OK).into_body();
+    response
+}
+
+/// The length of an answer, as far as it is known.
+pub(super) fn length(response: &Response) -> Option<u64> {
+    let told =
+        response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    told.or_else(|| response.body().size_hint().exact())
+}
+
 /// Adds what every answer carries.
-pub(super) fn with_common_headers(mut response: Response, leader: &str) -> Response {
+pub(super) fn with_common_headers(mut response: Response, leader: Option<&HeaderValue>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
@@ -73,8 +112,8 @@ pub(super) fn with_common_headers(mut response: Response, leader: &str) -> Respo
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(leader) = HeaderValue::from_str(&format!("http://{leader}")) {
-        headers.insert("x-marathon-leader", leader);
+    if let Some(leader) = leader {
+        headers.insert(HeaderName::from_static("x-marathon-leader"), leader.clone());
     }
     response
 }

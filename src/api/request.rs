@@ -1,8 +1,9 @@
 //! A request, as handlers see it: decoded, bounded, without the web server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -13,8 +14,20 @@ use super::reply::{self, Response};
 /// Largest body taken: a plan of 10,000 apps, each with a long environment, fits in twice.
 const BODY_MAX_BYTES: usize = 32 << 20;
 
+/// A body arrives within this: nobody holds a place by sending a byte now and then.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// What is left of the body, as it arrives.
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
+
+/// How a request has reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose connection it is.
+    pub remote: SocketAddr,
+    /// Whether it came to an address that only this machine has.
+    pub to_loopback: bool,
+}
 
 /// One request.
 pub struct Request {
@@ -26,18 +39,21 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, once it is read; requests that change nothing have none.
     pub body: Bytes,
-    /// Where it comes from.
+    /// Where it comes from, for people.
     pub remote: String,
+    /// How it has reached us; nothing when it was made in this process.
+    pub caller: Option<Caller>,
     query: Vec<(String, String)>,
     incoming: Option<BodyStream>,
 }
 
 impl Request {
     /// Takes a request apart.
-    pub fn new(method: Method, path: &str, query: &str, headers: HeaderMap, remote: String) -> Self {
+    pub fn new(method: Method, path: &str, query: &str, headers: HeaderMap, caller: Option<Caller>) -> Self {
         let query = query.split('&').filter(|pair| !pair.is_empty()).map(decoded_pair).collect();
         let path = decoded(path, false);
-        Self { method, path, headers, body: Bytes::new(), remote, query, incoming: None }
+        let remote = caller.map_or_else(String::new, |caller| caller.remote.to_string());
+        Self { method, path, headers, body: Bytes::new(), remote, caller, query, incoming: None }
     }
 
     /// Adds the body that is on its way.
@@ -78,13 +94,18 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The query's parameters, in their order.
+    pub(super) fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
     /// Who asks, for people: as far as is known, where from.
     pub fn who(&self) -> Option<Arc<str>> {
         (!self.remote.is_empty()).then(|| self.remote.as_str().into())
     }
 
-    /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): this API listens on the
-    /// loopback only, so whoever means it calls it by address or as `localhost`.
+    /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): it came to an address that only
+    /// this machine has, so whoever means it calls it by address or as `localhost`.
     pub(super) fn check_host(&self) -> Result<(), Box<Response>> {
         let Some(host) = self.header("host") else { return Ok(()) };
         let name = match host.strip_prefix('[') {
@@ -98,49 +119,59 @@ impl Request {
         Err(Box::new(reply::message(StatusCode::FORBIDDEN, &text)))
     }
 
-    /// Refuses what a page of another site sends here: a browser says then from where.
-    fn check_origin(&self) -> Result<(), Box<Response>> {
-        let Some(origin) = self.header("origin") else { return Ok(()) };
-        let from = origin.split_once("://").map_or(origin, |(_, host)| host);
-        if self.header("host").is_some_and(|host| host == from) {
-            return Ok(());
-        }
-        let text = format!("pages of `{origin}` may not change anything here");
-        Err(Box::new(reply::message(StatusCode::FORBIDDEN, &text)))
+    /// Whether this asks for something to be looked at, and nothing to be changed.
+    pub fn only_reads(&self) -> bool {
+        [Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method)
     }
 
     /// Reads the body of a request that may have one.
     pub(super) async fn read_body(&mut self) -> Result<(), Box<Response>> {
-        if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+        if self.only_reads() {
             return Ok(());
         }
-        // To restart or to remove something takes no body, and some clients name no kind for none.
+        // To restart or to remove something takes no body, and some clients name no kind, or another, for none.
         let is_empty = self.header("content-length").is_none_or(|length| length.trim() == "0");
-        if is_empty && self.header("transfer-encoding").is_none() && self.header("content-type").is_none() {
-            return self.check_origin();
+        if is_empty && self.header("transfer-encoding").is_none() {
+            return Ok(());
         }
-        // A page of another site can send plain forms here unasked, but never JSON.
+        // A page of another site can send plain forms here unasked, but never JSON. Whoever says nothing means JSON.
         let kind = self.header("content-type").and_then(|kind| kind.split(';').next()).map(str::trim);
-        if kind != Some("application/json") {
+        if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
             let text = "send the body as JSON, with `Content-Type: application/json`";
             return Err(Box::new(reply::message(StatusCode::UNSUPPORTED_MEDIA_TYPE, text)));
         }
-        let Some(mut incoming) = self.incoming.take() else { return Ok(()) };
-        let mut body = BytesMut::new();
-        while let Some(chunk) = incoming.next().await {
-            let chunk = chunk.map_err(|_| {
-                let text = "the body ended early: send the request again";
-                Box::new(reply::message(StatusCode::BAD_REQUEST, text))
-            })?;
-            if body.len() + chunk.len() > BODY_MAX_BYTES {
-                let text = format!("the body is larger than {} MiB", BODY_MAX_BYTES >> 20);
-                return Err(Box::new(reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text)));
-            }
-            body.extend_from_slice(&chunk);
+        let declared: Option<u64> = self.header("content-length").and_then(|length| length.parse().ok());
+        if declared.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
+            return Err(Box::new(too_large()));
         }
-        self.body = body.freeze();
+        let Some(incoming) = self.incoming.take() else { return Ok(()) };
+        let body = tokio::time::timeout(BODY_WITHIN, whole(incoming)).await.map_err(|_| {
+            let text = format!("the body has not arrived within {} s: send it again", BODY_WITHIN.as_secs());
+            reply::message(StatusCode::REQUEST_TIMEOUT, &text)
+        })?;
+        self.body = body?;
         Ok(())
     }
+}
+
+async fn whole(mut incoming: BodyStream) -> Result<Bytes, Box<Response>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = incoming.next().await {
+        let chunk = chunk.map_err(|_| {
+            let text = "the body ended early, or is no body: send the request again";
+            Box::new(reply::message(StatusCode::BAD_REQUEST, text))
+        })?;
+        if body.len() + chunk.len() > BODY_MAX_BYTES {
+            return Err(Box::new(too_large()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn too_large() -> Response {
+    let text = format!("the body is larger than {} MiB", BODY_MAX_BYTES >> 20);
+    reply::message(StatusCode::PAYLOAD_TOO_LARGE, &text)
 }
 
 fn decoded_pair(pair: &str) -> (String, String) {
@@ -176,7 +207,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (header::HeaderName::from_static(name), header::HeaderValue::from_static(value)))
             .collect();
-        Request::new(Method::GET, "/v2/apps/%2Fprod/a+b%zz", query, headers, String::new())
+        Request::new(Method::GET, "/v2/apps/%2Fprod/a+b%zz", query, headers, None)
     }
 
     #[test]

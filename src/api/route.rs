@@ -1,13 +1,15 @@
-//! The one table of what there is, and how a request finds its way in it.
-//!
-//! Paths are matched as Marathon's clients write them: doubled and trailing slashes do not matter, and an app's id may
-//! be any number of segments, recognised as what is left between the fixed ones.
+//! The one table of what there is: what is asked for, by which method, where, and what the caller must be allowed to do.
+//! How a request finds its row is in [`find`](mod@find); what the row does is in the handlers.
 
-use http::Method;
+mod find;
+
+pub use find::{Found, find};
 
 /// One thing that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
+    /// What there is, for people who look around.
+    Index,
     /// Whether we are there.
     Ping,
     /// Numbers.
@@ -89,6 +91,8 @@ pub enum Endpoint {
 pub enum Verb {
     /// GET, and HEAD.
     Get,
+    /// HEAD alone: whether something is there, where nothing can be read.
+    Head,
     /// POST.
     Post,
     /// PUT.
@@ -99,6 +103,17 @@ pub enum Verb {
     Delete,
 }
 
+/// What a caller must be allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Nothing: whoever reaches us gets an answer.
+    Nothing,
+    /// To read.
+    Read,
+    /// To change things.
+    Write,
+}
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
@@ -106,12 +121,15 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// By which method.
     pub verb: Verb,
-    /// Where: `{id*}` stands for one or more segments, `{name}` for exactly one.
+    /// Where: `{id*}` stands for one or more segments, `{name}` for exactly one. A part behind `::` is a segment of its
+    /// own, whether a slash is before it or not.
     pub path: &'static str,
 }
 
 /// Everything there is. Of two rows that match, the first counts.
 pub const ROUTES: &[Route] = &[
+    Route { endpoint: Endpoint::Index, verb: Verb::Get, path: "/" },
+    Route { endpoint: Endpoint::Index, verb: Verb::Get, path: "/help" },
     Route { endpoint: Endpoint::Ping, verb: Verb::Get, path: "/ping" },
     Route { endpoint: Endpoint::Metrics, verb: Verb::Get, path: "/metrics" },
     Route { endpoint: Endpoint::MetricsText, verb: Verb::Get, path: "/metrics/prometheus" },
@@ -151,40 +169,12 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
 ];
 
-/// What is at a path.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// This, with what the braces stand for. Ids come without a leading slash.
-    Route(&'static Route, Vec<String>),
-    /// Something, but not for this method; the methods it has.
-    OtherMethods(Vec<&'static str>),
-    /// Nothing.
-    Nothing,
-}
-
-/// Finds the row for a request.
-pub fn find(method: &Method, path: &str) -> Found {
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let mut others = Vec::new();
-    for route in ROUTES {
-        let Some(captures) = captures(route.path, &segments) else { continue };
-        if route.verb.covers(method) {
-            return Found::Route(route, captures);
-        }
-        others.extend_from_slice(route.verb.names());
-    }
-    if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
-}
-
 impl Verb {
-    fn covers(self, method: &Method) -> bool {
-        self.names().contains(&method.as_str())
-    }
-
-    /// The methods, as HTTP names them.
-    pub fn names(self) -> &'static [&'static str] {
+    /// The methods, as HTTP calls them.
+    pub const fn methods(self) -> &'static [&'static str] {
         match self {
             Self::Get => &["GET", "HEAD"],
+            Self::Head => &["HEAD"],
             Self::Post => &["POST"],
             Self::Put => &["PUT"],
             Self::Patch => &["PATCH"],
@@ -193,60 +183,13 @@ impl Verb {
     }
 }
 
-/// What the braces of `pattern` stand for in `segments`; `None` when it does not match. A pattern has at most one
-/// greedy brace, which takes what its neighbours leave.
-fn captures(pattern: &str, segments: &[&str]) -> Option<Vec<String>> {
-    let pattern: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-    let greedy = pattern.iter().filter(|part| part.ends_with("*}")).count();
-    let spare = segments.len().checked_sub(pattern.len())?;
-    if greedy == 0 && spare > 0 {
-        return None;
-    }
-    let mut captures = Vec::new();
-    let mut rest = segments;
-    for part in pattern {
-        let width = if part.ends_with("*}") { spare + 1 } else { 1 };
-        let (here, after) = rest.split_at_checked(width)?;
-        rest = after;
-        if part.starts_with('{') {
-            captures.push(here.join("/"));
-        } else if here != [part] {
-            return None;
+impl Route {
+    /// What a caller must be allowed to do: the verb says it. `/ping` is for load balancers, who have no credentials.
+    pub const fn need(&self) -> Need {
+        match (self.endpoint, self.verb) {
+            (Endpoint::Ping, _) => Need::Nothing,
+            (_, Verb::Get | Verb::Head) => Need::Read,
+            (_, Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Need::Write,
         }
-    }
-    Some(captures)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoint(path: &str) -> Option<(Endpoint, Vec<String>)> {
-        match find(&Method::GET, path) {
-            Found::Route(route, captures) => Some((route.endpoint, captures)),
-            Found::OtherMethods(_) | Found::Nothing => None,
-        }
-    }
-
-    #[test]
-    fn ids_are_greedy_and_slashes_do_not_matter() {
-        let web = || vec!["prod/web".to_owned()];
-        for path in ["/v2/apps/prod/web", "/v2/apps//prod/web", "//v2/apps/prod//web/"] {
-            assert_eq!(endpoint(path), Some((Endpoint::App, web())), "{path}");
-        }
-        assert_eq!(endpoint("/v2/apps//prod/web/tasks"), Some((Endpoint::AppTasks, web())));
-        assert_eq!(endpoint("/v2/apps/prod/*"), Some((Endpoint::App, vec!["prod/*".to_owned()])));
-        assert_eq!(endpoint("/v2/apps/"), Some((Endpoint::Apps, Vec::new())));
-        assert_eq!(endpoint("/v1/apps/a/b/status"), Some((Endpoint::OurAppStatus, vec!["a/b".to_owned()])));
-        let file = vec!["t.1".to_owned(), "stdout".to_owned()];
-        assert_eq!(endpoint("/v1/tasks/t.1/files/stdout"), Some((Endpoint::TaskFile, file)));
-    }
-
-    #[test]
-    fn what_is_not_there_and_what_is_not_done_are_told_apart() {
-        assert_eq!(find(&Method::GET, "/v3/apps"), Found::Nothing);
-        assert_eq!(endpoint("/v1/tasks/t.1/files/a/b"), None);
-        assert_eq!(find(&Method::PUT, "/v2/queue"), Found::OtherMethods(vec!["GET", "HEAD"]));
-        assert_eq!(find(&Method::GET, "/v2/queue/a/delay"), Found::OtherMethods(vec!["DELETE"]));
     }
 }

@@ -1,13 +1,20 @@
 //! The HTTP client of the commands that ask a running ekiden.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use super::Global;
@@ -21,19 +28,42 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Largest answer read: all apps of a cluster of 10,000 with their instances fit.
 const ANSWER_MAX_BYTES: usize = 512 << 20;
 
+/// The variable with the password of `--user`. It is no flag: everybody on a machine can read flags.
+const PASSWORD: &str = "EKIDEN_PASSWORD";
+
+/// The variable with a token.
+const TOKEN: &str = "EKIDEN_TOKEN";
+
 /// Asks one server.
 #[derive(Debug)]
 pub(super) struct Client {
     server: String,
-    http: HyperClient<HttpConnector, Empty<Bytes>>,
+    /// Marked as a secret, so that it is not shown.
+    authorization: Option<HeaderValue>,
+    http: HyperClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     /// The address is none.
-    #[error("`{0}` is no address of a server: write it as `http://host:port`")]
+    #[error("`{0}` is no address of a server: write it as `http://host:port` or `https://host:port`")]
     Address(String),
+    /// The certificates to trust are none.
+    #[error("the certificates in {file} cannot be used: {cause}")]
+    Authority { file: String, cause: String },
+    /// A name without a password.
+    #[error("`--user` needs its password: set {PASSWORD}")]
+    NoPassword,
+    /// Credentials that cannot be sent.
+    #[error("the credentials have characters in them that cannot be sent")]
+    Unsendable,
+    /// Nobody there knows us.
+    #[error("{server} asks for credentials: set `--user NAME` and {PASSWORD}, or {TOKEN}")]
+    Unknown { server: String },
+    /// Somebody there knows others.
+    #[error("{server} does not take these credentials: check `--user` and {PASSWORD}, or {TOKEN}")]
+    Wrong { server: String },
     /// Nobody there.
     #[error(
         "cannot reach {server}: {cause}; is ekiden running (`serve`, `dev`)? set `--server` or EKIDEN_SERVER to where it is"
@@ -60,13 +90,22 @@ impl Client {
     /// A client of the server that was asked for.
     pub(super) fn new(global: &Global) -> Result<Self, ClientError> {
         let server = global.server.as_deref().unwrap_or(DEFAULT_SERVER).trim_end_matches('/');
-        let parsed: Option<Uri> = server.parse().ok();
-        let plain = |uri: &Uri| uri.scheme_str() == Some("http") && uri.host().is_some();
-        if !parsed.as_ref().is_some_and(plain) {
-            return Err(ClientError::Address(server.to_owned()));
-        }
-        let http = HyperClient::builder(TokioExecutor::new()).build_http();
-        Ok(Self { server: server.to_owned(), http })
+        let parsed: Option<Uri> = server.parse().ok().filter(|uri: &Uri| uri.host().is_some());
+        let tls = match parsed.as_ref().and_then(Uri::scheme_str) {
+            Some("http") => trusting(RootCertStore::empty()),
+            Some("https") => trusting_as_told(global.ca.as_deref()),
+            _ => return Err(ClientError::Address(server.to_owned())),
+        };
+        let tls = tls.map_err(|cause| {
+            let file =
+                global.ca.as_deref().map_or_else(|| "this system".into(), |file| file.display().to_string());
+            ClientError::Authority { file, cause }
+        })?;
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let http = HyperClient::builder(TokioExecutor::new()).build(connector);
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let authorization = authorization(global.user.as_deref(), variable(PASSWORD), variable(TOKEN))?;
+        Ok(Self { server: server.to_owned(), authorization, http })
     }
 
     /// Gets JSON.
@@ -104,13 +143,16 @@ impl Client {
     }
 
     async fn answer(&self, method: Method, path: &str) -> Result<Answer, ClientError> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
             .header("content-type", "application/json")
-            .header("accept", "application/json, */*")
-            .body(Empty::new())
-            .map_err(|_| ClientError::Address(format!("{}{path}", self.server)))?;
+            .header("accept", "application/json, */*");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(http::header::AUTHORIZATION, authorization);
+        }
+        let request =
+            request.body(Empty::new()).map_err(|_| ClientError::Address(format!("{}{path}", self.server)))?;
         let response = self.http.request(request).await.map_err(|error| ClientError::Unreachable {
             server: self.server.clone(),
             cause: root_cause(&error),
@@ -121,6 +163,11 @@ impl Client {
         if head.status.is_success() {
             return Ok(Answer { body });
         }
+        if head.status == StatusCode::UNAUTHORIZED {
+            let server = self.server.clone();
+            let given = self.authorization.is_some();
+            return Err(if given { ClientError::Wrong { server } } else { ClientError::Unknown { server } });
+        }
         let said: Option<Value> = serde_json::from_slice(&body).ok();
         let message = said.as_ref().and_then(|said| said.get("message")).and_then(Value::as_str);
         let message = message.map_or_else(|| format!("{} answered {}", self.server, head.status), str::to_owned);
@@ -130,6 +177,50 @@ impl Client {
     fn nonsense(&self, cause: &dyn std::error::Error) -> ClientError {
         ClientError::Nonsense { server: self.server.clone(), cause: cause.to_string() }
     }
+}
+
+/// What is sent with each request, if anything is given.
+fn authorization(
+    user: Option<&str>,
+    password: Option<String>,
+    token: Option<String>,
+) -> Result<Option<HeaderValue>, ClientError> {
+    let text = match (user, password, token) {
+        (Some(user), Some(password), _) => {
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+        }
+        (Some(_), None, _) => return Err(ClientError::NoPassword),
+        (None, _, Some(token)) => format!("Bearer {token}"),
+        (None, _, None) => return Ok(None),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::Unsendable)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// Trusts the certificates in a file, or those that this system trusts.
+fn trusting_as_told(authority: Option<&Path>) -> Result<ClientConfig, String> {
+    let Some(file) = authority else {
+        let builder = versions()?.with_native_roots().map_err(|error| error.to_string())?;
+        return Ok(builder.with_no_client_auth());
+    };
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("there is none in it (PEM)".to_owned()) } else { trusting(roots) }
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, String> {
+    Ok(versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn versions() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    builder.map_err(|error| error.to_string())
 }
 
 /// The innermost cause is what says something: `connection refused`.

@@ -65,8 +65,8 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
     let for_programs = global.log_format == LogFormat::Json;
     dev::run(options, |started| {
         if for_programs {
-            let Started { address, directory, files, apps, findings } = started;
-            tracing::info!(%address, directory = %directory.display(), files, apps, findings, agents, "started");
+            let Started { address, directory, files, apps, findings, .. } = started;
+            tracing::info!(address, directory = %directory.display(), files, apps, findings, agents, "started");
         } else {
             terminal.note(&summary(started, *agents));
         }
@@ -86,10 +86,10 @@ fn summary(started: &Started, agents: u32) -> String {
 
 /// What was found at the start: where it is offered, what runs, `placed` where, what is wrong with it, and what `next`.
 pub(super) fn summary_of(started: &Started, placed: &str, next: &str) -> String {
-    let Started { address, directory, files, apps, findings } = started;
+    let Started { url, directory, files, apps, findings, .. } = started;
     let (apps, files) = (counted(*apps, "app"), counted(*files, "file"));
     let mut text = format!(
-        "ekiden {} at http://{address}\n  {apps} in {files} of {}, {placed}\n",
+        "ekiden {} at {url}\n  {apps} in {files} of {}, {placed}\n",
         env!("CARGO_PKG_VERSION"),
         directory.display(),
     );

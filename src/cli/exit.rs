@@ -33,7 +33,7 @@ pub(super) enum Exit {
     InUse,
     /// The master refuses us.
     Refused,
-    /// The config file is wrong.
+    /// The config file is wrong, or that of the credentials or certificate.
     Config,
     /// Mesos has removed the framework.
     Removed,
@@ -91,7 +91,7 @@ impl Exit {
             Self::Full => "nothing more can be stored",
             Self::InUse => "another ekiden uses the store",
             Self::Refused => "the master refuses us",
-            Self::Config => "the config file is wrong",
+            Self::Config => "the config file, or that of credentials or certificate, is wrong",
             Self::Removed => "Mesos has removed the framework",
             Self::Superseded => "another scheduler has taken over",
         }
@@ -121,8 +121,11 @@ impl Exit {
         if let Some(error) = store {
             return Some(Self::of_store(error));
         }
-        if error.is::<BindError>() {
-            return Some(Self::Address);
+        match error.downcast_ref::<BindError>() {
+            Some(BindError::Credentials(_) | BindError::Certificate(_)) => return Some(Self::Config),
+            Some(BindError::Nowhere) => return Some(Self::Usage),
+            Some(BindError::Public(..) | BindError::Refused(..)) => return Some(Self::Address),
+            None => {}
         }
         if error.is::<ConfigError>() {
             return Some(Self::Config);

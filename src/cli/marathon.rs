@@ -36,7 +36,8 @@ const NO_ZOOKEEPER: &str = "state is in the folder given with --state, not in Zo
 const NO_QUEUES: &str = "there are no such queues, pools or timeouts here";
 const NO_THROTTLE: &str = "offers are used as they come; each app takes turns, and none waits for tokens";
 const BY_TIMER: &str = "nothing is done in rounds: every wait has its own timer";
-const NO_TLS: &str = "let a proxy in front of ekiden end TLS, and remove the flag";
+const KEYSTORE: &str = "take certificate and key out of it as PEM files (`openssl pkcs12`), name them with --tls_cert and \
+                        --tls_key, and remove the flag";
 const PUSH_METRICS: &str = "have your collector read /metrics/prometheus, and remove the flag";
 const LOGS: &str = "logs go to stderr, as JSON with --log-format json: have your collector read them there";
 const GONE: &str = "Marathon 1.11 has no such flag any more, either";
@@ -79,7 +80,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         ),
     ),
     value("deprecated_features", Needless("everything that Marathon 1.11 reads is read")),
-    value("env_vars_prefix", Missing(&[""], "write the prefix into the apps' own `env`, and remove the flag")),
+    value("env_vars_prefix", Kept),
     value(
         "max_apps",
         Missing(&[], "the number of apps is not limited here: limit it where manifests are reviewed"),
@@ -99,14 +100,8 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "new_group_enforce_role",
         Missing(&["off"], "name the `role` in the apps themselves: roles do not follow from groups here"),
     ),
-    value(
-        "accepted_resource_roles_default_behavior",
-        Missing(&["any"], "name `acceptedResourceRoles` in the apps that shall not use every role's resources"),
-    ),
-    value(
-        "default_accepted_resource_roles",
-        Missing(&[], "name `acceptedResourceRoles` in the apps that shall not use every role's resources"),
-    ),
+    value("accepted_resource_roles_default_behavior", Kept),
+    value("default_accepted_resource_roles", Kept),
     value(
         "plugin_dir",
         Missing(&[], "there are no plugins: authentication belongs into a proxy in front of ekiden"),
@@ -115,10 +110,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "plugin_conf",
         Missing(&[], "there are no plugins: authentication belongs into a proxy in front of ekiden"),
     ),
-    toggle(
-        "maintenance_mode",
-        Missing(&["true"], "maintenance windows are always heeded: --draining_seconds says when"),
-    ),
+    toggle("maintenance_mode", Kept),
     value("draining_seconds", Kept),
     value(
         "gpu_scheduling_behavior",
@@ -126,10 +118,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     ),
     value("local_port_min", Kept),
     value("local_port_max", Kept),
-    value(
-        "access_control_allow_origin",
-        Missing(&[], "let a proxy in front of ekiden add the header, and remove the flag"),
-    ),
+    value("access_control_allow_origin", Kept),
     value("graceful_shutdown_timeout", Needless("a SIGTERM ends ekiden within seconds, and leaves tasks running")),
     value("on_elected_prepare_timeout", Needless(NO_LEADER)),
     value("leader_election_backend", Needless(NO_LEADER)),
@@ -141,7 +130,9 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     value("task_launch_timeout", Kept),
     value(
         "task_launch_confirm_timeout",
-        Needless("--task_launch_timeout counts from the launch, whether it was confirmed or not"),
+        Needless(
+            "--task_launch_timeout counts from the launch to TASK_RUNNING, whether Mesos has confirmed it or not",
+        ),
     ),
     value("task_reservation_timeout", Needless("nothing is reserved for apps here")),
     value("reconciliation_initial_delay", Needless("reconciliation begins as soon as there is a connection")),
@@ -163,7 +154,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     toggle("mesos_offer_constraints", Needless("offers that do not fit are refused here, and explained")),
     value("min_mesos_offer_constraints_update_interval", Needless("offers that do not fit are refused here")),
     value("offer_matching_timeout", Needless(NO_THROTTLE)),
-    value("max_instances_per_offer", Needless(NO_THROTTLE)),
+    value("max_instances_per_offer", Kept),
     value("launch_tokens", Needless(NO_THROTTLE)),
     value("launch_token_refresh_interval", Needless(NO_THROTTLE)),
     value("max_parallel_offers", Needless(NO_THROTTLE)),
@@ -214,22 +205,16 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     // HTTP and proxy.
     value("http_port", Kept),
     value("http_address", Kept),
-    value("https_port", Missing(&["8443"], NO_TLS)),
-    value("https_address", Missing(&[], NO_TLS)),
+    value("https_port", Kept),
+    value("https_address", Kept),
     // Not a toggle of ours: `--http` is an address.
-    value("disable_http", Missing(&["false"], NO_TLS)),
-    value("ssl_keystore_path", Missing(&[], NO_TLS)),
-    value("ssl_keystore_password", Missing(&[], NO_TLS)),
-    value(
-        "http_credentials",
-        Missing(
-            &[],
-            "let a proxy in front of ekiden ask for them, keep --http on this machine, and remove the flag",
-        ),
-    ),
-    value("http_realm", Needless("nobody is asked for credentials yet")),
-    toggle("http_compression", Needless("answers are not compressed: let a proxy in front of ekiden do it")),
-    value("http_max_concurrent_requests", Needless("connections are limited to 1024")),
+    value("disable_http", Kept),
+    value("ssl_keystore_path", Missing(&[], KEYSTORE)),
+    value("ssl_keystore_password", Missing(&[], KEYSTORE)),
+    value("http_credentials", Kept),
+    value("http_realm", Kept),
+    toggle("http_compression", Kept),
+    value("http_max_concurrent_requests", Kept),
     value("assets_path", Needless("there are no assets to serve")),
     value("leader_proxy_connection_timeout", Needless(NO_LEADER)),
     value("leader_proxy_read_timeout", Needless(NO_LEADER)),
@@ -396,9 +381,9 @@ mod tests {
         let warnings = looked_through(&["--launch_tokens", "500", "--disable_ha"]).expect("taken");
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].starts_with("--ha has no meaning here: one ekiden"), "{warnings:?}");
-        let refusal = looked_through(&["--http_credentials", "a:b", "--plugin_dir=/x"]).expect_err("refused");
+        let refusal = looked_through(&["--ssl_keystore_password", "a:b", "--plugin_dir=/x"]).expect_err("refused");
         assert_eq!(refusal.lines().count(), 2, "all at once: {refusal}");
-        assert!(refusal.contains("--http_credentials is not there yet: let a proxy"), "{refusal}");
+        assert!(refusal.contains("--ssl_keystore_password is not there yet: take certificate"), "{refusal}");
         assert!(!refusal.contains("a:b"), "{refusal}");
     }
 
@@ -407,8 +392,8 @@ mod tests {
         let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
         assert_eq!(looked_through(&harmless), Ok(Vec::new()));
         assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
-        assert!(looked_through(&["--disable_maintenance_mode"]).is_err());
-        assert!(looked_through(&["--maintenance_mode"]).is_ok());
+        assert!(looked_through(&["--disable_http"]).is_err());
+        assert!(looked_through(&["--metrics_statsd=false"]).is_ok());
     }
 
     #[test]

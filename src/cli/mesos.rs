@@ -38,6 +38,9 @@ pub(super) struct MesosArgs {
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     checkpoint: bool,
+    /// What the names of HOST and PORT… in the environment of tasks begin with
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    env_vars_prefix: Option<String>,
     /// The name of this machine, as others find it; the system's own when not given
     #[arg(long, value_name = "HOST")]
     hostname: Option<String>,
@@ -91,6 +94,7 @@ impl MesosArgs {
             role: self.mesos_role.clone(),
             failover_timeout: self.failover_timeout,
             checkpoint: self.checkpoint,
+            env_vars_prefix: self.env_vars_prefix.clone().unwrap_or_default(),
         };
         let certificate_authority = self.mesos_certificate_authority.clone();
         let metrics = Metrics::default();
@@ -130,7 +134,7 @@ impl MesosArgs {
     }
 
     /// What `/v2/info` says about it.
-    pub(super) fn shown(&self) -> [(&'static str, serde_json::Value); 9] {
+    pub(super) fn shown(&self) -> [(&'static str, serde_json::Value); 10] {
         [
             ("master", self.master.as_deref().map(redacted).into()),
             ("framework_name", self.framework_name.clone().into()),
@@ -138,6 +142,7 @@ impl MesosArgs {
             ("mesos_user", self.user().into()),
             ("failover_timeout", self.failover_timeout.as_secs().into()),
             ("checkpoint", self.checkpoint.into()),
+            ("env_vars_prefix", self.env_vars_prefix.clone().into()),
             ("hostname", self.hostname().into()),
             ("webui_url", self.webui_url.clone().into()),
             ("mesos_leader_ui_url", self.mesos_leader_ui_url.clone().into()),
@@ -148,6 +153,14 @@ impl MesosArgs {
 fn role(text: &str) -> Result<Role, &'static str> {
     let is_role = !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
     is_role.then(|| Role::new(text)).ok_or("a role is a word, as in `--mesos_role prod`, or * for the default one")
+}
+
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins_well = !text.starts_with(|c: char| c.is_ascii_digit());
+    (begins_well && text.chars().all(is_name))
+        .then(|| text.to_owned())
+        .ok_or("a variable's name is made of letters, digits and _, as in `--env_vars_prefix MESOS_`")
 }
 
 /// An address without the password in it: `zk://user:***@host:2181/mesos`.
@@ -192,6 +205,15 @@ mod tests {
         assert_eq!(redacted("zk://ann:p@ss@h:2181,i:2181/mesos"), "zk://ann:***@h:2181,i:2181/mesos");
         assert_eq!(redacted("zk://h:2181/mesos"), "zk://h:2181/mesos");
         assert_eq!(redacted("h:5050"), "h:5050");
+    }
+
+    #[test]
+    fn a_prefix_makes_names_that_a_variable_can_have() {
+        for (text, is_one) in
+            [("", true), ("MESOS_", true), ("_2", true), ("2_", false), ("A-", false), ("A=", false)]
+        {
+            assert_eq!(prefix(text).is_ok(), is_one, "{text}");
+        }
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! `ekiden serve`
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use ekiden_model::limits::Settings;
+use ekiden_model::Role;
+use ekiden_model::limits::{AcceptedRoles, Settings};
 
 use super::dev::summary_of;
+use super::http::{self, HttpArgs};
 use super::mesos::{MesosArgs, SECRET, redacted};
 use super::terminal::Terminal;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
-use crate::api::{Exposure, Introduction};
+use crate::api::Introduction;
 use crate::desired::PrunePolicy;
 use crate::probe::ProbeOptions;
 use crate::runtime::serve::{self, ServeOptions};
@@ -20,9 +21,6 @@ use crate::runtime::server::Started;
 use crate::runtime::tasks::Cause;
 use crate::span::{millis, seconds};
 use crate::telemetry::{self, LogFormat};
-
-/// Where the API is when nobody says.
-const HTTP_PORT: u16 = 8080;
 
 /// What `ekiden serve` takes.
 #[derive(Debug, Args)]
@@ -56,22 +54,8 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     mesos: MesosArgs,
 
-    /// Where the HTTP API is offered; port 0 takes a free one. At 127.0.0.1:8080 when not given
-    #[arg(long, value_name = "ADDRESS", help_heading = "HTTP")]
-    http: Option<SocketAddr>,
-    /// The port alone
-    #[arg(long, value_name = "PORT", help_heading = "HTTP")]
-    http_port: Option<u16>,
-    /// The address alone
-    #[arg(long, value_name = "IP", help_heading = "HTTP")]
-    http_address: Option<IpAddr>,
-    /// Let others than this machine reach the API, which asks nobody for credentials yet: whoever reaches it may stop
-    /// every app
-    #[arg(
-        long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set, help_heading = "HTTP",
-        num_args = 0..=1, require_equals = true, default_missing_value = "true"
-    )]
-    allow_unauthenticated_http: bool,
+    #[command(flatten)]
+    http: HttpArgs,
 
     /// The first service port to give to apps that ask for any
     #[arg(long, value_name = "PORT", default_value_t = 10_000, help_heading = "Decisions")]
@@ -94,6 +78,22 @@ pub(super) struct ServeArgs {
     /// So long before an agent's maintenance its instances begin to move away
     #[arg(long, value_name = "S", default_value = "0", value_parser = seconds, help_heading = "Decisions")]
     draining_seconds: Duration,
+    /// Announced maintenance of agents is heeded: nothing is placed there any more, and what is there moves away
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, help_heading = "Decisions",
+        num_args = 0..=1, require_equals = true, default_missing_value = "true"
+    )]
+    maintenance_mode: bool,
+    /// Whose resources apps use that name no acceptedResourceRoles: everybody's, those reserved to their role, or (when
+    /// not given) any
+    #[arg(long, value_enum, value_name = "WHOSE", help_heading = "Decisions")]
+    accepted_resource_roles_default_behavior: Option<DefaultRoles>,
+    /// The same, as it was said before: `*`, the default role, or both
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', help_heading = "Decisions")]
+    default_accepted_resource_roles: Vec<String>,
+    /// Most tasks that are launched at once from what one agent offers; no bound when not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Decisions")]
+    max_instances_per_offer: Option<u32>,
     /// Most health checks under way at once
     #[arg(long, value_name = "N", default_value_t = ProbeOptions::CONCURRENCY as u32, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Decisions")]
     max_concurrent_marathon_health_checks: u32,
@@ -101,6 +101,17 @@ pub(super) struct ServeArgs {
     /// How much is logged
     #[arg(long, value_enum, value_name = "LEVEL")]
     logging_level: Option<Level>,
+}
+
+/// Marathon's names for whose resources are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DefaultRoles {
+    /// Everybody's and those reserved to the role
+    Any,
+    /// Everybody's
+    Unreserved,
+    /// Those reserved to the role
+    Reserved,
 }
 
 /// Marathon's names for how much is logged.
@@ -135,11 +146,12 @@ pub(super) async fn run(
     }
     let (mesos, more) = args.mesos.options(given.matches)?;
     warnings.extend(more);
+    let (http, more) = args.http.options(given.matches)?;
+    warnings.extend(more);
     let options = ServeOptions {
         directory: required(args.manifests.as_ref(), "manifests", "/srv/apps")?,
         state: required(args.state.as_ref(), "state", "/var/lib/ekiden")?,
-        http: args.http()?,
-        exposure: if args.allow_unauthenticated_http { Exposure::Allowed } else { Exposure::Refused },
+        http,
         prune: PrunePolicy { percent: args.prune_share, ..PrunePolicy::default() },
         settings: args.settings(&mesos.framework.role)?,
         probes: args.max_concurrent_marathon_health_checks as usize,
@@ -154,8 +166,8 @@ pub(super) async fn run(
     let (master, framework) = (redacted(&options.mesos.master), options.mesos.framework.name.clone());
     serve::run(options, |started| {
         if for_programs {
-            let Started { address, directory, files, apps, findings } = started;
-            tracing::info!(%address, directory = %directory.display(), files, apps, findings, master, framework, "started");
+            let Started { address, directory, files, apps, findings, .. } = started;
+            tracing::info!(address, directory = %directory.display(), files, apps, findings, master, framework, "started");
         } else {
             terminal.note(&summary(started, &master, &framework));
         }
@@ -169,18 +181,7 @@ fn required(value: Option<&PathBuf>, flag: &'static str, example: &'static str) 
 }
 
 impl ServeArgs {
-    fn http(&self) -> Result<SocketAddr, UsageError> {
-        if let (Some(http), None, None) = (self.http, self.http_port, self.http_address) {
-            return Ok(http);
-        }
-        if self.http.is_some() {
-            return Err(UsageError::TwoAddresses);
-        }
-        let address = self.http_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Ok(SocketAddr::new(address, self.http_port.unwrap_or(HTTP_PORT)))
-    }
-
-    fn settings(&self, role: &ekiden_model::Role) -> Result<Settings, UsageError> {
+    fn settings(&self, role: &Role) -> Result<Settings, UsageError> {
         if self.local_port_min > self.local_port_max {
             return Err(UsageError::Ports { min: self.local_port_min, max: self.local_port_max });
         }
@@ -192,15 +193,31 @@ impl ServeArgs {
             reconcile_every: self.reconciliation_interval,
             decline_for: self.decline_offer_duration,
             drain_before: self.draining_seconds,
+            heed_maintenance: self.maintenance_mode,
+            accepted_roles: self.accepted_roles(role)?,
+            launches_per_lot: self.max_instances_per_offer.unwrap_or(u32::MAX),
             ..Settings::default()
         })
+    }
+
+    fn accepted_roles(&self, role: &Role) -> Result<AcceptedRoles, UsageError> {
+        let named = &self.default_accepted_resource_roles;
+        match self.accepted_resource_roles_default_behavior {
+            Some(_) if !named.is_empty() => Err(UsageError::TwoDefaultsOfRoles),
+            Some(DefaultRoles::Unreserved) => Ok(AcceptedRoles::Unreserved),
+            Some(DefaultRoles::Reserved) => Ok(AcceptedRoles::Reserved),
+            Some(DefaultRoles::Any) => Ok(AcceptedRoles::Any),
+            None => roles_named(named, role),
+        }
     }
 
     fn introduction(&self) -> Introduction {
         let mut config = serde_json::Map::new();
         config.extend(self.mesos.shown().map(|(name, value)| (name.to_owned(), value)));
+        config.extend(self.http.shown().map(|(name, value)| (name.to_owned(), value)));
         let interval = self.reconciliation_interval.as_millis() as u64;
         config.insert("reconciliation_interval".to_owned(), interval.into());
+        config.insert("max_instances_per_offer".to_owned(), self.max_instances_per_offer.into());
         Introduction { hostname: Some(self.mesos.hostname()), config }
     }
 
@@ -214,6 +231,19 @@ impl ServeArgs {
             Some(Level::Trace) => 2,
         }
     }
+}
+
+/// What a list of `*` and our role means.
+fn roles_named(named: &[String], role: &Role) -> Result<AcceptedRoles, UsageError> {
+    let (any, ours) = (Role::any().to_string(), role.to_string());
+    if let Some(other) = named.iter().find(|named| **named != any && **named != ours) {
+        return Err(UsageError::NoRoleOfOurs { named: other.clone(), ours });
+    }
+    Ok(match (named.contains(&any), named.contains(&ours)) {
+        (true, false) => AcceptedRoles::Unreserved,
+        (false, true) => AcceptedRoles::Reserved,
+        (true, true) | (false, false) => AcceptedRoles::Any,
+    })
 }
 
 /// Prints every setting, and where it comes from: a config file that says the same, secrets apart.
@@ -241,7 +271,7 @@ fn print_config(given: &Given<'_>, global: &Global, terminal: &mut Terminal) -> 
 }
 
 fn shown(id: &str, value: &str) -> String {
-    if id == SECRET { "***".to_owned() } else { redacted(value) }
+    if [SECRET, http::SECRET].contains(&id) { "***".to_owned() } else { redacted(value) }
 }
 
 fn summary(started: &Started, master: &str, framework: &str) -> String {
@@ -251,4 +281,52 @@ fn summary(started: &Started, master: &str, framework: &str) -> String {
         "`ekiden get status` says whether it is connected, `ekiden explain APP` what an app waits for; Ctrl-C ends \
          ekiden and leaves tasks running",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    fn settings(given: &[&str]) -> Result<Settings, String> {
+        let arguments = ["ekiden", "serve"].iter().chain(given).map(std::ffi::OsString::from);
+        let line = super::super::Line::parse(arguments).map_err(|_| "no command line".to_owned())?;
+        let args = ServeArgs::from_arg_matches(line.given().matches).map_err(|error| error.to_string())?;
+        args.settings(&Role::new("prod")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_given_is_marathons_default_but_for_what_would_only_slow_down() {
+        let expected = Settings { default_role: Role::new("prod"), ..Settings::default() };
+        assert_eq!(settings(&[]), Ok(expected));
+    }
+
+    #[test]
+    fn whose_resources_are_used_is_said_in_the_new_way_or_the_old_one_and_not_in_both() {
+        let said = |given: &[&str]| settings(given).map(|settings| settings.accepted_roles);
+        let new = "--accepted_resource_roles_default_behavior";
+        for (word, expected) in [
+            ("any", AcceptedRoles::Any),
+            ("unreserved", AcceptedRoles::Unreserved),
+            ("reserved", AcceptedRoles::Reserved),
+        ] {
+            assert_eq!(said(&[new, word]), Ok(expected));
+        }
+        let old = "--default_accepted_resource_roles";
+        assert_eq!(said(&[old, "*"]), Ok(AcceptedRoles::Unreserved));
+        assert_eq!(said(&[old, "prod"]), Ok(AcceptedRoles::Reserved));
+        assert_eq!(said(&[old, "*,prod"]), Ok(AcceptedRoles::Any));
+        assert!(said(&[old, "dev"]).is_err_and(|text| text.contains("only `*` and `prod`")));
+        assert!(said(&[old, "*", new, "any"]).is_err_and(|text| text.contains("leave it out")));
+    }
+
+    #[test]
+    fn maintenance_is_heeded_unless_it_is_not_to_be_and_offers_are_bounded_when_they_are_to_be() {
+        assert_eq!(settings(&["--disable_maintenance_mode"]).map(|settings| settings.heed_maintenance), Ok(false));
+        assert_eq!(settings(&["--maintenance_mode"]).map(|settings| settings.heed_maintenance), Ok(true));
+        let bound = |given: &[&str]| settings(given).map(|settings| settings.launches_per_lot);
+        assert_eq!(bound(&["--max_instances_per_offer", "5"]), Ok(5));
+        assert!(bound(&["--max_instances_per_offer", "0"]).is_err());
+    }
 }

@@ -9,16 +9,18 @@ use ekiden_model::app::{ContainerKind, HostPort, NetworkMode, PortDefinition, Te
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::{App, Port};
 
-/// The variables of a task: those that Marathon makes, then the app's own, which win.
-pub fn of(launch: &TaskLaunch) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    env.insert("HOST".to_owned(), launch.agent.hostname.to_string());
+/// The variables of a task: those that Marathon makes, then the app's own, which win. `prefix` comes before `HOST` and all
+/// that begins with `PORT`, and before nothing else (Marathon's `--env_vars_prefix`).
+pub fn of(launch: &TaskLaunch, prefix: &str) -> BTreeMap<String, String> {
+    let mut placed = BTreeMap::from([("HOST".to_owned(), launch.agent.hostname.to_string())]);
+    add_ports(&mut placed, &launch.app.template, &launch.host_ports);
+    let mut env: BTreeMap<String, String> =
+        placed.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect();
     env.insert("MESOS_TASK_ID".to_owned(), launch.task.to_string());
     env.insert("MARATHON_APP_ID".to_owned(), launch.app.id.to_string());
     env.insert("MARATHON_APP_VERSION".to_owned(), launch.version.to_string());
     // Roles are not enforced by group here, which is what Marathon says where it does not either.
     env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), "FALSE".to_owned());
-    add_ports(&mut env, &launch.app.template, &launch.host_ports);
     add_resources(&mut env, &launch.app.template);
     add_labels(&mut env, &launch.app);
     env.extend(launch.app.template.env.iter().map(|(name, value)| (name.clone(), value.clone())));

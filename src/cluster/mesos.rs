@@ -72,7 +72,7 @@ pub struct MesosOptions {
     pub metrics: Metrics,
 }
 
-/// The `FrameworkInfo` of Mesos, less its id, which the reconciler keeps.
+/// The `FrameworkInfo` of Mesos, less its id, which the reconciler keeps; and what all of its tasks get.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameworkOptions {
     /// `--framework_name`
@@ -89,6 +89,8 @@ pub struct FrameworkOptions {
     pub failover_timeout: Duration,
     /// `--checkpoint`: whether tasks outlive a restart of their agent's process.
     pub checkpoint: bool,
+    /// `--env_vars_prefix`: what the names of [`environment`](super::environment)'s `HOST` and `PORT…` begin with.
+    pub env_vars_prefix: String,
 }
 
 /// A principal and its secret.
@@ -219,7 +221,8 @@ pub struct Mesos {
 }
 
 /// Begins to look for the leading master. It subscribes when it is told to ([`Call::Subscribe`]), and answers
-/// [`Call::Survey`] before that, too. Must be called within a tokio runtime.
+/// [`Call::Survey`] before that, too. A subscription as a new framework whose answer is lost is not made again by itself,
+/// since the master may have taken it: [`ClusterEvent::Disconnected`] says so, and whoever decides tells as whom. Must be called within a tokio runtime.
 pub fn start(options: MesosOptions) -> Result<(Mesos, mpsc::Receiver<ClusterEvent>), MesosError> {
     let masters = Masters::parse(&options.master)
         .map_err(|problem| MesosError::Master { master: Masters::shown(&options.master), problem })?;

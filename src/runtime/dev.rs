@@ -11,7 +11,7 @@ use ekiden_model::limits::Settings;
 
 use super::server::{Cluster, Premises, Server, ServerError, ServerOptions, Started, store_file};
 use super::tasks::Cause;
-use crate::api::{Exposure, Introduction};
+use crate::api::{Exposure, HttpOptions, Introduction};
 use crate::cluster::Call;
 use crate::cluster::local::{self, AgentAttributes, AgentResources, LocalCluster, LocalError, LocalOptions};
 use crate::cluster::mesos::ConnectionStatus;
@@ -41,7 +41,7 @@ pub struct DevOptions {
 /// Runs until a signal ends it. `announce` is called once, when everything runs.
 pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let folder = Folder::of(options.state.as_deref());
-    let http = (options.http, Exposure::Never);
+    let http = HttpOptions::plain(options.http, Exposure::Never);
     let premises = Premises::take(&options.directory, http, folder.store.as_deref()).await?;
     folder.prepare()?;
     let (cluster, events) = local::start(LocalOptions {

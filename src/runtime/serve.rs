@@ -1,7 +1,6 @@
 //! `ekiden serve`: a server with Apache Mesos as its cluster. Its tasks outlive it; so does the store, and the id in it
 //! as whom Mesos knows us.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use ekiden_model::limits::Settings;
 use super::server::{Cluster, Ended, Premises, Server, ServerError, ServerOptions, Started, store_file};
 use super::tasks::Cause;
 use super::uninstall::{REMOVED_WITHIN, last_put_aside, put_aside};
-use crate::api::{Exposure, Introduction};
+use crate::api::{HttpOptions, Introduction};
 use crate::cluster::Call;
 use crate::cluster::mesos::{self, ConnectionStatus, Mesos, MesosError, MesosOptions};
 use crate::desired::PrunePolicy;
@@ -24,10 +23,8 @@ pub struct ServeOptions {
     pub directory: PathBuf,
     /// The folder with the store.
     pub state: PathBuf,
-    /// Where to offer the API.
-    pub http: SocketAddr,
-    /// Who may reach it.
-    pub exposure: Exposure,
+    /// Where and on which terms to offer the API.
+    pub http: HttpOptions,
     /// How many apps may vanish at once before somebody is asked.
     pub prune: PrunePolicy,
     /// The numbers that controllers need.
@@ -49,7 +46,7 @@ pub const fn abilities() -> Abilities {
 pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let store = store_file(&options.state);
     let is_new = !store.exists();
-    let premises = Premises::take(&options.directory, (options.http, options.exposure), Some(&store)).await?;
+    let premises = Premises::take(&options.directory, options.http, Some(&store)).await?;
     if is_new {
         tell_of_beginning(&options.state);
     }

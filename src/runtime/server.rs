@@ -9,7 +9,6 @@
 use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,6 @@ use ekiden_model::record::{Installation, Record, Write};
 use ekiden_model::{App, AppId, InstanceKey, Source, TaskId};
 use ekiden_reconciler::{Reconciler, RestoreError};
 use futures_util::{StreamExt, stream};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -32,7 +30,7 @@ use super::tasks::{Cause, TaskError};
 use super::turn::{Hands, Requests, Turn, essential};
 use super::uninstall::{Uninstall, Uninstalls};
 use super::{Clock, EventLog, Tasks, narrator};
-use crate::api::{self, Api, BindError, Exposure, Introduction};
+use crate::api::{self, Addresses, Api, BindError, HttpOptions, Introduction, Listeners};
 use crate::cluster::Call;
 use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::{self, DirectoryHandle, DirectoryStatus, PrunePolicy, WatchOptions};
@@ -103,17 +101,17 @@ pub struct ServerOptions {
 #[derive(Debug)]
 pub struct Premises {
     signals: Signals,
-    listener: TcpListener,
-    /// Where the API is.
-    pub address: SocketAddr,
+    listeners: Listeners,
     opened: Opened,
 }
 
 /// What was found at the start, for people.
 #[derive(Debug)]
 pub struct Started {
-    /// Where the API is.
-    pub address: SocketAddr,
+    /// Where the API is: `127.0.0.1:8080`.
+    pub address: String,
+    /// The same, with its scheme.
+    pub url: String,
     /// The directory with the manifests.
     pub directory: PathBuf,
     /// Manifests in it.
@@ -181,22 +179,17 @@ pub enum ServerError {
 
 impl Premises {
     /// Takes everything that somebody else could have. Opening a store takes as long as reading it.
-    pub async fn take(
-        directory: &Path,
-        (http, exposure): (SocketAddr, Exposure),
-        store: Option<&Path>,
-    ) -> Result<Self, ServerError> {
+    pub async fn take(directory: &Path, http: HttpOptions, store: Option<&Path>) -> Result<Self, ServerError> {
         if !directory.is_dir() {
             return Err(ServerError::NoDirectory(directory.to_owned()));
         }
         let signals = Signals::new().map_err(ServerError::Signals)?;
-        let listener = api::bind(http, exposure).await?;
-        let address = listener.local_addr().map_err(|error| BindError::Refused(http, error))?;
+        let listeners = api::bind(http).await?;
         if let Some(folder) = store.and_then(Path::parent) {
             std::fs::create_dir_all(folder).map_err(|error| ServerError::Folder(folder.to_owned(), error))?;
         }
         let opened = open(store.map(Path::to_owned)).await?;
-        Ok(Self { signals, listener, address, opened })
+        Ok(Self { signals, listeners, opened })
     }
 
     /// What is stored.
@@ -252,7 +245,9 @@ impl<C: Cluster> Server<C> {
         let Self { options, premises, cluster, events: cluster_events } = self;
         let ServerOptions { directory, prune, settings, abilities, introduction, probes, farewell, metrics } =
             options;
-        let Premises { mut signals, listener, address, opened } = premises;
+        let Premises { mut signals, listeners, opened } = premises;
+        let terms = listeners.terms.clone().named(introduction.hostname.as_deref());
+        let addresses = terms.addresses;
         let (store, records, stored) = (Arc::new(opened.store), opened.records, opened.stored);
         let (samples, answers) = mpsc::channel(SAMPLES_WAITING);
         let prober = Prober::new(
@@ -293,7 +288,7 @@ impl<C: Cluster> Server<C> {
             settings,
             introduction: Arc::new(introduction),
             uninstalls: C::REMEMBERS_US.then_some(uninstalls),
-            address,
+            terms,
             stop: serving.stop().clone(),
         };
         deciding.spawn("loop", turn.run(sources, deciding.stop().clone()));
@@ -305,7 +300,7 @@ impl<C: Cluster> Server<C> {
             if stop.run_until_cancelled(restored.first()).await.is_none() {
                 return Ok(());
             }
-            api::serve(listener, api, stop).await
+            api::serve(listeners, api, stop).await
         });
         let told = narrator::tell_directory(handle.status(), metrics);
         let stop = serving.stop().clone();
@@ -317,7 +312,7 @@ impl<C: Cluster> Server<C> {
         let announced = async {
             // A directory that cannot be read is told by the log; the address is worth knowing all the same.
             let _ = tokio::time::timeout(ANNOUNCED_WITHIN, snapshots.settled()).await;
-            announce(&started(&handle, address, directory));
+            announce(&started(&handle, addresses, directory));
             std::future::pending::<Infallible>().await
         };
 
@@ -407,10 +402,10 @@ async fn sole<T>(mut shared: Arc<T>) -> Option<T> {
     None
 }
 
-fn started(handle: &DirectoryHandle, address: SocketAddr, directory: PathBuf) -> Started {
+fn started(handle: &DirectoryHandle, addresses: Addresses, directory: PathBuf) -> Started {
     let status: DirectoryStatus = handle.status().borrow().clone();
     let (files, apps, findings) = (status.files, status.apps, status.diagnostics.len());
-    Started { address, directory, files, apps, findings }
+    Started { address: addresses.leader(None), url: addresses.url(), directory, files, apps, findings }
 }
 
 /// What carries out effects.

@@ -3,11 +3,13 @@
 //! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use ekiden_model::edit::{Group, Pod};
 use ekiden_model::report::{Reason, Report};
 use ekiden_model::view::Settled;
@@ -34,6 +36,39 @@ pub struct AppSnapshot {
     pub desired: u32,
     /// The deployment that it is part of and not through with.
     pub deployment: Option<DeploymentId>,
+    /// The world's revision since which it is so.
+    changed: u64,
+    rendered: Rendered,
+}
+
+/// The forms in which an app was asked for since it last changed. Each is made of the app alone, once, by whoever asks
+/// first.
+#[derive(Debug, Clone, Default)]
+struct Rendered {
+    listed: OnceLock<Bytes>,
+    shown: OnceLock<Bytes>,
+}
+
+impl AppSnapshot {
+    /// An app as it is now; not yet part of any world.
+    pub fn new(state: AppState, report: Report, desired: u32, deployment: Option<DeploymentId>) -> Self {
+        Self { state, report, desired, deployment, changed: 0, rendered: Rendered::default() }
+    }
+
+    /// The revision of the world in which it last changed.
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Its form in lists, made by `render` when nobody has asked since it changed.
+    pub(crate) fn listed(&self, render: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.rendered.listed.get_or_init(|| render(self))
+    }
+
+    /// Its form when it is asked for alone, made likewise.
+    pub(crate) fn shown(&self, render: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.rendered.shown.get_or_init(|| render(self))
+    }
 }
 
 /// What there is beside apps and their instances. Small, or seldom changed: it is shared as a whole.
@@ -80,6 +115,9 @@ pub struct Snapshot {
     pub at: Timestamp,
     /// Whether absence was evidence by then.
     pub settled: Settled,
+    /// Which process tells it: revisions of two processes have nothing to do with each other.
+    boot: u64,
+    revision: u64,
 }
 
 /// The latest snapshot, for readers.
@@ -106,7 +144,16 @@ impl Snapshot {
             adoption: None,
             at: Timestamp::EPOCH,
             settled: Settled::No("nothing was read yet"),
+            // The hasher's keys are the standard library's randomness.
+            boot: RandomState::new().hash_one("boot"),
+            revision: 0,
         }
+    }
+
+    /// A number that no other process has, and one that grows with each publication. What was the same at the same
+    /// numbers is the same.
+    pub fn revision(&self) -> (u64, u64) {
+        (self.boot, self.revision)
     }
 
     /// One app.
@@ -194,7 +241,9 @@ impl Publisher {
             *self.instances.entry(new.condition).or_default() += 1;
         }
         let is = usize::from(app.is_some());
-        let was = usize::from(self.current.put(id, app.map(Arc::new)));
+        let changed = self.current.revision + 1;
+        let app = app.map(|app| Arc::new(AppSnapshot { changed, rendered: Rendered::default(), ..app }));
+        let was = usize::from(self.current.put(id, app));
         self.apps = self.apps + is - was;
     }
 
@@ -244,6 +293,7 @@ impl Publisher {
     pub fn publish(&mut self, at: Timestamp, settled: Settled) {
         self.current.at = at;
         self.current.settled = settled;
+        self.current.revision += 1;
         self.readers.send_replace(Arc::new(self.current.clone()));
     }
 }
@@ -254,7 +304,7 @@ mod tests {
     use crate::runtime::fixtures::app_state;
 
     fn snapshot_of(id: &str, desired: u32) -> AppSnapshot {
-        AppSnapshot { state: app_state(id), report: Report::empty(), desired, deployment: None }
+        AppSnapshot::new(app_state(id), Report::empty(), desired, None)
     }
 
     #[tokio::test]
@@ -281,6 +331,13 @@ mod tests {
         assert_eq!(before.app(&web).map(|app| app.desired), Some(1));
         assert_eq!(after.app(&web).map(|app| app.desired), Some(2));
         assert!(Arc::ptr_eq(before.app(&db).expect("there"), after.app(&db).expect("there")));
+        let changed = |snapshot: &Snapshot, id| snapshot.app(id).map(|app| app.changed());
+        assert_eq!(
+            (changed(&before, &web), changed(&after, &web), changed(&after, &db)),
+            (Some(1), Some(2), Some(1))
+        );
+        assert_eq!((before.revision().1, after.revision().1), (1, 2));
+        assert_eq!(before.revision().0, after.revision().0);
 
         publisher.put(&web, None);
         publisher.publish(Timestamp::EPOCH, Settled::Yes);

@@ -277,11 +277,9 @@ impl<H: Hands> Turn<H> {
             return;
         }
         for id in &touched {
-            let app = self.reconciler.app(id).map(|state| AppSnapshot {
-                state: state.clone(),
-                report: self.reconciler.report(id),
-                desired: self.reconciler.desired(id),
-                deployment: self.reconciler.deployment_of(id),
+            let app = self.reconciler.app(id).map(|state| {
+                let (report, desired) = (self.reconciler.report(id), self.reconciler.desired(id));
+                AppSnapshot::new(state.clone(), report, desired, self.reconciler.deployment_of(id))
             });
             narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());
             self.publisher.put(id, app);

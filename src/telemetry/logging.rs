@@ -65,13 +65,16 @@ impl Style {
 }
 
 /// Our own lines by the number of `-v`; the libraries' only when they are warnings, or when everything is asked for.
+///
+/// The client of ZooKeeper warns of every attempt at every server. Whoever follows the election says once that it does not
+/// answer, why, and when it does again.
 fn filter(verbosity: i8, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let directives = match (rust_log, verbosity) {
         (Some(value), _) if !value.is_empty() => value,
         (_, ..=-2) => "error",
-        (_, -1) => "warn",
-        (_, 0) => "warn,ekiden=info",
-        (_, 1) => "warn,ekiden=debug",
+        (_, -1) => "warn,zookeeper_client=error",
+        (_, 0) => "warn,zookeeper_client=error,ekiden=info",
+        (_, 1) => "warn,zookeeper_client=error,ekiden=debug",
         (_, 2) => "info,ekiden=trace",
         (_, _) => "trace",
     };
@@ -117,6 +120,8 @@ mod tests {
             tracing::info!(target: "ekiden::runtime", app = "/web", "launched");
             tracing::debug!(target: "ekiden::runtime", "looked");
             tracing::info!(target: "hyper", "connected");
+            tracing::warn!(target: "zookeeper_client::session", "not reached");
+            tracing::warn!(target: "ekiden::cluster::mesos::zookeeper", "does not say who leads");
         });
         let bytes = page.0.lock().expect("nobody panicked").clone();
         String::from_utf8(bytes).expect("text")
@@ -136,9 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn that_zookeeper_is_away_is_said_by_us_and_by_its_client_only_when_asked() {
+        let plain = Style::Text { colour: false };
+        for verbosity in -1..=1 {
+            let text = lines(verbosity, None, plain);
+            assert!(text.contains("who leads") && !text.contains("not reached"), "{verbosity}: {text}");
+        }
+        assert!(lines(2, None, plain).contains("not reached"));
+        assert!(lines(0, Some("warn"), plain).contains("not reached"));
+    }
+
+    #[test]
     fn json_lines_are_json_with_the_fields_on_top() {
-        let line = lines(0, None, Style::Json);
-        let value: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
+        let text = lines(0, None, Style::Json);
+        let line = text.lines().next().expect("a line");
+        let value: serde_json::Value = serde_json::from_str(line).expect("one line of JSON");
         assert_eq!(value["message"], "launched");
         assert_eq!(value["app"], "/web");
         assert_eq!(value["level"], "INFO");

@@ -84,7 +84,9 @@ pub struct Metrics {
     http_requests: Family<Request, Counter>,
     /// How long an HTTP request took to its answer's first byte.
     pub http_request_seconds: Histogram,
-    /// Event streams that are open. Counted by the API, as is the next.
+    /// Requests that made a handler panic: each is a bug. Counted by the API, as are the next two.
+    pub http_panics: Counter,
+    /// Event streams that are open.
     pub event_streams: Gauge,
     /// Events that a reader was too slow for.
     pub events_dropped: Counter,
@@ -199,6 +201,7 @@ impl Metrics {
             mesos_call_seconds: durations(),
             http_requests: Family::default(),
             http_request_seconds: durations(),
+            http_panics: Counter::default(),
             event_streams: Gauge::default(),
             events_dropped: Counter::default(),
             manifest_diagnostics: Gauge::default(),
@@ -255,6 +258,7 @@ impl Metrics {
         r.register("http_requests", "HTTP requests, by method, route and status", self.http_requests.clone());
         let request = self.http_request_seconds.clone();
         r.register_with_unit("http_request", "Time until a request was answered", Unit::Seconds, request);
+        r.register("http_panics", "HTTP requests that made a handler panic", self.http_panics.clone());
         r.register("event_streams", "Event streams open", self.event_streams.clone());
         r.register("events_dropped", "Events that a reader was too slow for", self.events_dropped.clone());
         let diagnostics = self.manifest_diagnostics.clone();

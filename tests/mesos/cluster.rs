@@ -237,6 +237,23 @@ impl Cluster {
         serde_json::from_str(&answer.body).ok()
     }
 
+    /// Subscribes as this framework, whoever is it already, for as long as what comes back is kept.
+    pub(crate) async fn subscribe_as(&self, framework: &Value) -> TcpStream {
+        let leader = self.masters[&self.leader().await];
+        let id = json!({ "value": framework });
+        let info = json!({ "id": id, "name": "another", "user": "nobody", "failover_timeout": 600.0 });
+        let call = json!({ "type": "SUBSCRIBE", "framework_id": id, "subscribe": { "framework_info": info } });
+        let (address, body) = (format!("127.0.0.1:{leader}"), call.to_string());
+        let request = format!(
+            "POST /api/v1/scheduler HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Accept: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&address).await.expect("the master takes connections");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        stream
+    }
+
     /// Waits until the leading master has an agent, and says under which id.
     pub(crate) async fn until_registered(&self, name: &str) -> String {
         let port = self.agents[name];

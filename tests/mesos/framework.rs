@@ -53,6 +53,33 @@ async fn a_lost_store_stops_everything_but_the_tasks_until_they_are_adopted() {
 }
 
 #[tokio::test]
+async fn a_lost_store_is_no_new_beginning_while_a_new_master_waits_for_the_agents() {
+    let mut cluster = Cluster::new();
+    // It remembers its agents, and so it waits for them.
+    cluster.master("master", &["--quorum=1"]).await;
+    cluster.agent("agent-1", &[]).await;
+    let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
+    let first = truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    ekiden.kill();
+    std::fs::remove_dir_all(ekiden.folder().join("state")).expect("removed");
+    cluster.freeze("agent-1");
+    cluster.kill("master");
+    cluster.start_again("master").await;
+    ekiden.start_again();
+    // By then the master knows neither the framework nor a task of it.
+    ekiden
+        .until("it waits, and says for what", async || {
+            ekiden.look("/v1/status").await?.to_string().contains("waits for 1 agent").then_some(())
+        })
+        .await;
+    cluster.thaw("agent-1");
+    ekiden
+        .until("it is in safe mode", async || ekiden.explain("sleeper").await.contains("adopt").then_some(()))
+        .await;
+    assert_eq!(truth::processes(&cluster), first, "nothing launched, nothing killed");
+}
+
+#[tokio::test]
 async fn a_framework_that_an_operator_tears_down_ends_ekiden_and_says_what_to_do() {
     let mut cluster = Cluster::of(1).await;
     let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(1))], &[]).await;
@@ -66,6 +93,23 @@ async fn a_framework_that_an_operator_tears_down_ends_ekiden_and_says_what_to_do
     ekiden.start_again();
     assert_eq!(ekiden.until_ended().await.code(), Some(80), "{}", ekiden.log());
     assert!(truth::live(&cluster).await.is_empty());
+}
+
+#[tokio::test]
+async fn another_scheduler_in_its_place_ends_ekiden_and_a_later_start_takes_everything_up_again() {
+    let mut cluster = Cluster::of(1).await;
+    let mut ekiden = Ekiden::start(&mut cluster, &[("sleeper.yaml", &sleeper(2))], &[]).await;
+    let first = truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await;
+    let id = framework(&cluster).await["id"].clone();
+    let other = cluster.subscribe_as(&id).await;
+    let ended = ekiden.until_ended().await;
+    assert_eq!(ended.code(), Some(81), "{}", ekiden.log());
+    assert!(ekiden.log().contains("another scheduler has taken over framework"), "{}", ekiden.log());
+    assert_eq!(truth::processes(&cluster), first, "whose tasks they are, they run on");
+    drop(other);
+    ekiden.start_again();
+    assert_eq!(truth::until_exactly(&cluster, &ekiden, &[("sleeper", 2)]).await, first);
+    assert_eq!(framework(&cluster).await["id"], id);
 }
 
 #[tokio::test]

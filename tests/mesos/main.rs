@@ -6,6 +6,8 @@
 
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
 #[path = "../support/web.rs"]
 mod web;
 
@@ -21,6 +23,7 @@ mod checks;
 mod crashes;
 mod examples;
 mod framework;
+mod full;
 mod maintenance;
 mod masters;
 mod rollout;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ekiden::cluster::Call;
 use ekiden::cluster::mesos::Credentials;
 use ekiden_kit::master::{FakeMesos, Fault, Options, Rule, unknown_event};
+use ekiden_model::FrameworkId;
 use ekiden_model::input::ClusterEvent;
 use serde_json::json;
 use tokio_rustls::rustls::ServerConfig;
@@ -199,7 +200,7 @@ async fn a_master_that_is_restarted_finds_us_again_with_its_memory_empty() {
 async fn a_master_that_takes_the_connection_and_says_nothing_is_given_up() {
     let mut rig = Rig::new(Options::default()).await;
     rig.fake.script(Rule::next("SUBSCRIBE", Fault::Never));
-    rig.mesos.call(Call::Subscribe(None)).await;
+    rig.mesos.call(Call::Subscribe(Some(FrameworkId::new("ours")))).await;
     rig.connected().await;
     assert_eq!(rig.fake.count("SUBSCRIBE"), 2);
 }

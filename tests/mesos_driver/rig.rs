@@ -41,6 +41,7 @@ pub(crate) fn options(master: &str) -> MesosOptions {
             role: Role::any(),
             failover_timeout: Duration::from_secs(600),
             checkpoint: true,
+            env_vars_prefix: String::new(),
         },
         credentials: None,
         certificate_authority: None,

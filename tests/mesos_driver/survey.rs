@@ -1,11 +1,13 @@
 //! What is found of us, or of who was here before us.
 
 use ekiden::cluster::Call;
-use ekiden_kit::master::{Fault, Options, Rule};
+use ekiden::cluster::mesos::ConnectionStatus;
+use ekiden_kit::master::{AgentSpec, Fault, Options, Rule};
+use ekiden_model::FrameworkId;
 use ekiden_model::input::{ClusterEvent, Found};
 use serde_json::json;
 
-use crate::rig::Rig;
+use crate::rig::{PATIENCE, QUIET, Rig};
 
 /// Puts tasks where a framework of before has left them.
 pub(crate) fn place(rig: &Rig, framework: &str, name: &str, agent: usize, numbers: std::ops::Range<u32>) {
@@ -50,7 +52,7 @@ async fn a_framework_of_our_name_is_found_with_its_tasks() {
     place(&rig, "other-0000", "somebody-else", 0, 10..13);
     place(&rig, "ours-0000", "under-test", 0, 0..3);
     let found = found(&mut rig).await;
-    assert_eq!(found.framework.as_ref().map(ekiden_model::FrameworkId::as_str), Some("ours-0000"));
+    assert_eq!(found.framework.as_ref().map(FrameworkId::as_str), Some("ours-0000"));
     assert_eq!(found.connected_from, None);
     let tasks: Vec<&str> = found.tasks.iter().map(|task| task.task.as_str()).collect();
     assert_eq!(tasks, ["task-0", "task-1", "task-2"]);
@@ -69,6 +71,58 @@ async fn a_scheduler_that_is_connected_as_us_is_named() {
     let found = found(&mut second).await;
     assert_eq!(found.framework, Some(id));
     assert_eq!(found.connected_from.as_deref(), Some("here.test"));
+}
+
+#[tokio::test]
+async fn what_a_new_master_does_not_know_yet_is_waited_for_and_told_of() {
+    let agents = ["agent-0.test", "agent-1.test", "agent-2.test"].map(AgentSpec::new).to_vec();
+    let mut rig = Rig::new(Options { agents, ..Options::default() }).await;
+    for (agent, numbers) in [0..3, 3..5, 5..6].into_iter().enumerate() {
+        place(&rig, "ours-0000", "under-test", agent, numbers);
+    }
+    rig.fake.fail_over(0);
+    rig.fake.agent_registers(0);
+    rig.mesos.call(Call::Survey).await;
+    let waits = |status: &ConnectionStatus| match status {
+        ConnectionStatus::Trying { what, .. } => what.contains("waits for 2 agent(s)"),
+        _ => false,
+    };
+    let mut status = rig.mesos.status();
+    tokio::time::timeout(PATIENCE, status.wait_for(waits)).await.expect("it says so").expect("it runs");
+    // It is asked again, and there is no answer while one is away.
+    rig.fake.agent_registers(1);
+    rig.seen_calls("GET_AGENTS", 3).await;
+    assert_eq!(rig.event_within(QUIET).await, None, "half of the truth");
+    assert_eq!(rig.fake.count("GET_TASKS"), 0, "what is not all is not read");
+    rig.fake.agent_registers(2);
+    let found = rig
+        .until("what is found", |event| match event {
+            ClusterEvent::Found(found) => Some(found.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(found.framework, Some(FrameworkId::new("ours-0000")));
+    assert_eq!(found.tasks.len(), 6);
+    assert_eq!(*rig.mesos.status().borrow(), ConnectionStatus::NotWanted, "all is well again");
+}
+
+#[tokio::test]
+async fn a_first_subscription_whose_answer_is_lost_is_not_made_again_before_it_is_found_what_came_of_it() {
+    for fault in [Fault::DoneAndHangUp, Fault::HangUp] {
+        let is_done = fault == Fault::DoneAndHangUp;
+        let mut rig = Rig::new(Options::default()).await;
+        rig.fake.script(Rule::next("SUBSCRIBE", fault));
+        rig.mesos.call(Call::Subscribe(None)).await;
+        rig.disconnected().await;
+        assert_eq!(rig.drained().await, []);
+        assert_eq!(rig.fake.count("SUBSCRIBE"), 1, "not by itself");
+        let found = found(&mut rig).await;
+        assert_eq!((found.framework.is_some(), found.connected_from), (is_done, None));
+        rig.mesos.call(Call::Subscribe(found.framework.clone())).await;
+        let id = rig.connected().await;
+        assert_eq!(found.framework, is_done.then_some(id));
+        assert_eq!(rig.fake.frameworks().len(), 1, "nobody's framework is left behind");
+    }
 }
 
 #[tokio::test]

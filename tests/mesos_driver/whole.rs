@@ -124,13 +124,13 @@ async fn killed_at_random_moments_during_edits_it_ends_with_exactly_what_is_decl
         tokio::time::sleep(rng.millis(0, 400)).await;
         ekiden.process.kill().await.expect("killed");
     }
-    let ekiden = scene.serve().await;
+    let mut ekiden = scene.serve().await;
     let expected: Vec<_> = declared.iter().map(|(app, (edit, count))| (*app, *edit, *count)).collect();
     scene.until_running(Some(&ekiden), &expected).await;
     scene.assert_launched_once_each();
     // It stays so, through another restart and without a call that would change anything.
     let ids = scene.ids();
-    drop(ekiden);
+    ekiden.process.kill().await.expect("killed");
     scene.fake.forget_seen();
     let ekiden = scene.serve().await;
     let reconciled = scene.fake.wait(PATIENCE, |fake| (fake.count("RECONCILE") >= 3).then_some(())).await;
@@ -249,6 +249,34 @@ async fn a_lost_store_kills_nothing_and_launches_nothing() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(scene.ids(), ids, "{}", ekiden.log());
     assert_eq!(scene.fake.count("KILL") + scene.fake.count("ACCEPT"), 0, "{}", ekiden.log());
+}
+
+#[tokio::test]
+async fn flags_of_marathons_reach_the_tasks_and_the_offers() {
+    let mut scene = Scene::new(Options { agents: agents(1), ..Options::default() }).await;
+    scene.more = vec!["--env_vars_prefix", "SASH_", "--max_instances_per_offer", "1"];
+    scene.declare("a", 3, 1);
+    let ekiden = scene.serve().await;
+    scene.until_running(Some(&ekiden), &[("a", 1, 3)]).await;
+    let accepts = scene.fake.calls("ACCEPT");
+    assert_eq!(accepts.len(), 3, "one launch each");
+    for accept in accepts {
+        let tasks = accept.body["accept"]["operations"][0]["launch"]["task_infos"].as_array().cloned();
+        let tasks = tasks.expect("launches");
+        assert_eq!(tasks.len(), 1);
+        let environment = tasks[0]["command"]["environment"].to_string();
+        assert!(environment.contains("\"SASH_HOST\"") && !environment.contains("\"HOST\""), "{environment}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_subscription_whose_answer_is_lost_leaves_no_framework_behind() {
+    let scene = Scene::new(Options { agents: agents(1), ..Options::default() }).await;
+    scene.declare("a", 2, 1);
+    scene.fake.script(Rule::next("SUBSCRIBE", Fault::DoneAndHangUp));
+    let ekiden = scene.serve().await;
+    scene.until_running(Some(&ekiden), &[("a", 1, 2)]).await;
+    assert_eq!(scene.fake.frameworks().len(), 1, "{}", ekiden.log());
 }
 
 async fn ends_with(ekiden: &mut Ekiden, code: i32) {

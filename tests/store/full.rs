@@ -1,7 +1,6 @@
 //! A disk that runs full: by the real kernel's word, under the store and under the whole program.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,52 +10,12 @@ use ekiden::store::{self, Opened, Store, StoreError};
 use ekiden_model::input::WriteSeq;
 use ekiden_model::record::{Record, SlotRecord};
 use ekiden_model::{AppId, Incarnation, Slot};
-use tempfile::TempDir;
 
 use crate::reopen;
+use crate::small_disk::SmallDisk;
 
 /// A loaded machine may take its time, a broken build for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A file system of a few megabytes in a mount namespace of its own, which is seen through the process that holds it.
-struct SmallDisk {
-    holder: Child,
-    root: PathBuf,
-    _mounted_on: TempDir,
-}
-
-impl SmallDisk {
-    /// Nothing where nobody may have a namespace, as in some containers.
-    fn of_megabytes(size: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let script = r#"mount -t tmpfs -o "size=$1m,mode=700" none "$0" && echo mounted && exec cat"#;
-        let mut holder = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
-            .arg(folder.path())
-            .arg(size.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut said = String::new();
-        BufReader::new(holder.stdout.take()?).read_line(&mut said).ok()?;
-        if said != "mounted\n" {
-            let _ = holder.wait();
-            return None;
-        }
-        let inside = folder.path().strip_prefix("/").unwrap();
-        let root = PathBuf::from(format!("/proc/{}/root", holder.id())).join(inside);
-        Some(Self { holder, root, _mounted_on: folder })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
 
 fn batch(seq: u64) -> Vec<ekiden_model::record::Write> {
     let app = AppId::parse("/web").unwrap();
@@ -72,12 +31,9 @@ fn slots(records: &[Record]) -> u64 {
 
 #[tokio::test]
 async fn a_disk_that_runs_full_ends_the_store_with_all_that_was_reported_and_it_goes_on_when_there_is_space() {
-    let Some(disk) = SmallDisk::of_megabytes(12) else {
-        eprintln!("not shown here: nobody may mount anything (`unshare --user --mount` is refused)");
-        return;
-    };
-    let (path, ballast) = (disk.root.join("ekiden.redb"), disk.root.join("ballast"));
-    File::create(&ballast).unwrap().write_all(&vec![1; 4 << 20]).unwrap();
+    let disk = SmallDisk::of_megabytes(12);
+    let path = disk.root().join("ekiden.redb");
+    disk.take(4 << 20).unwrap();
     let Opened { store, mut stored, .. } = Store::open(&path).unwrap();
     let mut reported = 0;
     let error = loop {
@@ -108,7 +64,7 @@ async fn a_disk_that_runs_full_ends_the_store_with_all_that_was_reported_and_it_
         Ok(records) => assert_eq!(slots(&records), found),
         Err(error) => assert!(matches!(error, StoreError::Full { .. }), "{error:?}"),
     }
-    std::fs::remove_file(&ballast).unwrap();
+    disk.free();
     let Opened { store, records, .. } = Store::open(&path).unwrap();
     assert_eq!(slots(&records), found);
     store.persist(WriteSeq(1), batch(200_000)).await.unwrap();
@@ -118,16 +74,12 @@ async fn a_disk_that_runs_full_ends_the_store_with_all_that_was_reported_and_it_
 
 #[tokio::test]
 async fn where_there_is_no_space_for_a_store_none_is_made_and_it_is_said() {
-    let Some(disk) = SmallDisk::of_megabytes(1) else {
-        eprintln!("not shown here: nobody may mount anything (`unshare --user --mount` is refused)");
-        return;
-    };
-    let mut ballast = OpenOptions::new().create(true).append(true).open(disk.root.join("ballast")).unwrap();
-    while ballast.write_all(&[1; 4096]).is_ok() {}
-    let path = disk.root.join("ekiden.redb");
+    let disk = SmallDisk::of_megabytes(1);
+    disk.fill();
+    let path = disk.root().join("ekiden.redb");
     let error = reopen(&path).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    let left: Vec<_> = std::fs::read_dir(&disk.root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(disk.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["ballast"], "half of a store is left");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -89,41 +89,9 @@ impl Ekiden {
         answer.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }
 
-    /// Sends JSON, if any.
-    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
-        let (address, length) = (self.address(), body.len());
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{kind}Content-Length: {length}\r\n\
-             Connection: close\r\n\r\n{body}"
-        );
-        client::send(address, &request)
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
-    }
-
-    /// Sends JSON, if any, and reads the answer as JSON.
-    pub(crate) async fn write_json(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.send(method, path, &body).await;
-        let read = serde_json::from_str(&answer.body).unwrap_or_else(|_| Value::String(answer.body.clone()));
-        (answer.status, read)
-    }
-
     /// Its host and port.
     pub(crate) fn address(&self) -> &str {
         self.server.trim_start_matches("http://")
-    }
-
-    /// Runs another command of the binary against this server.
-    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ekiden"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("EKIDEN_SERVER", &self.server)
-            .output()
-            .await
-            .expect("the binary starts")
     }
 
     /// Waits until `look` finds what it looks for.

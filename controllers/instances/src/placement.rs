@@ -131,6 +131,9 @@ impl<'a> Search<'a> {
                 continue;
             }
             let (Some(lot), used) = (book.lot(ix), ground.of(ix)) else { continue };
+            if self.is_spent(lot, used) {
+                continue;
+            }
             if !self.needs.are_covered(lot, used) || self.objection_of_agent(lot, used).is_some() {
                 continue;
             }
@@ -183,6 +186,9 @@ impl<'a> Search<'a> {
         let mut until = Timestamp::NEVER;
         let (book, instances) = (self.view.book, &self.view.app.instances);
         for (ix, lot) in book.lots() {
+            if self.is_spent(lot, ground.of(ix)) {
+                continue;
+            }
             if let Some(refusal) = self.refusal(ix, lot, ground.of(ix)) {
                 refusals.add(refusal, &lot.agent.hostname);
             }
@@ -227,6 +233,12 @@ impl<'a> Search<'a> {
             Objection::Fit(Misfit::Ports(what)) => Refusal::Ports(what),
             Objection::Fit(Misfit::ScarceGpus) => Refusal::ScarceGpus,
         })
+    }
+
+    /// Whether as many launches as may have taken of the lot. It goes with this step, so it is no offer any more, and what
+    /// is left of it comes back as another.
+    fn is_spent(&self, lot: &Lot, used: Option<&Used>) -> bool {
+        lot.launches + used.map_or(0, |used| used.launches) >= self.view.settings.launches_per_lot
     }
 
     /// What speaks against the agent itself, whatever it offers.

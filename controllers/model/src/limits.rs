@@ -25,6 +25,14 @@ pub struct Settings {
     /// So long before an agent's announced maintenance its instances begin to move away, and nothing is placed on it
     /// any more (`--draining_seconds`).
     pub drain_before: Duration,
+    /// Whether announced maintenance is heeded at all (`--maintenance_mode`). That an operator drains an agent always is.
+    pub heed_maintenance: bool,
+    /// Whose resources an app uses that does not say so itself (`--accepted_resource_roles_default_behavior`).
+    pub accepted_roles: AcceptedRoles,
+    /// Most instances that are launched from all offers at hand of one agent together, of whatever apps
+    /// (`--max_instances_per_offer`); what is left of them is offered again. Marathon's default of 5 spreads launches over
+    /// agents; here that is the search's own doing, and nothing bounds it.
+    pub launches_per_lot: u32,
     /// Most instances of one app that are placed before other apps get their turn.
     pub launches_per_turn: u32,
     /// Share of an app's instances that may become condemned within [`Self::breaker_window`] before the breaker
@@ -41,6 +49,30 @@ pub struct Settings {
     pub deployment_locks: bool,
 }
 
+/// Whose resources are used: what is everybody's, what is reserved to the app's role, or both. For an app of the role `*`
+/// that is all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceptedRoles {
+    /// Both.
+    #[default]
+    Any,
+    /// Everybody's.
+    Unreserved,
+    /// What is reserved to the app's role.
+    Reserved,
+}
+
+impl AcceptedRoles {
+    /// Whether an app of `role` may use what is offered as `of`: that role, or `*`.
+    pub fn accept(self, role: &Role, of: &Role) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Unreserved => *of == Role::any(),
+            Self::Reserved => of == role,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -51,6 +83,9 @@ impl Default for Settings {
             reconcile_every: Duration::from_secs(600),
             decline_for: Duration::from_secs(120),
             drain_before: Duration::ZERO,
+            heed_maintenance: true,
+            accepted_roles: AcceptedRoles::Any,
+            launches_per_lot: u32::MAX,
             launches_per_turn: 16,
             breaker_share: 0.5,
             breaker_minimum: 3,

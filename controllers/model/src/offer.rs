@@ -85,6 +85,8 @@ pub struct Lot {
     pub reserved: Bundle,
     /// Planned unavailability of the agent.
     pub maintenance: Option<Window>,
+    /// How many launches of this step have taken something of it.
+    pub launches: u32,
     /// When its oldest offer came.
     pub since: Timestamp,
     /// Grows with every offer that is added to the book: what was refused at an epoch need not be asked again

@@ -46,7 +46,7 @@ impl Reconciler {
                 }
             }
             ClusterEvent::Disconnected => {
-                self.lose_connection();
+                self.fold_disconnected();
                 self.supply.disconnected(self.now);
                 self.mark_those_who_await_offers();
             }
@@ -78,7 +78,7 @@ impl Reconciler {
     fn fold_offers(&mut self, offers: Vec<Offer>) {
         let mut agents_are_as_known = true;
         for mut offer in offers {
-            offer.maintenance = offer.maintenance.map(|window| self.window_inside(window));
+            offer.maintenance = offer.maintenance.and_then(|window| self.heeded(window));
             let id = offer.agent.id.clone();
             let maintenance = offer.maintenance;
             let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };

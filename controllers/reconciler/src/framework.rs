@@ -9,6 +9,8 @@
 //!                 ─► only what is on record runs ───────────► subscribe as the framework found
 //!                 ─► anything else, or somebody is connected ► safe mode, until an operator says whose it is
 //! ```
+//!
+//! A connection that is lost before the name is told may have made one: then it is asked again what there is.
 
 use std::time::Duration;
 
@@ -110,6 +112,15 @@ impl Reconciler {
                 self.membership = Membership::Estranged { taken_for: framework };
                 self.touch_all();
             }
+        }
+    }
+
+    /// The connection is lost, perhaps with the name that the cluster has just given us. To subscribe as new once more
+    /// would leave a framework behind that is nobody's.
+    pub(crate) fn fold_disconnected(&mut self) {
+        self.lose_connection();
+        if self.is_member() && self.installation.framework.is_none() {
+            self.membership = Membership::None;
         }
     }
 

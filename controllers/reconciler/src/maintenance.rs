@@ -24,13 +24,13 @@ pub(crate) fn is_drained(status: &TaskStatus) -> bool {
 impl Reconciler {
     /// A window was announced, changed or cancelled.
     pub(crate) fn fold_maintenance(&mut self, agent: &AgentId, window: Option<Window>) {
-        let window = window.map(|window| self.window_inside(window));
+        let window = window.and_then(|window| self.heeded(window));
         self.plan_maintenance(agent, window);
     }
 
-    /// A window in our time.
-    pub(crate) fn window_inside(&self, (begin, length): Window) -> Window {
-        (self.time.inside(begin), length)
+    /// A window in our time; none where nobody wants windows to be heeded.
+    pub(crate) fn heeded(&self, (begin, length): Window) -> Option<Window> {
+        self.settings.heed_maintenance.then(|| (self.time.inside(begin), length))
     }
 
     fn plan_maintenance(&mut self, agent: &AgentId, window: Option<Window>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ekiden_model::app::{App, Command};
 use ekiden_model::health::Readiness;
 use ekiden_model::{AppId, AppState, Declared, DeploymentId, GroupId, Port, Source, Timestamp};
@@ -42,14 +43,36 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
     };
     let embeds = embeds(request);
     let snapshot = api.snapshots.latest();
-    let apps: Vec<Value> = snapshot
-        .apps()
-        .into_iter()
-        .filter_map(|app| Some((app, app.state.declared.as_ref()?)))
-        .filter(|(_, declared)| wanted(&declared.app))
-        .map(|(app, declared)| info(app, declared, &embeds))
-        .collect();
-    reply::json(&json!({ "apps": apps }))
+    let apps = snapshot.apps().into_iter();
+    let apps = apps.filter(|app| app.state.declared.as_ref().is_some_and(|declared| wanted(&declared.app)));
+    reply::json_of(listed(b"{\"apps\":[", apps, &embeds))
+}
+
+/// Apps in a list, as the pieces of an answer; those that have not changed since they were last asked for are as they were
+/// rendered then.
+fn listed<'a>(
+    begins: &'static [u8],
+    apps: impl Iterator<Item = &'a Arc<AppSnapshot>>,
+    embeds: &BTreeSet<Embed>,
+) -> Vec<Bytes> {
+    let mut pieces = vec![Bytes::from_static(begins)];
+    for app in apps {
+        if pieces.len() > 1 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        let render = |app: &AppSnapshot| rendered(app, embeds);
+        pieces.push(if embeds.is_empty() { app.listed(render).clone() } else { render(app) });
+    }
+    pieces.push(Bytes::from_static(b"]}"));
+    pieces
+}
+
+/// An app as JSON text. Only with statistics of its tasks it depends on anything but the app.
+fn rendered(app: &AppSnapshot, embeds: &BTreeSet<Embed>) -> Bytes {
+    let Some(declared) = &app.state.declared else { return Bytes::from_static(b"null") };
+    let value = info(app, declared, embeds);
+    // Writing JSON we made ourselves does not fail.
+    serde_json::to_vec(&value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }
 
 /// One app; or all apps below a group (`group/*`).
@@ -58,16 +81,19 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
     if let Some(group) = id.strip_suffix('*').filter(|group| group.is_empty() || group.ends_with('/')) {
         let Some(apps) = apps_below(&snapshot, group) else { return reply::no_such_app(id) };
-        let apps: Vec<Value> =
-            apps.into_iter().filter_map(|app| Some(info(app, app.state.declared.as_ref()?, &embeds))).collect();
-        return reply::json(&json!({ "*": apps }));
+        return reply::json_of(listed(b"{\"*\":[", apps.into_iter(), &embeds));
     }
+    let is_usual = embeds.iter().all(|embed| matches!(embed, Embed::Tasks | Embed::LastTaskFailure));
     embeds.extend([Embed::Tasks, Embed::LastTaskFailure]);
-    let app = find_app(&snapshot, id).and_then(|app| Some((app, app.state.declared.as_ref()?)));
-    match app {
-        Some((app, declared)) => reply::json(&json!({ "app": info(app, declared, &embeds) })),
-        None => reply::no_such_app(id),
-    }
+    let Some(app) = find_app(&snapshot, id).filter(|app| app.state.declared.is_some()) else {
+        return reply::no_such_app(id);
+    };
+    let render = |app: &AppSnapshot| {
+        let app = rendered(app, &embeds);
+        Bytes::from([b"{\"app\":", &app[..], b"}"].concat())
+    };
+    let body = if is_usual { app.shown(render).clone() } else { render(app) };
+    reply::with_body(StatusCode::OK, "application/json", body)
 }
 
 /// What a new app is answered with (§1.4): nothing of it runs yet.

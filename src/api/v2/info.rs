@@ -62,16 +62,18 @@ pub(in crate::api) fn show(api: &Api) -> Response {
     let settings = &api.settings;
     let mut config = absent(CONFIG_ABSENT);
     let elected = api.leader();
+    let addresses = api.terms.addresses;
+    let hostname = addresses.main().map(|(_, address)| address.ip().to_string());
     let known = [
         ("checkpoint", json!(true)),
         ("decline_offer_duration", json!(settings.decline_for.as_millis() as u64)),
         ("features", json!([])),
         ("framework_name", json!("ekiden")),
         ("ha", json!(false)),
-        ("hostname", json!(api.address.ip().to_string())),
+        ("hostname", json!(hostname)),
         ("local_port_max", json!(settings.service_ports.end())),
         ("local_port_min", json!(settings.service_ports.start())),
-        ("maintenance_mode", json!(true)),
+        ("maintenance_mode", json!(settings.heed_maintenance)),
         ("mesos_role", json!(settings.default_role.as_str())),
         ("task_launch_timeout", json!(settings.launch_timeout.as_millis() as u64)),
     ];
@@ -86,6 +88,9 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         "frameworkId": api.snapshots.latest().link.framework.as_ref().map(ToString::to_string),
         "marathon_config": config,
         "zookeeper_config": absent(ZOOKEEPER_ABSENT),
-        "http_config": { "http_port": api.address.port(), "https_port": null },
+        "http_config": {
+            "http_port": addresses.http.map(|address| address.port()),
+            "https_port": addresses.https.map(|address| address.port()),
+        },
     }))
 }

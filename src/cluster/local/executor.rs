@@ -156,7 +156,7 @@ impl Executor {
                 .await?;
         }
         let mut spec = spec;
-        spec.env.extend(environment::of(&self.launch));
+        spec.env.extend(environment::of(&self.launch, ""));
         Ok(spec)
     }
 

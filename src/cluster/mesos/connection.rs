@@ -119,6 +119,7 @@ impl Connection {
                 backoff.reset();
                 continue;
             }
+            let is_open = framework.is_none() && lost.cause.leaves_open_whether_there_is_a_framework();
             // Of several masters the next may know better; only when all have been asked there is a pause.
             if lost.lived.is_some() || self.detector.failed() {
                 tokio::select! {
@@ -126,11 +127,24 @@ impl Connection {
                     () = self.detector.changed(&master) => backoff.reset(),
                 }
             }
+            if is_open {
+                framework = self.told_anew_to_subscribe().await;
+            }
         }
     }
 
     async fn told_to_subscribe(&mut self) -> Option<FrameworkId> {
         first(&mut self.wanted, |wanted| wanted.as_ref().map(|wanted| wanted.id().cloned())).await
+    }
+
+    /// Perhaps the master has made a framework of us that nobody knows the name of. As whom to subscribe is to be decided
+    /// again, by whoever can find that out.
+    async fn told_anew_to_subscribe(&mut self) -> Option<FrameworkId> {
+        self.wanted.mark_unchanged();
+        self.tell_of_loss().await;
+        // When nobody can tell us any more, nobody wants us, either.
+        _ = self.wanted.changed().await;
+        self.told_to_subscribe().await
     }
 
     async fn find_master(&mut self) -> Endpoint {
@@ -300,6 +314,21 @@ impl Connection {
 }
 
 impl Cause {
+    /// Whether the master may have taken our call, and made a framework of us, although we heard of none.
+    fn leaves_open_whether_there_is_a_framework(&self) -> bool {
+        match self {
+            Self::Fault(Fault::Broken { .. } | Fault::Silent { .. } | Fault::TooMuch { .. })
+            | Self::Unheard(Unheard::Cut(_) | Unheard::Garbled(_)) => true,
+            // It was not reached, or it has said that it did nothing.
+            Self::Fault(
+                Fault::Unreachable { .. } | Fault::Circle { .. } | Fault::Astray { .. } | Fault::Answer { .. },
+            )
+            | Self::Unheard(Unheard::Said(_))
+            | Self::Elsewhere
+            | Self::Another(_) => false,
+        }
+    }
+
     /// What the master says, if it does not let us in.
     fn refusal(&self) -> Option<String> {
         match self {

@@ -142,7 +142,7 @@ impl Sender {
         match item {
             Item::Call(call) => {
                 let mut reservations = self.reservations.lock().unwrap_or_else(PoisonError::into_inner);
-                wire::call(&self.framework, call, &mut reservations)
+                wire::call(&self.framework, call, &self.options.env_vars_prefix, &mut reservations)
             }
             Item::Marker(task) => Some(wire::reconcile_marker(&self.framework, task)),
             Item::AcceptInverse(offers) => Some(wire::accept_inverse(&self.framework, offers)),

@@ -1,4 +1,8 @@
 //! Finds out what the cluster runs for us, through the operator API of the leading master.
+//!
+//! An answer is the whole truth or none: a master that was replaced a moment ago knows no task of an agent that has not
+//! come back to it, and whoever launched on its word would launch everything twice. So it is asked again until it waits for
+//! no agent any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +28,9 @@ const OPERATOR: &str = "/api/v1";
 /// The longest answer: the tasks of a cluster, at 3 KB each, for 100,000 of them and more.
 const LONGEST_ANSWER: usize = 512 << 20;
 
+/// How long a master that waits for agents is left alone before it is asked again.
+const AGENTS_AGAIN: Duration = Duration::from_secs(2);
+
 /// Answers surveys.
 pub(super) struct Surveyor {
     pub(super) options: Arc<FrameworkOptions>,
@@ -48,6 +55,11 @@ enum NoAnswer {
     Wire(#[from] WireError),
     #[error("reading the answer has crashed: {0}")]
     Crash(String),
+    #[error(
+        "the master is new and waits for {0} agent(s) to come back to it, whose tasks it does not know yet; it gives them \
+         up after its --agent_reregister_timeout"
+    )]
+    AgentsAwaited(usize),
 }
 
 impl NoAnswer {
@@ -73,7 +85,7 @@ impl Surveyor {
         let mut trouble = Trouble::new("the survey of what Mesos runs for us");
         let mut refusals = 0;
         loop {
-            match self.ask().await {
+            let pause = match self.ask().await {
                 Ok(found) => {
                     trouble.over();
                     self.tell_of_trying(None);
@@ -86,9 +98,14 @@ impl Surveyor {
                     if refusals >= REFUSALS && self.is_first_contact() {
                         self.ended.send_replace(Some(MesosError::Refused { message: cause.to_string() }));
                     }
+                    match cause {
+                        // It leads, and others could tell no more.
+                        NoAnswer::AgentsAwaited(_) => AGENTS_AGAIN,
+                        _ if self.detector.failed() => backoff.wait(),
+                        _ => Duration::ZERO,
+                    }
                 }
-            }
-            let pause = if self.detector.failed() { backoff.wait() } else { Duration::ZERO };
+            };
             tokio::time::sleep(pause).await;
         }
     }
@@ -122,21 +139,33 @@ impl Surveyor {
         let (mut line, answer) =
             self.transport.post_to_leader(&master, OPERATOR, Bytes::from_static(agents.as_bytes())).await?;
         let agents = read(&mut line, answer).await?;
+        let read_first = agents.clone();
+        let awaited = beside(move || survey::agents_awaited(&read_first)).await?;
+        if awaited > 0 {
+            return Err(NoAnswer::AgentsAwaited(awaited));
+        }
         let answer = line.post(OPERATOR, None, Bytes::from_static(frameworks.as_bytes())).await?;
         let frameworks = read(&mut line, answer).await?;
         let answer = line.post(OPERATOR, None, Bytes::from_static(tasks.as_bytes())).await?;
         let read = [agents, frameworks, read(&mut line, answer).await?];
         let identity = self.identity.borrow().clone();
         let options = self.options.clone();
-        // Reading megabytes takes a while, and others want to run.
-        let reading = tokio::task::spawn_blocking(move || {
+        beside(move || {
             let wanted =
                 Wanted { name: &options.name, id: identity.framework.as_ref(), subscribed: identity.subscribed };
             let [agents, frameworks, tasks] = read.each_ref().map(|answer: &Bytes| answer.as_ref());
             survey::read(wanted, [agents, frameworks, tasks])
-        });
-        Ok(reading.await.map_err(|crash| NoAnswer::Crash(crash.to_string()))??)
+        })
+        .await
     }
+}
+
+/// Reading megabytes takes a while, and others want to run.
+async fn beside<T: Send + 'static>(
+    reading: impl FnOnce() -> Result<T, WireError> + Send + 'static,
+) -> Result<T, NoAnswer> {
+    let read = tokio::task::spawn_blocking(reading).await;
+    Ok(read.map_err(|crash| NoAnswer::Crash(crash.to_string()))??)
 }
 
 async fn read(line: &mut Line, answer: Response<Incoming>) -> Result<Bytes, Fault> {

@@ -26,6 +26,7 @@ fn options(master: &str) -> MesosOptions {
             role: Role::any(),
             failover_timeout: Duration::from_secs(3600),
             checkpoint: true,
+            env_vars_prefix: String::new(),
         },
         credentials: None,
         certificate_authority: None,

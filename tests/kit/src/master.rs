@@ -3,8 +3,9 @@
 //!
 //! For fast tests of what is hard to bring about with real masters: lost calls, cut and silent streams, redirections in
 //! a circle, a successor with an empty memory. It answers as Mesos 1.11 does, statuses, texts and silences included, so far
-//! as a framework of tasks gets to see it; it was compared with a real master call by call. It shows how Ekiden behaves
-//! towards that contract and is no proof of how Mesos behaves: that is what the tests on real Mesos are for.
+//! as a framework of tasks gets to see it: it was written from Mesos' source and from what a real master was seen to answer,
+//! and no test compares the two. It shows how Ekiden behaves towards that contract and is no proof of how Mesos behaves:
+//! that is what the tests on real Mesos are for.
 //!
 //! Not faked: resource quotas, weights, dynamic reservations, volumes, executors of frameworks' own, task groups, operation
 //! feedback, protobuf.

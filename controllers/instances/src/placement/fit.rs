@@ -38,14 +38,16 @@ impl<'a> Needs<'a> {
     pub(super) fn of(view: &'a View<'a>, declared: &'a App, revision: &'a Revision) -> Self {
         let template = &revision.app.template;
         let role = template.role.as_ref().unwrap_or(&view.settings.default_role);
-        let accepted = declared.accepted_roles.as_ref();
-        let any = Role::any();
+        let accepts = |of: &Role| match &declared.accepted_roles {
+            Some(roles) => roles.contains(of),
+            None => view.settings.accepted_roles.accept(role, of),
+        };
         let unrestricted = declared.labels.get(GPU_LABEL).is_some_and(|value| value == "unrestricted");
         Self {
             revision,
             role,
-            reserved: accepted.is_none_or(|roles| roles.contains(role)),
-            unreserved: accepted.is_none_or(|roles| roles.contains(&any)),
+            reserved: accepts(role),
+            unreserved: accepts(&Role::any()),
             spares_gpus: template.resources.gpus == Scalar::ZERO && !unrestricted,
         }
     }

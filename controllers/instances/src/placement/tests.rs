@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ekiden_model::app::{HostPort, Operator, Pattern, Strategy};
+use ekiden_model::limits::AcceptedRoles;
 use ekiden_model::offer::Bundle;
 use ekiden_model::report::KillCause;
 use ekiden_model::{Action, Condition, PortSet, Role, Scalar};
@@ -75,6 +76,49 @@ fn only_accepted_roles_are_used() {
     let mut world = World::of(1).agents(1, 1, 8);
     world.settings.default_role = prod;
     assert_eq!(told(&world.step()), ["1 of 1 wait for offers: 1 agent offers only to role *: a0"]);
+}
+
+#[test]
+fn an_app_that_names_no_roles_uses_what_the_default_says() {
+    let prod = Role::new("prod");
+    let claimed = |accepted: AcceptedRoles, role: &Role| {
+        let mut world = World::of(1);
+        (world.settings.default_role, world.settings.accepted_roles) = (role.clone(), accepted);
+        world.know("a0", "z0");
+        world.offer("a0", |offer| {
+            offer.role = role.clone();
+            offer.reserved = offer.unreserved.clone();
+        });
+        let decision = world.step();
+        let claim = &launch_of(&decision.actions[0]).claim;
+        (!claim.reserved.is_empty(), !claim.unreserved.is_empty())
+    };
+    assert_eq!(claimed(AcceptedRoles::Any, &prod), (true, false), "what is reserved first");
+    assert_eq!(claimed(AcceptedRoles::Reserved, &prod), (true, false));
+    assert_eq!(claimed(AcceptedRoles::Unreserved, &prod), (false, true));
+    for accepted in [AcceptedRoles::Any, AcceptedRoles::Reserved, AcceptedRoles::Unreserved] {
+        let mut world = World::of(1).agents(1, 1, 8);
+        world.settings.accepted_roles = accepted;
+        assert_eq!(launches(&world.step()).len(), 1, "to the role * everything is everybody's");
+    }
+    let mut world = World::of(1).declare(|app| app.accepted_roles = Some([Role::any()].into()));
+    (world.settings.default_role, world.settings.accepted_roles) = (prod.clone(), AcceptedRoles::Reserved);
+    world.know("a0", "z0");
+    world.offer("a0", |offer| offer.role = prod.clone());
+    assert_eq!(launches(&world.step()).len(), 1, "an app that says so itself knows better");
+}
+
+#[test]
+fn one_agents_offers_get_no_more_launches_than_they_may_and_the_rest_waits_for_the_next() {
+    let mut world = World::of(5).agents(2, 1, 8);
+    world.settings.launches_per_lot = 2;
+    let decision = world.step();
+    let mut per_lot = BTreeMap::<_, usize>::new();
+    for (_, lot) in launches(&decision) {
+        *per_lot.entry(lot).or_default() += 1;
+    }
+    assert_eq!(per_lot.into_values().collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(told(&decision)[0], "1 of 5 wait for offers: nothing is offered", "what was used up goes back");
 }
 
 #[test]

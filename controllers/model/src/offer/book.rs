@@ -101,6 +101,7 @@ impl OfferBook {
             unreserved: Bundle::default(),
             reserved: Bundle::default(),
             maintenance: None,
+            launches: 0,
             since: now,
             epoch: self.epoch,
         };
@@ -147,6 +148,7 @@ impl OfferBook {
         if !holds(&lot.unreserved, &claim.unreserved) || !holds(&lot.reserved, &claim.reserved) {
             return false;
         }
+        lot.launches += 1;
         lot.unreserved.subtract(&claim.unreserved);
         lot.reserved.subtract(&claim.reserved);
         self.disturbances += 1;

@@ -78,6 +78,7 @@ pub(crate) fn lot(unreserved: PortSet, reserved: PortSet) -> Lot {
         unreserved: bundle(unreserved),
         reserved: bundle(reserved),
         maintenance: None,
+        launches: 0,
         since: Timestamp::EPOCH,
         epoch: 1,
     }

@@ -10,6 +10,7 @@ mod story;
 use ekiden_kit::build;
 use ekiden_model::edit::KillTasks;
 use ekiden_model::input::{ClusterEvent, Command, Desired};
+use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
 use ekiden_model::{Condition, Effect, Input, Source, TaskId};
 use ekiden_reconciler::RestoreError;
@@ -151,6 +152,32 @@ fn a_declaration_that_moves_to_another_place_is_no_new_version() {
     assert!(launches(&effects).is_empty() && kills(&effects).is_empty());
     let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
     assert_eq!(app.declared.as_ref().expect("declared").source, file);
+}
+
+#[test]
+fn announced_maintenance_is_heeded_where_it_is_to_be_and_nowhere_else() {
+    for heed_maintenance in [true, false] {
+        let mut story = Story::with(Settings { heed_maintenance, ..Settings::default() });
+        let window = (story.now, None);
+        let offer = match story.offer() {
+            Input::Cluster(ClusterEvent::Offers(mut offers)) => {
+                offers[0].maintenance = Some(window);
+                cluster(ClusterEvent::Offers(offers))
+            }
+            other => panic!("{other:?}"),
+        };
+        let effects = story.settle([connected(), reconciled(), declared(web(1)), offer]);
+        assert_eq!(launches(&effects).is_empty(), heed_maintenance);
+        for task in launches(&effects) {
+            // Nor does what runs move away.
+            let announced = ClusterEvent::Maintenance(build::agent("agent").id.clone(), Some(window));
+            story.settle([told(&task.task, Condition::Running), cluster(announced)]);
+            let mut elsewhere = build::offer("other", &build::agent("other"), 8.0, 8192.0, 31000..=31099);
+            elsewhere.maintenance = None;
+            let effects = story.settle([cluster(ClusterEvent::Offers(vec![elsewhere]))]);
+            assert!(launches(&effects).is_empty() && kills(&effects).is_empty());
+        }
+    }
 }
 
 #[test]

@@ -102,6 +102,38 @@ fn an_empty_store_asks_first_and_becomes_new_where_nothing_runs() {
 }
 
 #[test]
+fn a_name_that_was_lost_on_its_way_is_found_and_taken() {
+    let mut story = Story::new();
+    story.settle([Input::Tick]);
+    let effects = story.settle([cluster(ClusterEvent::Found(Found::default()))]);
+    assert_eq!(subscriptions(&effects), [None]);
+    // The cluster has made a framework of us, and we have not heard of it.
+    let effects = story.settle([cluster(ClusterEvent::Disconnected)]);
+    assert!(effects.contains(&Effect::Survey) && subscriptions(&effects).is_empty());
+    assert_eq!(subscriptions(&story.settle([found(Vec::new())])), [Some(framework("old"))]);
+    story.settle([registered("old"), connected(), reconciled()]);
+    assert_eq!(story.reconciler.standstill(), None);
+    // From now on it knows who it is.
+    assert!(!story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+}
+
+#[test]
+fn a_name_that_is_lost_beside_a_disowned_framework_is_taken_and_the_disowned_one_is_not() {
+    let (mut story, _, _) = lost_store();
+    story.settle([command(Command::Disown)]);
+    let tasks = vec![found_task(lost_task("/web", 0, 4), &web(3), &story)];
+    assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
+    assert!(story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+    // The new one did not come to be.
+    assert_eq!(subscriptions(&story.settle([found(tasks)])), [None]);
+    // It did.
+    story.settle([cluster(ClusterEvent::Disconnected)]);
+    let new = Found { framework: Some(framework("new")), connected_from: None, tasks: Vec::new() };
+    let effects = story.settle([cluster(ClusterEvent::Found(new))]);
+    assert_eq!(subscriptions(&effects), [Some(framework("new"))]);
+}
+
+#[test]
 fn a_survey_that_is_not_answered_is_asked_again() {
     let mut story = Story::new();
     story.settle([Input::Tick]);

@@ -23,14 +23,22 @@ pub(crate) struct Story {
 }
 
 pub(crate) fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
+    start_with(Settings::default(), records)
+}
+
+fn start_with(settings: Settings, records: Vec<Record>) -> Result<Reconciler, RestoreError> {
     let abilities =
         Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
-    Reconciler::restore(Settings::default(), abilities, Installation::new(REALM), records)
+    Reconciler::restore(settings, abilities, Installation::new(REALM), records)
 }
 
 impl Story {
     pub(crate) fn new() -> Self {
-        let reconciler = start(Vec::new()).expect("nothing to be wrong");
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let reconciler = start_with(settings, Vec::new()).expect("nothing to be wrong");
         Self { reconciler, now: Timestamp::from_millis(1_000_000), offers: 0, records: Vec::new() }
     }
 

@@ -121,15 +121,16 @@ pub(in super::super) fn update_framework(info: FrameworkInfo<'_>, suppressed: &B
 }
 
 /// The body of a call; none for what is no call of Mesos' (a survey, and becoming a framework). The reservations of
-/// offers that it uses up are forgotten.
+/// offers that it uses up are forgotten. `prefix` is that of [`environment::of`](super::super::super::environment::of).
 pub(in super::super) fn call(
     framework: &FrameworkId,
     call: &Call,
+    prefix: &str,
     reservations: &mut Reservations,
 ) -> Option<Vec<u8>> {
     let said = match call {
         Call::Survey | Call::Subscribe(_) => return None,
-        Call::Accept { offers, agent: _, tasks } => accept(offers, tasks, reservations),
+        Call::Accept { offers, agent: _, tasks } => accept(offers, tasks, prefix, reservations),
         Call::Decline { offers, refuse_for } => {
             reservations.take(offers);
             Said::Decline { decline: Decline { offer_ids: ids(offers), filters: filters(*refuse_for) } }
@@ -176,9 +177,14 @@ fn filters(refuse_for: Duration) -> Filters {
     Filters { refuse_seconds: refuse_for.as_secs_f64() }
 }
 
-fn accept<'a>(offers: &'a [OfferId], tasks: &'a [TaskLaunch], reservations: &mut Reservations) -> Said<'a> {
+fn accept<'a>(
+    offers: &'a [OfferId],
+    tasks: &'a [TaskLaunch],
+    prefix: &str,
+    reservations: &mut Reservations,
+) -> Said<'a> {
     let mut pool = reservations.take(offers);
-    let task_infos = tasks.iter().map(|task| TaskInfo::new(task, &mut pool)).collect();
+    let task_infos = tasks.iter().map(|task| TaskInfo::new(task, prefix, &mut pool)).collect();
     Said::Accept {
         accept: Accept {
             offer_ids: ids(offers),

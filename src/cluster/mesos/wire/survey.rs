@@ -14,8 +14,8 @@ use super::status::{Status, condition};
 use super::task::{PORTS_LABEL, TEMPLATE_LABEL};
 use super::values::{Labels, Nanoseconds, Text, Value, at_seconds};
 
-/// The calls to `/api/v1` whose answers [`read`] wants, in this order. Tasks come last: what was launched between two
-/// answers has its framework in the one before.
+/// The calls to `/api/v1` whose answers [`read`] wants, in this order. Agents come first: of one that has come back by then
+/// the tasks are known. Tasks come last: what was launched between two answers has its framework in the one before.
 pub(in super::super) const CALLS: [&str; 3] =
     [r#"{"type":"GET_AGENTS"}"#, r#"{"type":"GET_FRAMEWORKS"}"#, r#"{"type":"GET_TASKS"}"#];
 
@@ -46,8 +46,8 @@ struct GetAgents<'a> {
     #[serde(borrow, default)]
     agents: Vec<RegisteredAgent<'a>>,
     /// Those that a new master has heard of and not from.
-    #[serde(borrow, default)]
-    recovered_agents: Vec<AgentInfo<'a>>,
+    #[serde(default)]
+    recovered_agents: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +115,17 @@ struct TaskResource {
     allocation_info: Option<AllocationInfo>,
 }
 
-/// Reads the answers to [`CALLS`].
+/// How many agents a new master knows of and has not heard from, by the answer to the first of [`CALLS`].
+///
+/// It knows nothing of their tasks, so what it says of tasks is not all until there are none. They come back, or the
+/// master gives them up after its `--agent_reregister_timeout` (10 minutes where nobody says otherwise) and calls them
+/// unreachable.
+pub(in super::super) fn agents_awaited(agents: &[u8]) -> Result<usize, WireError> {
+    let agents = answer(agents)?.get_agents.ok_or(WireError::Missing("get_agents"))?;
+    Ok(agents.recovered_agents.len())
+}
+
+/// Reads the answers to [`CALLS`], once no agent is [awaited](agents_awaited).
 ///
 /// Of several frameworks of our name the one that is connected counts, or else the one that registered last: that is
 /// who was here before us.
@@ -134,10 +144,10 @@ pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<
         .max_by_key(|(_, framework)| (framework.connected, framework.registered_time.map(Nanoseconds::timestamp)));
     let Some((id, framework)) = latest else { return Ok(Found::default()) };
 
-    let registered = agents.agents.into_iter().map(|agent| agent.agent_info);
-    let agents: BTreeMap<AgentId, Arc<Agent>> = registered
-        .chain(agents.recovered_agents)
-        .map(Agent::from)
+    let agents: BTreeMap<AgentId, Arc<Agent>> = agents
+        .agents
+        .into_iter()
+        .map(|agent| Agent::from(agent.agent_info))
         .map(|agent| (agent.id.clone(), Arc::new(agent)))
         .collect();
     let connected_from = framework.framework_info.hostname.as_ref().map_or("", |hostname| &*hostname.0);

@@ -131,7 +131,7 @@ struct DiscoveredPort<'a> {
 
 impl<'a> TaskInfo<'a> {
     /// `pool` is what is reserved in the offers used up, less what the tasks before this one took.
-    pub(super) fn new(launch: &'a TaskLaunch, pool: &mut [Reserved]) -> Self {
+    pub(super) fn new(launch: &'a TaskLaunch, prefix: &str, pool: &mut [Reserved]) -> Self {
         let app = &launch.app;
         let template = &*app.template;
         // Mesos makes one check per task; manifests declare no second one.
@@ -142,7 +142,7 @@ impl<'a> TaskInfo<'a> {
             agent_id: id(AgentId::as_str(&launch.agent.id)),
             resources: taken(&launch.claim, &launch.role, pool),
             limits: TaskLimits::of(&template.limits),
-            command: CommandInfo::of(launch),
+            command: CommandInfo::of(launch, prefix),
             container: ContainerInfo::of(launch),
             health_check: health_check.map(|check| HealthCheckInfo::of(check, launch)),
             check: template.check.as_ref().map(|check| CheckInfo::of(check, launch)),
@@ -178,9 +178,9 @@ impl Bound {
 }
 
 impl<'a> CommandInfo<'a> {
-    fn of(launch: &'a TaskLaunch) -> Self {
+    fn of(launch: &'a TaskLaunch, prefix: &str) -> Self {
         let template = &*launch.app.template;
-        let variables = environment::of(launch).into_iter().map(|(name, value)| Variable { name, value });
+        let variables = environment::of(launch, prefix).into_iter().map(|(name, value)| Variable { name, value });
         let command = match &template.command {
             Command::Shell(command) => Self::shell(command),
             Command::Image => Self::image(&[]),

@@ -18,7 +18,7 @@ fn read(body: &[u8]) -> Value {
 }
 
 fn said(wanted: &Call) -> Value {
-    read(&call(&FrameworkId::new("F"), wanted, &mut Reservations::default()).expect("a call of Mesos'"))
+    read(&call(&FrameworkId::new("F"), wanted, "", &mut Reservations::default()).expect("a call of Mesos'"))
 }
 
 /// The call with what all calls have.
@@ -37,6 +37,7 @@ fn options() -> FrameworkOptions {
         role: Role::any(),
         failover_timeout: Duration::from_secs(604_800),
         checkpoint: true,
+        env_vars_prefix: String::new(),
     }
 }
 
@@ -154,6 +155,6 @@ fn a_teardown_has_nothing_to_add() {
 #[test]
 fn what_concerns_the_connection_is_no_call() {
     for wanted in [Call::Survey, Call::Subscribe(None)] {
-        assert_eq!(call(&FrameworkId::new("F"), &wanted, &mut Reservations::default()), None);
+        assert_eq!(call(&FrameworkId::new("F"), &wanted, "", &mut Reservations::default()), None);
     }
 }

@@ -72,6 +72,7 @@ fn survives(bytes: &[u8]) {
             assert!(offer.reserved.is_empty() || format!("{reservations:?}").contains(offer.id.as_str()));
         }
     }
+    let _ = survey::agents_awaited(bytes);
     let _ = survey::read(Wanted { name: "ekiden", id: None, subscribed: false }, [bytes, bytes, bytes]);
 }
 

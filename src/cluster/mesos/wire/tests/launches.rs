@@ -66,7 +66,7 @@ pub(super) fn app(definition: &Value) -> Arc<App> {
 fn accept(offers: &[&str], tasks: Vec<TaskLaunch>, reservations: &mut Reservations) -> Value {
     let offers = offers.iter().map(|offer| OfferId::new(*offer)).collect();
     let accept = Call::Accept { offers, agent: AgentId::new("S1"), tasks };
-    let body = call(&FrameworkId::new("F"), &accept, reservations).expect("a call of Mesos'");
+    let body = call(&FrameworkId::new("F"), &accept, "", reservations).expect("a call of Mesos'");
     serde_json::from_slice(&body).expect("JSON")
 }
 
@@ -96,6 +96,30 @@ fn shown(launches: impl IntoIterator<Item = TaskLaunch>) -> String {
 
 fn template(launch: &TaskLaunch) -> String {
     format!("{:016x}", launch.app.template.fingerprint().as_u64())
+}
+
+#[test]
+fn a_prefix_comes_before_the_host_and_the_ports_and_before_nothing_else() {
+    let app =
+        app(&json!({"id": "/web", "cmd": "x", "env": {"PORT": "mine"}, "portDefinitions": [{"name": "http"}]}));
+    let launch = launch(&app);
+    let names = |prefix: &str| -> Vec<String> {
+        let accept = Call::Accept { offers: Vec::new(), agent: AgentId::new("S1"), tasks: vec![launch.clone()] };
+        let body = call(&FrameworkId::new("F"), &accept, prefix, &mut Reservations::default()).expect("a call");
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        let task = &body["accept"]["operations"][0]["launch"]["task_infos"][0];
+        let variables = task["command"]["environment"]["variables"].as_array().expect("variables");
+        variables.iter().filter_map(|variable| variable["name"].as_str()).map(str::to_owned).collect()
+    };
+    let (without, with) = (names(""), names("P_"));
+    let placed = |name: &str| name == "HOST" || name.starts_with("PORT");
+    let mut expected: Vec<String> =
+        without.iter().map(|name| if placed(name) { format!("P_{name}") } else { name.clone() }).collect();
+    // The app's own is nobody else's to rename.
+    expected.push("PORT".to_owned());
+    expected.sort();
+    assert_eq!(with, expected);
+    assert!(with.contains(&"P_PORT_HTTP".to_owned()) && with.contains(&"MESOS_TASK_ID".to_owned()), "{with:?}");
 }
 
 #[test]

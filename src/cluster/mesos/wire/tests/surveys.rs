@@ -105,6 +105,16 @@ fn what_has_ended_or_is_somebody_elses_is_not_found() {
 }
 
 #[test]
+fn a_new_master_says_how_many_agents_it_waits_for() {
+    assert_eq!(survey::agents_awaited(AGENTS.as_bytes()).expect("an answer"), 0);
+    let mut waiting: Value = serde_json::from_str(AGENTS).expect("JSON");
+    let agent = waiting["get_agents"]["agents"][0]["agent_info"].take();
+    waiting["get_agents"] = json!({"recovered_agents": [agent.clone(), agent]});
+    assert_eq!(survey::agents_awaited(waiting.to_string().as_bytes()).expect("an answer"), 2);
+    assert!(survey::agents_awaited(TASKS.as_bytes()).is_err());
+}
+
+#[test]
 fn an_answer_to_another_question_is_no_answer() {
     let answers = [AGENTS.as_bytes(), TASKS.as_bytes(), TASKS.as_bytes()];
     let result = survey::read(by_name("ekiden"), answers);
