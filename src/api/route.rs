@@ -58,6 +58,12 @@ pub enum Endpoint {
     Deployments,
     /// Turning what is under way round.
     CancelDeployment,
+    /// Who leads.
+    Leader,
+    /// Stepping down.
+    Abdicate,
+    /// What was plugged in.
+    Plugins,
     /// What happens.
     Events,
     /// All apps, in brief.
@@ -154,6 +160,9 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
     Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
+    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
