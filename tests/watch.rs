@@ -4,7 +4,6 @@
 
 #[path = "support/ekiden.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "support/lines.rs"]
 mod lines;
