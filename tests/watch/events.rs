@@ -108,6 +108,7 @@ async fn callbacks_are_off_and_say_how_to_turn_them_on() {
     ] {
         let answer = ekiden.send(method, path, "").await;
         assert_eq!(answer.status, 404, "{method}: {}", answer.body);
+        assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
         assert!(answer.body.contains("--event_subscriber http_callback"), "{}", answer.body);
     }
 }
