@@ -30,6 +30,6 @@ pub mod uninstall;
 
 pub use clock::Clock;
 pub use event_log::EventLog;
-pub use snapshot::{AppSnapshot, Snapshot, Snapshots};
+pub use snapshot::{AppSnapshot, Snapshot, Snapshots, within};
 pub use tasks::Tasks;
 pub use turn::{Arrival, Hands, Requests, Turn, TurnError, essential};

@@ -2,13 +2,16 @@
 
 pub(super) mod app_writes;
 pub(super) mod apps;
+mod beside;
 pub(super) mod callbacks;
-mod change;
+pub(super) mod change;
 mod definition;
 pub(super) mod deployments;
 pub(super) mod events;
+pub(super) mod groups;
 pub(super) mod info;
 pub(super) mod kills;
+pub(super) mod pods;
 pub(super) mod queue;
 pub(super) mod selector;
 pub(super) mod stats;

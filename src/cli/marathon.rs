@@ -36,8 +36,8 @@ const NO_ZOOKEEPER: &str = "state is in the folder given with --state, not in Zo
 const NO_QUEUES: &str = "there are no such queues, pools or timeouts here";
 const NO_THROTTLE: &str = "offers are used as they come; each app takes turns, and none waits for tokens";
 const BY_TIMER: &str = "nothing is done in rounds: every wait has its own timer";
-const KEYSTORE: &str = "take certificate and key out of it as PEM files (`openssl pkcs12`), name them with --tls_cert and \
-                        --tls_key, and remove the flag";
+const KEYSTORE: &str = "take certificate and key out of it as PEM files (docs/http.md says how), name them with \
+                        --tls_cert and --tls_key, and remove the flag";
 const PUSH_METRICS: &str = "have your collector read /metrics/prometheus, and remove the flag";
 const LOGS: &str = "logs go to stderr, as JSON with --log-format json: have your collector read them there";
 const GONE: &str = "Marathon 1.11 has no such flag any more, either";
@@ -395,7 +395,7 @@ mod tests {
         let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
         assert_eq!(looked_through(&harmless), Ok(Vec::new()));
         assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
-        assert!(looked_through(&["--disable_http"]).is_err());
+        assert!(looked_through(&["--metrics_statsd"]).is_err());
         assert!(looked_through(&["--metrics_statsd=false"]).is_ok());
     }
 

@@ -106,7 +106,7 @@ impl Members {
 }
 
 /// Whole numbers without a point, as Marathon writes them.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { Value::from(value) }
 }
 

@@ -3,6 +3,7 @@
 //! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
@@ -187,14 +188,13 @@ impl Snapshot {
         apps
     }
 
-    /// Whether a declared app is in the group that has the path of `id`.
-    pub fn has_below(&self, id: &AppId) -> bool {
-        let below = format!("{id}/");
-        self.shards.iter().any(|shard| {
-            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
-            let mut near = shard.range::<str, _>(from).take_while(|(other, _)| other.as_str().starts_with(&below));
-            near.any(|(_, app)| app.state.declared.is_some())
-        })
+    /// The apps in a group, at any depth, by id; those, too, that are declared no more and still stopping. Costs what
+    /// is found, however many others there are.
+    pub fn apps_within(&self, group: &GroupId) -> Vec<&Arc<AppSnapshot>> {
+        let found = self.shards.iter().flat_map(|shard| within(shard, group));
+        let mut apps: Vec<&Arc<AppSnapshot>> = found.map(|(_, app)| app).collect();
+        apps.sort_unstable_by(|a, b| a.state.id.cmp(&b.state.id));
+        apps
     }
 
     /// Says whether the app was there before.
@@ -205,6 +205,16 @@ impl Snapshot {
             None => shard.remove(id).is_some(),
         }
     }
+}
+
+/// What of `map` lies in a group, at any depth; the group itself does not.
+pub fn within<'a, K: Borrow<str> + Ord, V>(
+    map: &'a BTreeMap<K, V>,
+    group: &GroupId,
+) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
+    let below = if group.is_root() { "/".to_owned() } else { format!("{group}/") };
+    let near = map.range::<str, _>((Bound::Excluded(below.as_str()), Bound::Unbounded));
+    near.take_while(move |(key, _)| (*key).borrow().starts_with(&below))
 }
 
 fn shard_of(id: &AppId) -> usize {
@@ -269,11 +279,12 @@ impl Publisher {
 
     /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
     pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
-        for old in self.current.app(id).into_iter().flat_map(|app| app.state.instances.iter()) {
-            self.instances.entry(old.condition).and_modify(|count| *count -= 1);
+        for (condition, old) in self.current.app(id).into_iter().flat_map(|app| app.state.instances.by_condition())
+        {
+            self.instances.entry(condition).and_modify(|count| *count -= old);
         }
-        for new in app.iter().flat_map(|app| app.state.instances.iter()) {
-            *self.instances.entry(new.condition).or_default() += 1;
+        for (condition, new) in app.iter().flat_map(|app| app.state.instances.by_condition()) {
+            *self.instances.entry(condition).or_default() += new;
         }
         let is = usize::from(app.is_some());
         let changed = self.current.revision + 1;

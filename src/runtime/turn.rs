@@ -168,7 +168,9 @@ impl<H: Hands> Turn<H> {
         stop: CancellationToken,
     ) -> Result<(), TurnError> {
         let mut arrivals = select_all(sources).ready_chunks(BATCH);
-        // What was restored is worked on at once, and shown to readers before anything happens to it.
+        // What was restored is shown to readers before anything happens to it, and then worked on at once.
+        let now = self.clock.now();
+        self.publish(now, true);
         self.step(vec![Input::Tick]).await?;
         loop {
             let batch = tokio::select! {

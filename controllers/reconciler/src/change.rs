@@ -95,9 +95,8 @@ impl Reconciler {
             Some(old) => Declared { over, ..redeclared(old, app.clone(), cause.source.clone(), set.version) },
             None => Declared { over, ..Declared::first(app.clone(), set.version, cause.source.clone()) },
         };
-        let action = old.map_or(Some(DeploymentAction::Start), |old| {
-            (old.version != next.version).then(|| action_of(&next.app, &old.app))
-        });
+        let is_news = old.is_none_or(|old| old.version != next.version);
+        let action = is_news.then(|| DeploymentAction::of(&next.app, old.map(|old| &*old.app)));
         let until = next.over.as_ref().map(|over| over.until);
         let old_app = entry.state.declared.replace(next).map(|declared| declared.app);
         self.index_declaration(&id, old_app.as_deref(), Some(app));
@@ -228,12 +227,6 @@ impl Reconciler {
     pub(crate) fn declared(&self, id: &AppId) -> Option<&Declared> {
         self.apps.get(id)?.state.declared.as_ref()
     }
-}
-
-/// What a deployment does to an app that is declared anew.
-fn action_of(new: &App, old: &App) -> DeploymentAction {
-    let rolls = new.changes_from(old).iter().any(|change| change.passage == Passage::Roll);
-    if rolls && new.instances > 0 { DeploymentAction::Restart } else { DeploymentAction::Scale }
 }
 
 /// Marathon's stamps (§4.1): a scaling moves `version` and `scaled`, everything else all three.

@@ -21,6 +21,8 @@ use ekiden_model::{
     Timestamp, View,
 };
 
+use ekiden_ports::HostPortChoice;
+
 use crate::Reconciler;
 use crate::schedule::{Wait, Waiting};
 
@@ -97,7 +99,7 @@ impl Reconciler {
             book: &self.book,
             agents: &self.agents,
             service_ports: &self.leases,
-            host_ports: &self.host_ports,
+            host_ports: &HostPortChoice { required: &self.required_ports },
             settled: surroundings.settled,
             unsupported: entry.state.declared.as_ref().and_then(|d| unsupported(&d.app.template, &self.abilities)),
             launches: if self.has_heard_all { self.settings.launches_per_turn } else { 0 },
@@ -287,6 +289,7 @@ impl Reconciler {
         if let Some(port) = port {
             self.leases.set(port, id);
         }
+        self.required_ports.note(&entry.state);
         self.journal.note_app(id);
         true
     }
@@ -342,6 +345,7 @@ impl Reconciler {
             revision: revision.id,
             version: revision.version,
             app: as_declared_now(revision, entry.state.declared.as_ref()),
+            enforces_group_role: self.enforces_group_role(id),
             agent: agent.clone(),
             role: role.clone(),
             claim: launch.claim.clone(),
@@ -467,7 +471,7 @@ fn unsupported(template: &Template, abilities: &Abilities) -> Option<&'static st
 /// How an app looks to those who wait for it: satisfied when all its instances are of its latest revision, healthy
 /// and ready.
 fn standing_of(app: &AppState, wanted: u32) -> DependencyState {
-    let healthy = app.instances.iter().filter(|instance| instance.is_healthy()).count() as u32;
+    let healthy = app.instances.total().healthy;
     let complete = app.rollout.as_ref().is_some_and(|rollout| rollout.phase == Phase::Complete);
     let current = app.declared.as_ref().zip(app.newest()).is_some_and(|(d, r)| d.app.same_revision(&r.app));
     DependencyState { app: app.id.clone(), healthy, wanted, satisfied: complete && current && healthy >= wanted }

@@ -1,9 +1,11 @@
 //! `GET /v1/apps`: all apps in a line each, in pages if asked for; `GET /v1/apps/{id}/status`: everything about one.
 
 use bytes::Bytes;
-use ekiden_model::AppState;
+use ekiden_model::edit::Answer;
+use ekiden_model::input::Command;
 use ekiden_model::revision::{Phase, Standing};
 use ekiden_model::view::Settled;
+use ekiden_model::{AppId, AppState};
 use serde_json::{Value, json};
 
 use super::instances::instance;
@@ -12,6 +14,7 @@ use super::provenance::source;
 use super::{conditions, provenance, reasons};
 use crate::api::reply::{self, Response};
 use crate::api::v2::apps::find_app;
+use crate::api::v2::change;
 use crate::api::v2::stats::Counts;
 use crate::api::{Api, Request};
 use crate::desired::DirectoryStatus;
@@ -87,6 +90,16 @@ pub(super) fn status_of(app: &AppSnapshot, directory: &DirectoryStatus) -> Value
 /// An app in brief, as JSON text.
 pub(super) fn brief_text(app: &AppSnapshot) -> Bytes {
     app.brief(|app| brief(app).to_string().into()).clone()
+}
+
+/// When the app's file declares it no longer, it stays, as one that the API declares.
+pub(in crate::api) async fn keep(api: &Api, id: &str) -> Response {
+    let Ok(app) = AppId::parse(id) else { return reply::no_such_app(id) };
+    match change::carry_out(api, Command::Keep(app.clone())).await {
+        Ok(Answer::Refused(refusal)) => change::refused(&refusal),
+        Ok(_) => reply::json(&json!({ "id": app.as_str(), "keep": true })),
+        Err(refused) => *refused,
+    }
 }
 
 fn brief(app: &AppSnapshot) -> Value {

@@ -68,6 +68,11 @@ pub(in crate::api) fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Val
     })
 }
 
+/// The steps of a change set, as Marathon numbers them.
+pub(super) fn steps(deployment: &Deployment) -> Value {
+    Steps::of(deployment).shown()
+}
+
 /// The plan as events tell it: what clients read of it is the id and the actions.
 pub(super) fn plan(deployment: &Deployment) -> Value {
     let version = deployment.version.to_string();
