@@ -103,7 +103,7 @@ const fn scope(endpoint: Endpoint) -> Option<Scope> {
 
 /// Which of its forms is asked for: by query, and as text or JSON. Zero for the usual one.
 fn form(request: &Request) -> u32 {
-    let text = request.accepts("text/plain");
+    let text = request.prefers_text();
     if request.query().is_empty() && !text {
         return 0;
     }

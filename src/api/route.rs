@@ -96,6 +96,12 @@ pub enum Endpoint {
     KillPodInstances,
     /// Ending one instance of a pod.
     KillPodInstance,
+    /// Who leads.
+    Leader,
+    /// Stepping down.
+    Abdicate,
+    /// What was plugged in.
+    Plugins,
     /// What happens.
     Events,
     /// Addresses that events are sent to.
@@ -234,6 +240,9 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Pod, verb: Verb::Get, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::PutPod, verb: Verb::Put, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::DeletePod, verb: Verb::Delete, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::Callbacks, verb: Verb::Get, path: "/v2/eventSubscriptions" },
     Route { endpoint: Endpoint::AddCallback, verb: Verb::Post, path: "/v2/eventSubscriptions" },

@@ -166,7 +166,7 @@ fn info(app: &AppSnapshot, declared: &Declared, embeds: &BTreeSet<Embed>) -> Val
                     set("lastTaskFailure", failure);
                 }
             }
-            Embed::TaskStats => _ = set("tasksStats", task_stats(state, wall())),
+            Embed::TaskStats => _ = set("taskStats", task_stats(state, wall())),
         }
     }
     Value::Object(info)
