@@ -319,8 +319,8 @@ impl Publisher {
     }
 
     /// Notes what there is beside apps.
-    pub fn put_shelf(&mut self, all: Shelf) {
-        self.current.shelf = Arc::new(all);
+    pub fn put_shelf(&mut self, beside: Shelf) {
+        self.current.shelf = Arc::new(beside);
     }
 
     /// Notes the agents.

@@ -416,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn what_apps_have_in_common_is_their_innermost_group() {
+        let common = |ids: &[&str]| {
+            let apps: Vec<AppId> = ids.iter().map(|id| AppId::parse(id).expect("a good id")).collect();
+            GroupId::common(apps.iter()).as_str().to_owned()
+        };
+        assert_eq!(common(&["/prod/web"]), "/prod");
+        assert_eq!(common(&["/prod/web", "/prod/db/main"]), "/prod");
+        assert_eq!(common(&["/prod/db/main", "/prod/db-2/main"]), "/prod");
+        assert_eq!(common(&["/a/x", "/b/x"]), "/");
+        assert_eq!(common(&["/web"]), "/");
+        assert_eq!(common(&[]), "/");
+    }
+
+    #[test]
     fn ids_resolve_against_their_group() {
         let prod = GroupId::resolve("prod", &GroupId::root()).expect("a good id");
         assert_eq!(AppId::resolve("web", &prod).map(|id| id.to_string()), Ok("/prod/web".into()));
