@@ -144,6 +144,11 @@ pub fn app_to_json(app: &App) -> serde_json::Value {
     json::app(app)
 }
 
+/// A health check, as it is in the JSON of its app.
+pub fn health_check_to_json(check: &ekiden_model::app::HealthCheck) -> serde_json::Value {
+    json::health_check(check)
+}
+
 /// The JSON Schema of a manifest file, for editors.
 pub fn schema() -> serde_json::Value {
     schema::file()

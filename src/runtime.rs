@@ -12,6 +12,8 @@
 //! in their order and publishes what changed as immutable snapshots, so that no reader ever waits for it or makes it
 //! wait. Nothing is decided here: what to launch, kill, write or probe comes complete from the reconciler.
 
+pub mod callbacks;
+pub mod changes;
 pub mod clock;
 pub mod dev;
 pub mod event_log;

@@ -96,12 +96,30 @@ pub enum Endpoint {
     KillPodInstances,
     /// Ending one instance of a pod.
     KillPodInstance,
+    /// Who leads.
+    Leader,
+    /// Stepping down.
+    Abdicate,
+    /// What was plugged in.
+    Plugins,
     /// What happens.
     Events,
+    /// Addresses that events are sent to.
+    Callbacks,
+    /// One more of them.
+    AddCallback,
+    /// One less.
+    RemoveCallback,
     /// All apps, in brief.
     OurApps,
     /// Everything about an app: spec, target, observed, and what it waits for.
     OurAppStatus,
+    /// The operator's word that an app stays when its file goes.
+    KeepApp,
+    /// What an app was, and who changed it.
+    OurAppHistory,
+    /// All apps, and then every change.
+    Watch,
     /// All instances.
     OurInstances,
     /// How we are: the connection, safe mode, what is known yet.
@@ -222,9 +240,18 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Pod, verb: Verb::Get, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::PutPod, verb: Verb::Put, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::DeletePod, verb: Verb::Delete, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
+    Route { endpoint: Endpoint::Callbacks, verb: Verb::Get, path: "/v2/eventSubscriptions" },
+    Route { endpoint: Endpoint::AddCallback, verb: Verb::Post, path: "/v2/eventSubscriptions" },
+    Route { endpoint: Endpoint::RemoveCallback, verb: Verb::Delete, path: "/v2/eventSubscriptions" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
+    Route { endpoint: Endpoint::KeepApp, verb: Verb::Post, path: "/v1/apps/{id*}/keep" },
+    Route { endpoint: Endpoint::OurAppHistory, verb: Verb::Get, path: "/v1/apps/{id*}/history" },
+    Route { endpoint: Endpoint::Watch, verb: Verb::Get, path: "/v1/watch" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
     Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
     Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },

@@ -208,7 +208,7 @@ fn put_address(out: &mut Members, address: CheckAddress) {
     }
 }
 
-fn health_check(check: &HealthCheck) -> Value {
+pub(super) fn health_check(check: &HealthCheck) -> Value {
     let mut out = Members::default();
     out.put("gracePeriodSeconds", check.grace_period.as_secs());
     out.put("ignoreHttp1xx", check.ignore_http_1xx);

@@ -98,6 +98,19 @@ impl GroupId {
         Ok(Self(normalise(text, base)?.into()))
     }
 
+    /// The innermost group that all of these apps are in; the root, when there are none.
+    pub fn common<'a>(mut apps: impl Iterator<Item = &'a AppId>) -> Self {
+        let parent = |app: &'a AppId| app.0.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let Some(mut common) = apps.next().map(parent) else { return Self::root() };
+        for app in apps {
+            while !(parent(app).strip_prefix(common)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                common = common.rsplit_once('/').map_or("", |(parent, _)| parent);
+            }
+        }
+        if common.is_empty() { Self::root() } else { Self(common.into()) }
+    }
+
     /// The text of the id, with its leading slash.
     pub fn as_str(&self) -> &str {
         &self.0

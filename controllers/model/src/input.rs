@@ -107,7 +107,7 @@ pub struct FoundTask {
     pub role: Role,
     /// Its host ports, in the order of the app's ports as it was launched; `None` for those not mapped to the host.
     pub host_ports: Vec<Option<Port>>,
-    /// What it runs, if its launch said so; see [`Template::fingerprint`](crate::app::Template::fingerprint).
+    /// What it runs, if its launch said so; see [`App::fingerprint`](crate::App::fingerprint).
     pub template: Option<Fingerprint>,
     /// What a check made by the executor says.
     pub healthy: Option<bool>,

@@ -96,7 +96,7 @@ fn shown(launches: impl IntoIterator<Item = TaskLaunch>) -> String {
 }
 
 fn template(launch: &TaskLaunch) -> String {
-    format!("{:016x}", launch.app.template.fingerprint().as_u64())
+    format!("{:016x}", launch.app.fingerprint().as_u64())
 }
 
 #[test]
