@@ -19,11 +19,11 @@ fn edit(edit: Edit) -> Input {
 }
 
 fn answer(effects: &[Effect]) -> &Answer {
-    let answers = effects.iter().filter_map(|effect| match effect {
+    let mut answers = effects.iter().filter_map(|effect| match effect {
         Effect::Answer(_, answer) => Some(answer),
         _ => None,
     });
-    answers.last().expect("an answer")
+    answers.next_back().expect("an answer")
 }
 
 #[test]
