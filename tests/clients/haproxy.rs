@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::ekiden::Ekiden;
 use crate::ekiden::client;
 use crate::kit::{self, SOURCE};
-use crate::script::python_command;
+use crate::script::{self, python_command};
 
 /// How many ask at once, each again as soon as it is answered.
 const CLIENTS: usize = 8;
@@ -161,7 +161,7 @@ async fn until_answered_by(ekiden: &Ekiden, load: &Load, version: &str, count: u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_follows_our_events_through_upgrades_and_scaling_and_no_request_fails() {
-    let ekiden = Ekiden::start("42470-42529", &[]).await;
+    let ekiden = script::server("42470-42529").await;
     let port = free_port();
     let (status, made) = ekiden.write_json("POST", "/v2/apps", &app(port)).await;
     assert_eq!(status, 201, "{made}");
@@ -193,7 +193,7 @@ async fn old_bridges_get_tasks_as_lines() {
     let sleeper = |id: &str, ports: Value| {
         json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 2, "portDefinitions": ports })
     };
-    let ekiden = Ekiden::start("42530-42549", &[]).await;
+    let ekiden = script::server("42530-42549").await;
     let apps = json!([
         sleeper("/prod/web", json!([{ "port": 12001 }, { "port": 12002 }])),
         sleeper("/none", json!([])),
