@@ -2,8 +2,6 @@
 //!
 //! * `EKIDEN_SIM_SEED=123 cargo test --test simulation replay -- --nocapture` shows one run, line by line.
 //! * `EKIDEN_SIM_SEEDS=5000 EKIDEN_SIM_FROM=1 cargo test --test simulation fresh` runs another batch.
-//! * `EKIDEN_SIM_TRIAL=1` lets in the newest faults (maintenance, drained agents, replaced masters, lost stores), of which
-//!   about one run in sixty still breaks an invariant; so does the next command.
 //! * `cargo run --release -p ekiden-kit --bin simulate -- --seeds 10000 --jobs 2` is the long one: 10,000 seeds in less
 //!   than five minutes on two cores.
 //! * `EXPECTORATE=overwrite cargo test --test simulation scenario` takes the transcripts as they are now.
@@ -14,7 +12,7 @@ use std::time::Instant;
 
 use ekiden_kit::mutant::{MUTANTS, Mutant};
 use ekiden_kit::script::play;
-use ekiden_kit::simulation::{Outcome, is_on_trial, run_mutant, run_seed};
+use ekiden_kit::simulation::{Outcome, run_mutant, run_seed};
 use ekiden_model::Fingerprint;
 
 /// Seeds of a fresh batch when nobody says otherwise: some 20 s of the debug profile on one core.
@@ -63,11 +61,9 @@ fn every_seed_that_ever_failed() {
 fn a_fresh_batch_of_seeds() {
     let from = number("EKIDEN_SIM_FROM").unwrap_or_else(first_of_this_commit);
     let count = number("EKIDEN_SIM_SEEDS").unwrap_or(FRESH);
-    let trial = number("EKIDEN_SIM_TRIAL").is_some_and(|wanted| wanted > 0);
     let began = Instant::now();
     println!("{count} seeds from {from}");
-    let seeds = (0..).map(|number| from.wrapping_add(number));
-    for seed in seeds.filter(|seed| trial || !is_on_trial(*seed)).take(count as usize) {
+    for seed in (0..count).map(|number| from.wrapping_add(number)) {
         must_hold(&run_seed(seed));
     }
     println!("in {:?}", began.elapsed());
@@ -126,12 +122,47 @@ run 20s
 expect matched
 ";
 
+/// The first part of a life of which the store is lost, and the second: something else is declared meanwhile, an operator
+/// adopts what runs, one of two apps runs on as it is, the other is replaced, a third one ends.
+const A_LOST_LIFE: &str = "
+remember
+agents 3
+declare /web instances=3 cmd=\"run v1\"
+declare /api http instances=2 surge=1,1 cmd=\"run v1\"
+declare /old instances=1
+run 10s
+";
+const AN_ADOPTION: &str = "
+wipe
+declare /api cmd=\"run v2\"
+withdraw /old
+run 10s
+command adopt
+run 60s
+command adopt
+run 60s
+expect 3 first /web
+expect 2 running /api
+expect 0 running /old
+expect matched
+";
+
 #[test]
 fn a_death_after_any_effect_of_a_life_changes_nothing_in_the_end() {
-    // Until there are no more effects to die after.
+    a_death_after_any_effect_changes_nothing("", A_LIFE, 100);
+}
+
+#[test]
+fn a_death_after_any_effect_of_an_adoption_changes_nothing_in_the_end() {
+    a_death_after_any_effect_changes_nothing(A_LOST_LIFE, AN_ADOPTION, 30);
+}
+
+/// Plays a life again and again, and lets it end after one more effect of its second part each time, until there are no
+/// more; there must be as many as `least`.
+fn a_death_after_any_effect_changes_nothing(before: &str, life: &str, least: usize) {
     for effects in 0.. {
         assert!(effects < 10_000, "a life of so many effects is none that was meant");
-        let script = format!("restart-after {effects}\n{A_LIFE}");
+        let script = format!("{before}restart-after {effects}\n{life}");
         let played = play(&script).expect("a scenario");
         assert!(
             played.failures.is_empty(),
@@ -140,7 +171,7 @@ fn a_death_after_any_effect_of_a_life_changes_nothing_in_the_end() {
             played.transcript
         );
         if played.run.is_to_die() {
-            assert!(effects > 100, "the life has only {effects} effects");
+            assert!(effects > least, "the life has only {effects} effects");
             return;
         }
     }

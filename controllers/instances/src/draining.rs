@@ -27,6 +27,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ekiden_model::agent::Presence;
 use ekiden_model::app::App;
 use ekiden_model::app_state::Backoff;
 use ekiden_model::instance::{Condition, Goal};
@@ -139,11 +140,13 @@ fn floor_of_all(draft: &Draft<'_>) -> u32 {
     app.bounds(all.len() as u32).floor.max(draft.budget.floor())
 }
 
-/// The wanted instances on agents that are to be left, those that nobody can see or that are ending left aside.
+/// The wanted instances on agents that are to be left, those that nobody can see or that are ending left aside. Of an
+/// agent that does not answer the word about each of its tasks may still be on its way.
 fn there<'a>(draft: &Draft<'a>) -> Vec<&'a Instance> {
-    let instances = &draft.view.app.instances;
+    let (instances, known) = (&draft.view.app.instances, draft.view.agents);
+    let answers = |agent: &AgentId| known.get(agent).is_some_and(|state| state.presence == Presence::Present);
     let keys = instances.wanted_on(&agents(draft)).into_iter();
-    let all = keys.filter_map(|key| instances.get(key));
+    let all = keys.filter_map(|key| instances.get(key)).filter(|instance| answers(&instance.agent.id));
     all.filter(|instance| !matches!(instance.condition, Condition::Unreachable | Condition::Killing)).collect()
 }
 

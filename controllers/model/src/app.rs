@@ -25,9 +25,11 @@ pub use template::{
 };
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fingerprint::Fingerprint;
 use crate::id::{AppId, GroupId, Role};
 
 /// One declared application, complete: every default is filled in.
@@ -113,6 +115,14 @@ impl App {
     /// task started and cannot be told again.
     pub fn same_revision(&self, other: &Self) -> bool {
         self.template == other.template && self.executor_checks().eq(other.executor_checks())
+    }
+
+    /// Stands for what [`App::same_revision`] compares, where that itself does not fit: a task carries it as a label, so
+    /// that a store that was lost can be told which of the tasks run what is declared. It may differ between versions of
+    /// Ekiden; then a task that is taken over counts as one of an older revision.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let checks = fmt::from_fn(|f| self.executor_checks().try_for_each(|check| write!(f, " {check:?}")));
+        Fingerprint::of(format_args!("{:?}{checks}", self.template))
     }
 
     /// The checks that are part of the task itself (MESOS_* and COMMAND).

@@ -5,13 +5,19 @@ use ekiden_model::offer::Lot;
 use ekiden_model::view::HostPorts;
 use ekiden_model::{AppState, Port};
 
+use crate::RequiredPorts;
+
 /// Chooses host ports as Marathon does (§4.10): fixed ones exactly, the others from anywhere in what is offered and
 /// then one after the other. Beginning anywhere keeps a port from being used again right after it was given back, while
-/// clients of its former owner still knock on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HostPortChoice;
+/// clients of its former owner still knock on it. What some app requires is taken last: that app would wait for it, as
+/// long as this one runs.
+#[derive(Debug, Clone, Copy)]
+pub struct HostPortChoice<'a> {
+    /// The ports that apps require.
+    pub required: &'a RequiredPorts,
+}
 
-impl HostPorts for HostPortChoice {
+impl HostPorts for HostPortChoice<'_> {
     fn choose(
         &self,
         app: &AppState,
@@ -47,25 +53,34 @@ impl HostPorts for HostPortChoice {
             chosen.push(port);
         }
         if dynamic > 0 {
-            fill_dynamic(&mut chosen, template, lot, taken, entropy).map_err(|found| lacking(found, dynamic))?;
+            let free = self.in_order(lot, entropy).filter(|port| !taken.contains(port));
+            fill_dynamic(&mut chosen, template, free).map_err(|found| lacking(found, dynamic))?;
         }
         Ok(chosen)
     }
 }
 
-/// Fills in the dynamic ports, or says for how many of them there was one.
+impl<'a> HostPortChoice<'a> {
+    /// All ports of a lot, those that are required last.
+    fn in_order<'b>(&'b self, lot: &'b Lot, entropy: u64) -> impl Iterator<Item = Port> + use<'a, 'b> {
+        let walk = move |is_required: bool| {
+            let all = Walk::begin(lot, entropy).into_iter().flatten();
+            all.filter(move |port| self.required.contains(*port) == is_required)
+        };
+        walk(false).chain(walk(true))
+    }
+}
+
+/// Fills in the dynamic ports, the first free ones, or says for how many of them there was one.
 fn fill_dynamic(
     chosen: &mut [Option<Port>],
     template: &Template,
-    lot: &Lot,
-    taken: &[Port],
-    entropy: u64,
+    mut free: impl Iterator<Item = Port>,
 ) -> Result<(), u32> {
-    let mut walk = Walk::begin(lot, entropy).ok_or(0_u32)?;
     let mut found = 0_u32;
     for (index, definition) in template.ports.iter().enumerate() {
         if definition.host_port == HostPort::Dynamic {
-            let port = walk.find(|port| !taken.contains(port) && !chosen.contains(&Some(*port))).ok_or(found)?;
+            let port = free.find(|port| !chosen.contains(&Some(*port))).ok_or(found)?;
             chosen[index] = Some(port);
             found += 1;
         }

@@ -59,7 +59,7 @@ impl Reconciler {
             return Fate::Ended;
         };
         let declared = self.apps.get(&app).and_then(|entry| entry.state.declared.as_ref());
-        let as_declared = declared.map(|declared| declared.app.template.fingerprint());
+        let as_declared = declared.map(|declared| declared.app.fingerprint());
         if found.template.is_some() && found.template == as_declared { Fate::Kept } else { Fate::Replaced }
     }
 
@@ -103,6 +103,7 @@ impl Reconciler {
         }
         if matches!(self.membership, Membership::Surveying { .. }) {
             self.installation.framework.clone_from(&safe_mode.found.framework);
+            self.journal.note_installation();
             self.subscribe(safe_mode.found.framework);
         }
         self.after_safe_mode();
@@ -112,12 +113,26 @@ impl Reconciler {
     pub(crate) fn begin_life(&mut self, highest: Option<Incarnation>) {
         let on_record = self.apps.values().flat_map(|entry| entry.state.instances.last_incarnations());
         let highest = on_record.map(|(_, last)| last).chain(highest).map(Incarnation::life).max();
-        self.installation.life = self.installation.life.max(highest.unwrap_or(0)) + 1;
+        let life = highest.unwrap_or(0) + 1;
+        if life <= self.installation.life {
+            // It has begun when the first of those tasks was told of, and nothing was launched in it.
+            return;
+        }
+        self.installation.life = life;
         self.journal.note_installation();
         if let Some(before) = Incarnation::before_life(self.installation.life) {
             for entry in self.apps.values_mut() {
                 entry.state.instances.launch_after(before);
             }
+        }
+    }
+
+    /// There is, or was, a task of that incarnation that the store knows nothing of. Where one was, others may have been
+    /// that are over; and should we die before somebody says whose it is, it may be over, too, and tell nobody. So the
+    /// life in which it was launched ends here, durably.
+    pub(crate) fn outlive(&mut self, incarnation: Incarnation) {
+        if incarnation.life() >= self.installation.life {
+            self.begin_life(Some(incarnation));
         }
     }
 
@@ -250,8 +265,9 @@ fn revisions_for(app: &mut AppState, fates: &BTreeSet<Fate>) -> Option<Revisions
 /// A running task that is taken over counts as healthy until a check says otherwise: it served until now, and whoever
 /// served is not to be replaced for nothing, nor paid for by nobody.
 fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId, now: Timestamp) -> Instance {
-    // The cluster's clock may be ahead of ours.
-    let since = found.since.min(now);
+    // The cluster's clock may be ahead of ours. And who does not answer is waited for from now on, since until now nobody
+    // has: what the cluster tells may be since when the task ran.
+    let since = if found.condition == Condition::Unreachable { now } else { found.since.min(now) };
     let runs = found.condition == Condition::Running;
     let serves = runs && found.healthy != Some(false);
     let verdict = if serves { Verdict::Healthy } else { Verdict::Unknown };

@@ -46,6 +46,9 @@ impl Reconciler {
     /// Keeps what is looked up across apps in step with one app's declaration.
     pub(crate) fn index_declaration(&mut self, id: &AppId, old: Option<&App>, new: Option<&App>) {
         self.dependents.redeclared(id, old, new);
+        if let Some(entry) = self.apps.get(id) {
+            self.required_ports.note(&entry.state);
+        }
         if let Some(app) = new.filter(|app| app.is_global()) {
             self.global.insert(id.clone());
             // It waits for nothing where no agent is known yet, so nobody else would ask for offers to its role.

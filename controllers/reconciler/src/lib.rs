@@ -68,7 +68,7 @@ use ekiden_model::{
     AgentId, Agents, AppId, AppState, GroupId, History, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp,
 };
 
-use ekiden_ports::{HostPortChoice, Leases};
+use ekiden_ports::{Leases, RequiredPorts};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
@@ -114,7 +114,7 @@ pub struct Reconciler {
     global: BTreeSet<AppId>,
     dependents: Dependents,
     leases: Leases,
-    host_ports: HostPortChoice,
+    required_ports: RequiredPorts,
     book: OfferBook,
     /// Offers that an accept on its way through the journal uses up; void once the cluster takes them back or the
     /// connection is lost.

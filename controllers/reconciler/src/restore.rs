@@ -11,8 +11,9 @@ use ekiden_model::input::Abilities;
 use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
+use ekiden_model::view::ServicePorts;
 use ekiden_model::{Agents, AppId, AppState, Condition, Incarnation, Instance, OfferBook, Timestamp};
-use ekiden_ports::{HostPortChoice, Leases};
+use ekiden_ports::{Leases, RequiredPorts};
 
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
@@ -72,6 +73,7 @@ impl Reconciler {
         for app in apps {
             reconciler.restore_app(app);
         }
+        reconciler.restore_leases();
         for slot in slots {
             reconciler.restore_slot(slot)?;
         }
@@ -82,7 +84,8 @@ impl Reconciler {
             reconciler.last_version = reconciler.last_version.max(deployment.version);
             reconciler.deployments.restore(deployment);
         }
-        let stamps = groups.values().map(|group: &Arc<Group>| group.version);
+        let stamps =
+            groups.values().flat_map(|group: &Arc<Group>| group.versions.iter().map(|version| version.at));
         let pod_stamps = pods.values().flat_map(|pod: &Arc<Pod>| pod.versions.iter().map(|(at, _)| *at));
         reconciler.last_version = stamps.chain(pod_stamps).fold(reconciler.last_version, Timestamp::max);
         (reconciler.groups, reconciler.pods) = (groups, pods);
@@ -111,7 +114,7 @@ impl Reconciler {
             global: BTreeSet::new(),
             dependents: Dependents::default(),
             leases: Leases::default(),
-            host_ports: HostPortChoice,
+            required_ports: RequiredPorts::default(),
             book: OfferBook::default(),
             promised: BTreeSet::new(),
             taken: BTreeMap::new(),
@@ -167,13 +170,34 @@ impl Reconciler {
         let condemned = state.condemned.last().copied();
         let stamps = [declared, failed, condemned, state.backoff.reference];
         self.now = stamps.into_iter().flatten().fold(self.now, Timestamp::max);
-        for port in state.service_ports.iter().flatten() {
-            self.leases.set(*port, &state.id);
-        }
         self.keys.insert(key, state.id.clone());
         self.schedule.mark(&state.id);
         self.touched.insert(state.id.clone());
         self.apps.insert(state.id.clone(), Entry::new(state));
+    }
+
+    /// Who holds which service port. That two apps have one and the same can only be a store that was made or mended by
+    /// hand: whoever was declared first keeps it, and the other gets another one or waits for it. That is settled here
+    /// once, since later each of them would give back what is the other's, in turns and for ever.
+    fn restore_leases(&mut self) {
+        let mut entries: Vec<&mut Entry> = self.apps.values_mut().collect();
+        entries.sort_by_key(|entry| entry.state.birth);
+        for entry in entries {
+            let state = &mut entry.state;
+            for held in &mut state.service_ports {
+                let Some(port) = *held else { continue };
+                if self.leases.holder(port).is_some_and(|holder| *holder != state.id) {
+                    *held = None;
+                    self.journal.note_app(&state.id);
+                } else {
+                    self.leases.set(port, &state.id);
+                }
+            }
+            while state.service_ports.last().is_some_and(Option::is_none) {
+                state.service_ports.pop();
+            }
+            self.required_ports.note(state);
+        }
     }
 
     fn restore_version(&mut self, app: AppId, version: Version) {

@@ -73,9 +73,18 @@ impl Reconciler {
     }
 
     pub(crate) fn enter_safe_mode(&mut self, safe_mode: SafeMode) {
+        self.outlive_all(&safe_mode.found);
         self.safe_mode = Some(safe_mode);
         self.tend = true;
         self.touch_all();
+    }
+
+    fn outlive_all(&mut self, found: &Found) {
+        let foreign = found.tasks.iter().filter(|found| self.identify(&found.task) == Identity::Foreign);
+        let highest = foreign.filter_map(|found| Some(found.task.instance()?.1)).max();
+        if let Some(highest) = highest {
+            self.outlive(highest);
+        }
     }
 
     /// Why nothing at all is done, if so.
@@ -102,14 +111,10 @@ impl Reconciler {
     }
 
     /// A task lives under our name, or did, and the store does not know it. If it lives, that is safe mode. In any case
-    /// its app's next launches come after it, so that they do not get the ids that it or its like had.
+    /// the next launches come after it, so that they do not get the ids that it or its like had.
     pub(crate) fn told_of_foreign(&mut self, task: &TaskId, condition: Condition) {
-        let entry = task.instance().and_then(|(id, incarnation)| {
-            let app = self.keys.get(&id.app)?;
-            Some((self.apps.get_mut(app)?, incarnation))
-        });
-        if let Some((entry, incarnation)) = entry {
-            entry.state.instances.launch_after(incarnation);
+        if let Some((_, incarnation)) = task.instance() {
+            self.outlive(incarnation);
         }
         if condition.is_terminal() || self.installation.framework.is_none() {
             // A cluster without names for us has no memory of us, either.
@@ -150,10 +155,16 @@ impl Reconciler {
 
     pub(crate) fn found_in_safe_mode(&mut self, found: Found) {
         let Some(safe_mode) = &mut self.safe_mode else { return };
-        if found.framework.is_none() && found.tasks.is_empty() {
-            // No evidence that there is nothing.
+        let is_of_another =
+            self.installation.framework.is_some() && found.framework != self.installation.framework;
+        if is_of_another || (found.framework.is_none() && found.tasks.is_empty()) {
+            // No evidence that there is nothing; and who has a name takes over what runs under that name only.
             return;
         }
+        if safe_mode.found != found {
+            self.outlive_all(&found);
+        }
+        let Some(safe_mode) = &mut self.safe_mode else { return };
         if safe_mode.found != found {
             safe_mode.found = found;
             self.touch_all();

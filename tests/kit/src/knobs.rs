@@ -59,16 +59,6 @@ pub enum Fault {
 /// Those of a cluster that remembers frameworks. Drawn apart, so that the runs of all others stay what they are.
 const FAULTS_OF_MEMORY: [Fault; 3] = [Fault::MasterFailover, Fault::StoreWiped, Fault::StoreOld];
 
-/// The newest faults. Scenarios show what is to come of each; at random some runs with them still break an invariant.
-pub const FAULTS_ON_TRIAL: [Fault; 6] = [
-    Fault::Maintenance,
-    Fault::MaintenanceOfAll,
-    Fault::DrainAgent,
-    Fault::MasterFailover,
-    Fault::StoreWiped,
-    Fault::StoreOld,
-];
-
 /// All of them.
 pub const FAULTS: [Fault; 20] = [
     Fault::TaskCrash,

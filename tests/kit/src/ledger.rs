@@ -21,6 +21,9 @@ use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, Re
 
 use crate::store::Records;
 
+/// So long after the master was replaced its agents come back (Mesos' `--agent_reregister_timeout`).
+const AGENTS_BACK_WITHIN: Duration = Duration::from_secs(600);
+
 /// The books.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -48,6 +51,8 @@ pub struct Ledger {
     pub desired_complete: bool,
     /// Whether the cluster has answered its reconciliation.
     pub reconciled: bool,
+    /// When the process was last connected.
+    pub connected: Timestamp,
     /// Agents that it was told do not answer.
     pub unreachable: BTreeSet<AgentId>,
     /// The agents that it knows, by what it was told, and since when those do not answer that do not.
@@ -64,6 +69,10 @@ pub struct Ledger {
     pub unknown: BTreeSet<TaskId>,
     /// Those of them that the process was told of.
     pub unknown_told: BTreeSet<TaskId>,
+    /// Those of them that some process was told of and lived on to write down.
+    pub unknown_noted: BTreeSet<TaskId>,
+    /// Tasks that were taken over, and whether they ran what was declared and nobody has asked for a restart since.
+    pub taken_over: BTreeMap<TaskId, bool>,
     /// Whether an operator has said whose those are; so it is where there are none.
     pub word_given: bool,
     /// Tasks that an operator has said are not ours.
@@ -164,7 +173,8 @@ impl Ledger {
                 Input::Cluster(event) => self.cluster(told_now, event),
                 Input::Probe(app, sample) => self.probe(told_now, app, sample),
                 Input::Command(_, command) => self.command(command),
-                Input::Stored(_) | Input::Tick => {}
+                Input::Stored(_) => self.unknown_noted.extend(self.unknown_told.iter().cloned()),
+                Input::Tick => {}
             }
         }
     }
@@ -175,6 +185,8 @@ impl Ledger {
             Command::Edit(edit) => {
                 for app in &edit.restart {
                     self.backoff.remove(app);
+                    let of_app = self.taken_over.iter_mut().filter(|(task, _)| task.app().as_ref() == Some(app));
+                    of_app.for_each(|(_, runs_on)| *runs_on = false);
                 }
             }
             Command::Kill(kill) => self.operator_kills.extend(kill.tasks.iter().cloned()),
@@ -182,6 +194,7 @@ impl Ledger {
             Command::Cancel(..)
             | Command::Abandon(_)
             | Command::Keep(_)
+            | Command::EnforceRole(..)
             | Command::Listen(_)
             | Command::Unlisten(_) => {}
         }
@@ -234,8 +247,11 @@ impl Ledger {
     fn cluster(&mut self, now: Timestamp, event: &ClusterEvent) {
         match event {
             ClusterEvent::Status(status) => {
-                self.agent_of_status(now, status);
-                self.status(now, status);
+                // A master that may not know all of its agents yet calls their tasks unknown: that tells nothing.
+                if status.condition != Condition::Unknown || now >= self.connected + AGENTS_BACK_WITHIN {
+                    self.agent_of_status(now, status);
+                    self.status(now, status);
+                }
             }
             ClusterEvent::Reconciled => self.reconciled = true,
             ClusterEvent::AgentUnreachable(agent) => {
@@ -271,37 +287,46 @@ impl Ledger {
                     self.plan(agent, *window);
                 }
             }
-            ClusterEvent::Found(found) => self.found(found),
-            ClusterEvent::Registered(_)
-            | ClusterEvent::Connected
-            | ClusterEvent::Disconnected
-            | ClusterEvent::Rescinded(_) => {}
+            ClusterEvent::Found(found) => self.found(now, found),
+            ClusterEvent::Connected => self.connected = now,
+            ClusterEvent::Registered(_) | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
         }
     }
 
+    /// One whose slot was given to a later one before anybody told of it is one too many (docs/safe-mode.md), and one whose
+    /// app was deleted meanwhile is not wanted.
     fn note_unknown(&mut self, task: &TaskId) {
-        if self.unknown.contains(task) {
+        if !self.unknown.contains(task) {
+            return;
+        }
+        if self.announced.knows(task) {
+            self.unknown.remove(task);
+        } else {
             self.unknown_told.insert(task.clone());
         }
     }
 
     /// What a survey tells of tasks is as good as what they tell themselves; and who served until now is taken to serve.
-    fn found(&mut self, found: &Found) {
+    fn found(&mut self, now: Timestamp, found: &Found) {
         for found in &found.tasks {
             self.note_unknown(&found.task);
+            if self.whose(&found.task).is_some_and(|(app, key)| self.announced.instance(&app, key).is_some()) {
+                // What is on record is told of by its own updates.
+                continue;
+            }
             let told = self.told.entry(found.task.clone()).or_default();
             if told.condition.is_terminal() {
                 continue;
             }
             told.condition = found.condition;
             if found.condition == Condition::Running {
-                told.running.get_or_insert(found.since);
+                told.running.get_or_insert(found.since.min(now));
                 told.presumed |= found.healthy != Some(false);
                 told.unreachable_since = None;
             }
             if found.condition == Condition::Unreachable {
                 told.ever_unreachable = true;
-                told.unreachable_since.get_or_insert(found.since);
+                told.unreachable_since.get_or_insert(now);
             }
         }
     }
@@ -372,6 +397,7 @@ impl Ledger {
         if told.condition.is_terminal() {
             return;
         }
+        let is_news = told.condition != status.condition;
         told.condition = status.condition;
         if status.condition == Condition::Running {
             // A word about a task that is not said to run yet comes from a report that is still to be delivered.
@@ -401,7 +427,8 @@ impl Ledger {
             .announced
             .instance(&app, key)
             .is_some_and(|instance| instance.goal == ekiden_model::Goal::Running && instance.condition.is_live());
-        if wanted && status.reason.as_deref() == Some("REASON_SLAVE_DRAINING") {
+        // Repeated, it may come after the agent was put to use again.
+        if is_news && wanted && status.reason.as_deref() == Some("REASON_SLAVE_DRAINING") {
             // Its agent is drained: nobody's failure, and an end to the wait (§4.8).
             self.backoff.remove(&app);
             let agent = self.announced.instance(&app, key).map(|instance| instance.agent.id.clone());
@@ -447,6 +474,21 @@ impl Ledger {
             }
             Outcome::NoResult(_) => {}
         }
+    }
+
+    /// The store is another one: how far the clock ever went back is known by its stamps alone.
+    pub fn clock_forgotten(&mut self, records: &Records) {
+        let apps = records.apps.values().flat_map(|record| {
+            let declared = record.declared.as_ref().map(|declared| declared.version);
+            let failed = record.last_failure.as_ref().map(|failure| failure.at);
+            [declared, failed, record.condemned.last().copied(), record.backoff.reference].into_iter().flatten()
+        });
+        let instances = records.slots.values().flat_map(|slot| &slot.instances).flat_map(|instance| {
+            let sent = instance.kill.as_ref().map(|order| order.sent);
+            [Some(instance.since), Some(instance.staged), sent].into_iter().flatten()
+        });
+        self.now = apps.chain(instances).max().unwrap_or(Timestamp::EPOCH);
+        self.ahead = Duration::ZERO;
     }
 
     /// The process has died and another one has read what was durable: what was told and not written is not known.

@@ -53,12 +53,14 @@ pub enum Mutant {
     SubscribeAsNew,
     /// Safe mode ends although no operator has said so.
     LaunchInSafeMode,
+    /// What an adopted task runs is not looked at, so that all of them are replaced.
+    RestartAdopted,
     /// Tasks that the store knows nothing of are killed while nobody has said whose they are.
     KillForeign,
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 22] = [
+pub const MUTANTS: [(Mutant, &[&str]); 23] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
@@ -80,13 +82,14 @@ pub const MUTANTS: [(Mutant, &[&str]); 22] = [
     (Mutant::PlaceOnLeaving, &["S4"]),
     (Mutant::SubscribeAsNew, &["S7"]),
     (Mutant::LaunchInSafeMode, &["S7"]),
+    (Mutant::RestartAdopted, &["S7"]),
     (Mutant::KillForeign, &["S7"]),
 ];
 
 impl Mutant {
     /// Whether it can only show where the cluster remembers frameworks and the store is lost.
     pub fn needs_memory(self) -> bool {
-        matches!(self, Self::SubscribeAsNew | Self::LaunchInSafeMode | Self::KillForeign)
+        matches!(self, Self::SubscribeAsNew | Self::LaunchInSafeMode | Self::RestartAdopted | Self::KillForeign)
     }
 
     /// The declaration as the variant takes it.

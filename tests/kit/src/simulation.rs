@@ -24,7 +24,7 @@ use ekiden_reconciler::Reconciler;
 
 use crate::cluster::{Cluster, Machine};
 use crate::invariants::Check;
-use crate::knobs::{FAULTS_ON_TRIAL, Fault, Knobs};
+use crate::knobs::{Fault, Knobs};
 use crate::ledger::Ledger;
 use crate::mutant::Mutant;
 use crate::rng::Rng;
@@ -138,13 +138,6 @@ impl Outcome {
 /// Runs one seed, as Ekiden is.
 pub fn run_seed(seed: u64) -> Outcome {
     run_mutant(seed, None, LINES_KEPT)
-}
-
-/// Whether a run of this seed has a fault of which one run in some sixty still ends badly, by Ekiden's fault or by the
-/// check's: see [`FAULTS_ON_TRIAL`]. A batch that is to pass leaves them out until they hold.
-pub fn is_on_trial(seed: u64) -> bool {
-    let knobs = draw_knobs(seed, &mut Rng::new(seed));
-    knobs.faults.iter().any(|fault| FAULTS_ON_TRIAL.contains(fault))
 }
 
 fn draw_knobs(seed: u64, rng: &mut Rng) -> Knobs {

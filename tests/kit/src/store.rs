@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ekiden_model::id::AppKey;
 use ekiden_model::input::WriteSeq;
 use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, SlotRecord, Write};
-use ekiden_model::{AppId, Instance, InstanceKey, Slot};
+use ekiden_model::{AppId, Instance, InstanceKey, Slot, TaskId};
 
 /// Records by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +22,28 @@ pub struct Records {
 }
 
 impl Records {
+    /// Whether they know a task, or that it was, or that its app was deleted.
+    pub fn knows(&self, task: &TaskId) -> bool {
+        let (Some((id, incarnation)), Some(app), Some(installation)) =
+            (task.instance(), task.app(), &self.installation)
+        else {
+            return false;
+        };
+        if installation.disowned.contains(task) {
+            return true;
+        }
+        let key = |birth| AppKey::new(installation.realm, birth, &app);
+        match self.apps.get(&app) {
+            Some(record) if record.key.unwrap_or_else(|| key(record.birth)) == id.app => {
+                self.slots.get(&(app.clone(), id.slot)).is_some_and(|slot| incarnation <= slot.last)
+            }
+            _ => {
+                installation.predecessors.contains(&id.app)
+                    || (1..=installation.births).any(|birth| key(birth) == id.app)
+            }
+        }
+    }
+
     /// Applies one write.
     pub fn apply(&mut self, write: &Write) {
         match write {

@@ -72,6 +72,13 @@ fn where_the_ceiling_allows_all_are_replaced_first_and_go_when_the_replacements_
 }
 
 #[test]
+fn nothing_moves_from_an_agent_that_does_not_answer_although_its_tasks_are_not_said_to_be_lost_yet() {
+    let mut world = four().declare(|app| app.capacity = surge(2, 0));
+    world.lose("m0");
+    assert_eq!(keys(&world.step()), ["1#2"], "what is on m0 is waited for as any that does not answer");
+}
+
+#[test]
 fn with_room_for_one_more_they_move_one_by_one() {
     let mut world = four();
     assert_eq!(keys(&world.step()), ["0#2"]);

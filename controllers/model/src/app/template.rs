@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::fingerprint::Fingerprint;
 use crate::id::Role;
 use crate::port::{Port, Protocol};
 use crate::resources::{Resources, Scalar};
@@ -44,13 +43,6 @@ pub struct Template {
 }
 
 impl Template {
-    /// Stands for this template where the template itself does not fit: a task carries it as a label, so that a store
-    /// that was lost can be told which of the tasks run what is declared. It may differ between versions of Ekiden;
-    /// then a task that is taken over counts as one of an older revision.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(format_args!("{self:?}"))
-    }
-
     /// A plain process on the host's network, with Marathon's default resources (1 cpu, 128 MiB) and no ports.
     pub fn new(command: Command) -> Self {
         Self {

@@ -5,12 +5,23 @@ use std::collections::BTreeSet;
 use ekiden_model::app::HostPort;
 use ekiden_model::view::HostPorts;
 use ekiden_model::{Port, PortSet};
-use ekiden_ports::HostPortChoice;
+use ekiden_ports::{HostPortChoice, RequiredPorts};
 use proptest::prelude::*;
 
 use crate::world::{definition, lot, port, state, template};
 
 fn choose(
+    ports: &[HostPort],
+    leased: &[Option<u16>],
+    offered: [&[std::ops::RangeInclusive<u16>]; 2],
+    taken: &[u16],
+    entropy: u64,
+) -> Result<Vec<Option<u16>>, String> {
+    choose_beside(&RequiredPorts::default(), ports, leased, offered, taken, entropy)
+}
+
+fn choose_beside(
+    required: &RequiredPorts,
     ports: &[HostPort],
     leased: &[Option<u16>],
     offered: [&[std::ops::RangeInclusive<u16>]; 2],
@@ -23,7 +34,7 @@ fn choose(
     let [unreserved, reserved] = offered.map(|ranges| PortSet::from_ranges(ranges.iter().cloned()));
     let taken: Vec<Port> = taken.iter().map(|number| port(*number)).collect();
     let lot = lot(unreserved, reserved);
-    let chosen = HostPortChoice.choose(&app, &template(definitions), &lot, &taken, entropy)?;
+    let chosen = HostPortChoice { required }.choose(&app, &template(definitions), &lot, &taken, entropy)?;
     Ok(chosen.into_iter().map(|port| port.map(Port::get)).collect())
 }
 
@@ -54,6 +65,31 @@ fn fixed_ports_are_exact_and_dynamic_ones_keep_off_them() {
             choose(&[HostPort::Dynamic, fixed(80), HostPort::Unmapped], &[], [&[80..=81], &[]], &[], entropy);
         assert_eq!(chosen, Ok(vec![Some(81), Some(80), None]));
     }
+}
+
+#[test]
+fn what_another_app_requires_is_taken_last() {
+    let mut other =
+        state("/other", vec![definition(fixed(31_001), None), definition(HostPort::ServicePort, Some(31_003))]);
+    let mut required = RequiredPorts::default();
+    required.note(&other);
+    let offered: [&[std::ops::RangeInclusive<u16>]; 2] = [&[31_000..=31_003], &[]];
+    let chosen = |required: &RequiredPorts, count: usize, entropy| -> BTreeSet<Option<u16>> {
+        let ports = vec![HostPort::Dynamic; count];
+        choose_beside(required, &ports, &[], offered, &[], entropy)
+            .expect("there are enough")
+            .into_iter()
+            .collect()
+    };
+    for entropy in 0..50 {
+        assert_eq!(chosen(&required, 2, entropy), BTreeSet::from([Some(31_000), Some(31_002)]));
+        assert_eq!(chosen(&required, 4, entropy).len(), 4, "where no others are free, they do");
+    }
+    // Not declared any more, it requires nothing.
+    other.declared = None;
+    required.note(&other);
+    assert_eq!(required, RequiredPorts::default());
+    assert!((0..50).any(|entropy| chosen(&required, 1, entropy) == BTreeSet::from([Some(31_001)])));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use ekiden_model::{
     Action, Again, Agent, AgentId, Agents, AppId, AppState, Condition, Decision, Declared, Goal, OfferBook, Port,
     PortSet, Resources, RevisionId, Role, Slot, Source, Timestamp, View,
 };
-use ekiden_ports::{HostPortChoice, Leases};
+use ekiden_ports::{HostPortChoice, Leases, RequiredPorts};
 
 /// Apps that share the service ports of one range.
 pub(crate) struct World {
@@ -137,7 +137,7 @@ impl World {
             book: &book,
             agents: &agents,
             service_ports: &self.leases,
-            host_ports: &HostPortChoice,
+            host_ports: &HostPortChoice { required: &RequiredPorts::default() },
             settled: Settled::Yes,
             unsupported: None,
             launches: 1,

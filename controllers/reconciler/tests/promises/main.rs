@@ -41,6 +41,45 @@ fn a_launch_leaves_when_its_record_is_durable_and_not_before() {
 }
 
 #[test]
+fn a_service_port_that_two_apps_have_on_record_stays_with_the_one_that_was_declared_first() {
+    let port = ekiden_model::Port::new(10_000);
+    let app = |id: &str| build::app(id).instances(0).dynamic_ports(1).arc();
+    let mut story = Story::new();
+    story.settle([connected(), reconciled(), declared(app("/second-by-name")), declared(app("/first-by-name"))]);
+    for record in &mut story.records {
+        if let Record::App(app) = record {
+            app.service_ports = vec![port];
+        }
+    }
+    story.restart();
+    story.settle([connected(), reconciled(), Input::Desired(Desired { complete: true, ..Desired::default() })]);
+    let held = |id: &str| story.reconciler.app(&build::app_id(id)).expect("on record").service_ports.clone();
+    assert_eq!(held("/second-by-name"), [port]);
+    assert_eq!(held("/first-by-name"), [ekiden_model::Port::new(10_001)]);
+    let visited = story.reconciler.work().apps_visited;
+    story.settle([Input::Tick]);
+    assert_eq!(story.reconciler.work().apps_visited, visited, "that was settled once and for all");
+}
+
+#[test]
+fn a_dynamic_port_is_none_that_another_app_requires() {
+    let mut story = Story::new();
+    let fixed = build::app("/fixed").instances(1).cpus(1.0).mem(32.0).fixed_port(31_001);
+    let dynamic = build::app("/dynamic").instances(3).cpus(1.0).mem(32.0).dynamic_ports(1).arc();
+    // Declared in one change set: the one that is asked first knows of the other already.
+    let both = Desired {
+        declare: vec![(dynamic, Source::Api), (fixed.arc(), Source::Api)],
+        withdraw: Vec::new(),
+        complete: true,
+        ..Desired::default()
+    };
+    let offer = build::offer("offer", &build::agent("agent"), 8.0, 8192.0, 31_000..=31_003);
+    let offer = cluster(ClusterEvent::Offers(vec![offer]));
+    let effects = story.settle([connected(), reconciled(), Input::Desired(both), offer]);
+    assert_eq!(launches(&effects).len(), 4, "the three get the three ports that nobody requires");
+}
+
+#[test]
 fn an_update_is_acknowledged_when_what_it_changed_is_durable() {
     let (mut story, tasks) = Story::running(web(1));
     let effects = story.step([told(&tasks[0].task, Condition::Failed)]);

@@ -40,7 +40,7 @@ fn found_task(task: TaskId, app: &App, story: &Story) -> FoundTask {
         agent: build::agent("agent"),
         role: Role::any(),
         host_ports: Vec::new(),
-        template: Some(app.template.fingerprint()),
+        template: Some(app.fingerprint()),
         healthy: None,
     }
 }
@@ -286,6 +286,61 @@ fn a_store_that_knows_less_than_the_cluster_stands_still() {
     assert!(story.reconciler.installation().disowned.contains(&later));
     story.settle([told(&later, Condition::Finished)]);
     assert!(story.reconciler.installation().disowned.is_empty());
+}
+
+#[test]
+fn the_id_of_an_unknown_task_that_ended_while_nobody_listened_is_not_given_again() {
+    let mut story = Story::new();
+    story.settle([cluster(ClusterEvent::Found(Found::default())), registered("old"), declared(web(1))]);
+    // An older copy of a store: the task's id is one that this app would give next.
+    let key = story.reconciler.app(&build::app_id("/web")).expect("declared").key;
+    let unknown = InstanceId { app: key, slot: Slot(0) }.task(&build::app_id("/web"), Incarnation::FIRST);
+    story.settle([connected(), told(&unknown, Condition::Running), reconciled()]);
+    assert!(story.reconciler.standstill().is_some());
+
+    story.restart();
+    let offer = story.offer();
+    let effects = story.settle([registered("old"), connected(), reconciled(), declared(web(1)), offer]);
+    let launched = launches(&effects);
+    assert_eq!(launched.len(), 1, "nothing is told of it any more, and somebody may have ended it");
+    assert_ne!(launched[0].task, unknown);
+    assert_eq!(launched[0].instance.incarnation.0.get(), 1_000_001);
+}
+
+#[test]
+fn safe_mode_that_comes_again_and_again_uses_up_no_ids() {
+    let mut story = Story::new();
+    story.settle([cluster(ClusterEvent::Found(Found::default())), registered("old"), declared(web(1))]);
+    let unknown = lost_task("/web", 0, 3);
+    for _ in 0..5 {
+        story.restart();
+        story.settle([registered("old"), connected(), told(&unknown, Condition::Running), reconciled()]);
+        assert_eq!(story.reconciler.installation().life, 1);
+    }
+}
+
+#[test]
+fn who_has_a_name_adopts_nothing_that_runs_under_another() {
+    let mut story = Story::new();
+    story.settle([cluster(ClusterEvent::Found(Found::default())), registered("ours"), declared(web(1))]);
+    let unknown = lost_task("/web", 0, 1);
+    story.settle([connected(), told(&unknown, Condition::Running), reconciled()]);
+    let tasks = vec![found_task(unknown, &web(1), &story)];
+    story.settle([command(Command::Adopt), found(tasks)]);
+    assert!(story.reconciler.standstill().is_some(), "what was found is of framework `old`");
+    let instances = &story.reconciler.app(&build::app_id("/web")).expect("declared").instances;
+    assert_eq!(instances.len(), 0);
+}
+
+#[test]
+fn an_adopted_task_with_other_checks_of_the_executor_is_replaced_as_after_any_edit_of_them() {
+    let checked = |check: &str| build::app("/web").instances(1).cpus(1.0).mem(32.0).command_check(check).arc();
+    let mut story = Story::new();
+    let task = lost_task("/web", 0, 1);
+    let tasks = vec![found_task(task, &checked("before"), &story)];
+    story.settle([declared(checked("now")), found(tasks)]);
+    let plan = story.reconciler.adoption().expect("safe mode");
+    assert_eq!(plan.tasks[0].1, Fate::Replaced, "a running task cannot be told of other checks");
 }
 
 #[test]

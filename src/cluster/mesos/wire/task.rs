@@ -228,7 +228,7 @@ impl<'a> Uri<'a> {
 /// The app's labels, and beside them what a survey needs to take the task over when the store is lost.
 fn labels(launch: &TaskLaunch) -> Labels {
     let own = launch.app.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
-    let template = format!("{:016x}", launch.app.template.fingerprint().as_u64());
+    let template = format!("{:016x}", launch.app.fingerprint().as_u64());
     let ports: Vec<String> = launch
         .host_ports
         .iter()

@@ -48,8 +48,9 @@ impl Cluster {
         self.memory.as_ref().is_none_or(|memory| memory.of.get(task) == memory.current.as_ref())
     }
 
-    /// What the master knows of a framework of our name: of several, the one with the most tasks.
-    pub fn survey(&self) -> Found {
+    /// What the master knows of the framework that we are, if we are a `member`; else of one of our name: of several, the
+    /// one with the most tasks.
+    pub fn survey(&self, member: bool) -> Found {
         let Some(memory) = &self.memory else { return Found::default() };
         let seen = |agent: &AgentId| {
             self.agents
@@ -69,9 +70,12 @@ impl Cluster {
                 agent: agent.machine.agent.clone(),
                 role: Role::any(),
                 host_ports: task.host_ports.iter().copied().map(Some).collect(),
-                template: Some(task.declared.template.fingerprint()),
+                template: Some(task.declared.fingerprint()),
                 healthy: task.said_healthy,
             });
+        }
+        if member {
+            by_framework.retain(|framework, _| memory.current.as_ref() == Some(*framework));
         }
         let most = by_framework.into_iter().max_by_key(|(_, tasks)| tasks.len());
         match most {

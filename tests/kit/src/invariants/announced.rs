@@ -7,6 +7,7 @@ use ekiden_model::app::{Operator, UnreachableStrategy};
 use ekiden_model::app_state::CONDEMNED_KEPT;
 use ekiden_model::record::{Record, Write};
 use ekiden_model::report::KillCause;
+use ekiden_model::revision::Phase;
 use ekiden_model::{App, AppId, Condition, Goal, Instance, InstanceKey, TaskId, Timestamp};
 
 use super::constraints::holds;
@@ -66,6 +67,10 @@ impl Check<'_> {
             let decided = self.decided(app, old);
             for instance in &decided.taken_over {
                 self.ledger.agents.entry(instance.agent.id.clone()).or_insert(None);
+                self.taken_over(app, instance);
+            }
+            for instance in &decided.launches {
+                self.forget_namesake(app, instance.key);
             }
             self.launches(app, &decided, desired, &mut found);
             self.vanished(app, old, &decided.launches, &mut found);
@@ -79,8 +84,30 @@ impl Check<'_> {
         found
     }
 
-    fn was_launched(&self, app: &AppId, key: InstanceKey) -> bool {
-        self.ledger.task_id(app, key).is_some_and(|task| self.ledger.launched.contains(&task))
+    /// Of a task that was over before any process whose store does not know it was told of it, nobody can know: another
+    /// one may get its id, of which nothing is told yet.
+    fn forget_namesake(&mut self, app: &AppId, key: InstanceKey) {
+        let Some(task) = self.ledger.task_id(app, key) else { return };
+        let lives = self.cluster.tasks.get(&task).is_some_and(|task| task.state.is_live());
+        if !lives && self.ledger.unknown.contains(&task) && !self.ledger.unknown_noted.contains(&task) {
+            self.ledger.unknown.remove(&task);
+            self.ledger.launched.remove(&task);
+            self.ledger.told.remove(&task);
+        }
+    }
+
+    fn taken_over(&mut self, app: &AppId, instance: &Instance) {
+        let Some(task) = self.ledger.task_id(app, instance.key) else { return };
+        // The books of an older store may have forgotten it; from now on its id is not to be given again.
+        self.ledger.launched.insert(task.clone());
+        // Its grace period counts from when it ran by the cluster's clock.
+        if let (Some(started), Some(told)) = (instance.started, self.ledger.told.get_mut(&task)) {
+            told.running = Some(started);
+        }
+        let runs = self.cluster.tasks.get(&task).map(|task| &task.declared);
+        let declared = self.ledger.declared.get(app);
+        let as_declared = runs.zip(declared).is_some_and(|(runs, declared)| runs.same_revision(declared));
+        self.ledger.taken_over.insert(task, as_declared);
     }
 
     fn note_key(&mut self, write: &Write) {
@@ -101,8 +128,8 @@ impl Check<'_> {
         let now = self.ledger.announced.slots_of(app).flat_map(|slot| &slot.instances);
         for instance in now {
             match was(instance.key) {
-                // One that was launched before was taken over.
-                None if self.was_launched(app, instance.key) => decided.taken_over.push(instance.clone()),
+                // Nobody can tell anything yet of one that is about to be launched: it was taken over.
+                None if instance.condition != Condition::Provisioned => decided.taken_over.push(instance.clone()),
                 None => decided.launches.push(instance.clone()),
                 Some(before) if before.goal == Goal::Running && instance.goal != Goal::Running => {
                     decided.kills.push(instance.clone());
@@ -117,7 +144,9 @@ impl Check<'_> {
 
     /// S1: with what this batch launches, the app has no more instances than its ceiling. Counted are instances that
     /// shall run and, in truth, live or are on their way; not those that were ever called unreachable, whose
-    /// replacements are counted apart. What was declared decides, not what Ekiden makes of it.
+    /// replacements are counted apart. What was declared decides, not what Ekiden makes of it. A global app shall have one
+    /// instance on every agent that matches and is to stay, so what is still on agents that are to be left is not too
+    /// many; but no agent gets a second one.
     ///
     /// S4: nothing goes to an agent that is to be left, and every constraint holds between what is launched and what else
     /// of its revision shall run, on agents that answer and are to stay. An even distribution may also be one over all that live, since they are where they are.
@@ -130,7 +159,13 @@ impl Check<'_> {
             return;
         };
         let count = wanted_count(declared, desired);
-        let wanted = self.living_wanted(app);
+        let placed = self.instances(app);
+        let mut wanted = self.living_wanted(app);
+        if declared.is_global() {
+            let is_left = |key: &InstanceKey| placed.iter().any(|one| one.key == *key && self.is_left(one));
+            self.one_per_agent(app, &decided.launches, &placed, &wanted, found);
+            wanted.retain(|key| !is_left(key));
+        }
         let ceiling = declared.bounds(count).ceiling as usize;
         if wanted.len() > ceiling {
             let launched: Vec<String> = decided.launches.iter().map(|one| one.key.to_string()).collect();
@@ -145,7 +180,6 @@ impl Check<'_> {
                 ),
             ));
         }
-        let placed = self.instances(app);
         for launch in &decided.launches {
             if self.ledger.is_left(&launch.agent.id, self.settings.drain_before, true) {
                 let text = format!("{app} {} goes to {}, which is to be left", launch.key, launch.agent.id);
@@ -191,6 +225,26 @@ impl Check<'_> {
         {
             let (failures, until) = (waiting.failures, waiting.until);
             found.push(("S8", format!("{app} {} is launched before {until} ({failures} failures)", first.key)));
+        }
+    }
+
+    /// S1 for a global app: what is launched goes to an agent that has no other living instance that shall run.
+    fn one_per_agent(
+        &self,
+        app: &AppId,
+        launches: &[Instance],
+        placed: &[Instance],
+        wanted: &[InstanceKey],
+        found: &mut Found,
+    ) {
+        for launch in launches {
+            let is_second = |one: &&Instance| {
+                one.key != launch.key && one.agent.id == launch.agent.id && wanted.contains(&one.key)
+            };
+            if let Some(first) = placed.iter().find(is_second) {
+                let text = format!("{app} {} goes to {}, which has {}", launch.key, launch.agent.id, first.key);
+                found.push(("S1", text));
+            }
         }
     }
 
@@ -296,38 +350,58 @@ impl Check<'_> {
         let id = self.ledger.task_id(app, kill.key)?;
         let told = self.ledger.told.get(&id).cloned().unwrap_or_default();
         let declared = self.ledger.declared.get(app);
-        let holds =
-            match (order.cause, declared) {
-                (KillCause::Removed, declared) => declared.is_none(),
-                (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
-                (KillCause::Unreachable, _) => {
-                    told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
-                }
-                (KillCause::Returned, _) => {
-                    let later = |one: &&Instance| one.key.incarnation > kill.key.incarnation;
-                    let was_away = told.ever_unreachable || self.ledger.planned.contains(&kill.agent.id);
-                    was_away && beside(old, kill).any(|one| later(&one))
-                }
-                (KillCause::Redundant, _) => beside(old, kill).any(|one| {
-                    let told = self.ledger.task_id(app, one.key).and_then(|id| self.ledger.told.get(&id));
-                    let was_away = told.is_some_and(|told| told.ever_unreachable)
-                        || self.ledger.planned.contains(&one.agent.id);
-                    one.key.incarnation < kill.key.incarnation && was_away
-                }),
-                (KillCause::Overdue, _) => told.running.is_none(),
-                (KillCause::ScaledIn, Some(declared)) => {
-                    let wanted = old.iter().filter(|one| one.is_wanted()).count();
-                    wanted > wanted_count(declared, desired) as usize
-                }
-                (KillCause::Replaced, Some(_)) => self.ledger.announced.apps.get(app).is_some_and(|record| {
-                    record.rollout.as_ref().is_none_or(|rollout| rollout.to != kill.revision)
-                }),
-                (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
-                (KillCause::Misplaced, Some(declared)) => declared.is_global(),
-                (KillCause::Draining, Some(_)) => self.is_left(kill),
-                (_, None) => true,
-            };
+        let holds = match (order.cause, declared) {
+            (KillCause::Removed, declared) => declared.is_none(),
+            (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
+            (KillCause::Unreachable, _) => {
+                told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
+            }
+            (KillCause::Returned, _) => {
+                let later = |one: &&Instance| one.key.incarnation > kill.key.incarnation;
+                beside(old, kill).filter(later).any(|later| self.may_be_double(app, kill, later))
+            }
+            (KillCause::Redundant, _) => {
+                let earlier = |one: &&Instance| one.key.incarnation < kill.key.incarnation;
+                beside(old, kill).filter(earlier).any(|earlier| self.may_be_double(app, earlier, kill))
+            }
+            (KillCause::Overdue, _) => told.running.is_none(),
+            (KillCause::ScaledIn, Some(declared)) => {
+                let wanted = old.iter().filter(|one| one.is_wanted()).count();
+                wanted > wanted_count(declared, desired) as usize
+            }
+            (KillCause::Replaced, Some(declared)) => {
+                let rollout = self.ledger.announced.apps.get(app).map(|record| record.rollout.as_ref());
+                let leads_away =
+                    rollout.is_some_and(|rollout| rollout.is_none_or(|rollout| rollout.to != kill.revision));
+                let goes_back = rollout
+                    .flatten()
+                    .is_some_and(|rollout| matches!(rollout.phase, Phase::RollingBack { .. } | Phase::Failed));
+                leads_away && (goes_back || !self.was_adopted_as_declared(declared, &id))
+            }
+            (KillCause::Unhealthy, Some(declared)) => self.ledger.told_condemned(declared, &id),
+            (KillCause::Misplaced, Some(declared)) => declared.is_global(),
+            (KillCause::Draining, Some(_)) => self.is_left(kill),
+            (_, None) => true,
+        };
         (!holds).then(|| format!("`{}`, which is not so", order.cause))
+    }
+
+    /// S7, after an adoption: whether a task that was taken over ran, in truth, the revision that was declared, and it still
+    /// is. Nobody wants it replaced, then, unless somebody has asked for a restart since.
+    fn was_adopted_as_declared(&self, declared: &App, task: &TaskId) -> bool {
+        let runs = self.cluster.tasks.get(task).map(|task| &task.declared);
+        self.ledger.taken_over.get(task) == Some(&true) && runs.is_some_and(|runs| runs.same_revision(declared))
+    }
+
+    /// Whether there may be a replacement of an instance although it lives: it was unreachable, or its agent was to be
+    /// left; or one of the two was taken over, and nobody knows why there are two.
+    fn may_be_double(&self, app: &AppId, instance: &Instance, replacement: &Instance) -> bool {
+        let ids = [instance, replacement].map(|one| self.ledger.task_id(app, one.key));
+        let was_taken_over = ids.iter().flatten().any(|id| self.ledger.taken_over.contains_key(id));
+        let told = ids[0].as_ref().and_then(|id| self.ledger.told.get(id));
+        was_taken_over
+            || told.is_some_and(|told| told.ever_unreachable)
+            || self.ledger.planned.contains(&instance.agent.id)
     }
 
     /// S10: within the breaker's window, no more instances of an app are ordered to end for their health than twice its

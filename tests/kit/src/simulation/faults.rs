@@ -63,6 +63,9 @@ impl Simulation {
                 }
             }
             Fault::Disconnect => self.disconnect(for_a_while / 4),
+            // What a store does not know and no master tells of is known to nobody (docs/safe-mode.md, limits): both at
+            // once would show what everybody knows.
+            Fault::MasterFailover if !self.is_told_of_all_unknown() => {}
             Fault::MasterFailover => {
                 let registry = self.line.rng.chance(0.5);
                 let no_offers_for = self.line.rng.millis(1_000, 60_000);

@@ -180,8 +180,14 @@ impl Simulation {
             .map(|id| (id.clone(), dependencies(&reports(self, id))))
             .filter(|(_, others)| !others.is_empty())
             .collect();
+        // What was taken over may run what is declared and be of another revision by the books: where its app is paused it
+        // stays so, and who depends on it waits for somebody to resume it.
+        let is_paused = |run: &Self, id: &AppId| {
+            let rollout = run.reconciler().and_then(|brain| brain.app(id)?.rollout.as_ref());
+            rollout.is_some_and(|rollout| rollout.phase == Phase::Paused)
+        };
         for (id, others) in waits_for_others {
-            if others.iter().any(|other| healed.differing.contains_key(other)) {
+            if others.iter().any(|other| healed.differing.contains_key(other) || is_paused(self, other)) {
                 healed.excused.entry(id).or_insert(Excuse::Dependency);
             }
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ekiden_model::edit::RequestId;
-use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command};
 use ekiden_model::{FrameworkId, Input, Reason, TaskId};
 
@@ -26,7 +25,8 @@ impl Simulation {
 
     pub(super) fn surveyed(&mut self, life: u64) {
         if life == self.lives {
-            let found = self.cluster.survey();
+            let is_member = self.process.as_ref().is_some_and(|process| process.has_subscribed);
+            let found = self.cluster.survey(is_member);
             self.receive(Input::Cluster(ClusterEvent::Found(found)));
         }
     }
@@ -71,7 +71,13 @@ impl Simulation {
 
     /// The store is replaced by one of its earlier copies.
     pub fn restore_copy(&mut self, down_for: Duration) {
-        let Some(copy) = self.line.rng.pick(&self.copies).cloned() else { return };
+        // Not one of when we were another framework: its tasks are none of ours, and their ids may be the same.
+        let current = self.cluster.memory.as_ref().and_then(|memory| memory.current.clone());
+        let is_ours = |copy: &&Records| {
+            copy.installation.as_ref().is_some_and(|one| one.framework.is_none() || one.framework == current)
+        };
+        let copies: Vec<Records> = self.copies.iter().filter(is_ours).cloned().collect();
+        let Some(copy) = self.line.rng.pick(&copies).cloned() else { return };
         self.replace_store(copy, down_for);
     }
 
@@ -84,21 +90,27 @@ impl Simulation {
         }
         self.line.log(format_args!("the store is replaced: {} apps on record", records.apps.len()));
         self.store.crash(0);
+        self.ledger.clock_forgotten(&records);
         self.store.durable = records;
         // A task on an agent that nobody hears of is found too late: another may have its slot by then (docs/safe-mode.md).
         let heard_of = |task: &&crate::cluster::SimTask| {
             self.cluster.agents.get(&task.agent).is_some_and(|agent| agent.link == crate::cluster::Link::Up)
         };
-        self.ledger.unknown = self.cluster.living().filter(heard_of).map(|task| task.id.clone()).collect();
+        let ours = |task: &&crate::cluster::SimTask| {
+            self.cluster.memory.as_ref().is_some_and(|memory| memory.of.contains_key(&task.id))
+        };
+        let living = self.cluster.living().filter(heard_of).filter(ours);
+        self.ledger.unknown = living.map(|task| task.id.clone()).collect();
+        self.ledger.unknown_noted.clear();
         let known: Vec<TaskId> =
-            self.ledger.unknown.iter().filter(|task| is_on_record(&self.store.durable, task)).cloned().collect();
+            self.ledger.unknown.iter().filter(|task| self.store.durable.knows(task)).cloned().collect();
         for task in known {
             self.ledger.unknown.remove(&task);
         }
         self.ledger.word_given = self.ledger.unknown.is_empty();
         // Nobody can know of tasks that have ended and are on no record. Their ids may be given again.
         let known: Vec<TaskId> =
-            self.ledger.launched.iter().filter(|task| !is_on_record(&self.store.durable, task)).cloned().collect();
+            self.ledger.launched.iter().filter(|task| !self.store.durable.knows(task)).cloned().collect();
         for task in known.into_iter().filter(|task| !self.ledger.unknown.contains(task)) {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
@@ -135,6 +147,11 @@ impl Simulation {
         self.ledger.unknown.iter().filter(visible).cloned().collect()
     }
 
+    /// Whether every task that the store does not know has told of itself to a process that lived on to write it down.
+    pub(super) fn is_told_of_all_unknown(&self) -> bool {
+        self.visible_unknown().iter().all(|task| self.ledger.unknown_noted.contains(task))
+    }
+
     /// S7: as long as nobody has said whose the unknown tasks are that it was told of, nothing is launched or killed. (It
     /// is told of all that the master knows before it may do either.)
     pub(super) fn must_stand_still(&mut self, what: &str) {
@@ -162,29 +179,13 @@ impl Simulation {
             found if self.has(Mutant::LaunchInSafeMode) => {
                 vec![Input::Cluster(found), Input::Command(RequestId::default(), Command::Adopt)]
             }
+            ClusterEvent::Found(mut found) if self.has(Mutant::RestartAdopted) => {
+                for task in &mut found.tasks {
+                    task.template = None;
+                }
+                vec![Input::Cluster(ClusterEvent::Found(found))]
+            }
             found => vec![Input::Cluster(found)],
-        }
-    }
-}
-
-/// Whether a store knows a task, or that it was.
-fn is_on_record(records: &Records, task: &TaskId) -> bool {
-    let (Some((id, incarnation)), Some(app), Some(installation)) =
-        (task.instance(), task.app(), &records.installation)
-    else {
-        return false;
-    };
-    if installation.disowned.contains(task) {
-        return true;
-    }
-    let key = |birth| AppKey::new(installation.realm, birth, &app);
-    match records.apps.get(&app) {
-        Some(record) if record.key.unwrap_or_else(|| key(record.birth)) == id.app => {
-            records.slots.get(&(app.clone(), id.slot)).is_some_and(|slot| incarnation <= slot.last)
-        }
-        _ => {
-            installation.predecessors.contains(&id.app)
-                || (1..=installation.births).any(|birth| key(birth) == id.app)
         }
     }
 }

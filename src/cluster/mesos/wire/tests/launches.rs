@@ -50,6 +50,7 @@ pub(super) fn launch(app: &Arc<App>) -> TaskLaunch {
         revision: RevisionId(1),
         version: Timestamp::from_millis(1_795_168_800_000),
         app: Arc::clone(app),
+        enforces_group_role: false,
         agent: Arc::new(agent),
         role: app.template.role.clone().unwrap_or_else(Role::any),
         claim: Claim { unreserved, reserved: Bundle::default() },
@@ -95,7 +96,7 @@ fn shown(launches: impl IntoIterator<Item = TaskLaunch>) -> String {
 }
 
 fn template(launch: &TaskLaunch) -> String {
-    format!("{:016x}", launch.app.template.fingerprint().as_u64())
+    format!("{:016x}", launch.app.fingerprint().as_u64())
 }
 
 #[test]
