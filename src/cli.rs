@@ -39,6 +39,8 @@ mod exit;
 mod explain;
 mod export;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
 mod flags_page;
 mod get;
 mod history;

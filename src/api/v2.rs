@@ -13,6 +13,7 @@ pub(super) mod info;
 pub(super) mod kills;
 pub(super) mod leader;
 pub(super) mod pods;
+mod posted;
 pub(super) mod queue;
 pub(super) mod selector;
 pub(super) mod stats;

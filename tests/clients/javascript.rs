@@ -4,5 +4,5 @@ use crate::script::{self, javascript};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_clients_change_apps_and_follow_what_happens() {
-    javascript(&script::server("42430-42469").await, "drive.js").await;
+    javascript(&script::server("43130-43169").await, "drive.js").await;
 }
