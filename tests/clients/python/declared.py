@@ -13,7 +13,7 @@ for what, call in (
     ("removed", lambda: c.delete_app("/prod/web")),
 ):
     refused = raises(marathon.exceptions.ConflictError, call)
-    true(f"where it is {what}: {refused}", "prod/web.yaml:1" in refused.error_message)
+    true(f"where it is {what}: {refused}", "prod/web.yaml, line 1" in refused.error_message)
 same("nothing has changed", (c.get_app("/prod/web").instances, len(c.list_tasks())), (1, 1))
 
 # To end a task or to restart declares nothing, and is for everybody.
