@@ -28,6 +28,8 @@ mod adopt;
 mod apply;
 mod apps;
 mod client;
+#[cfg(test)]
+mod compatibility;
 mod completions;
 mod confirm_prune;
 mod credential;
@@ -38,8 +40,6 @@ mod events;
 mod exit;
 mod explain;
 mod export;
-#[cfg(test)]
-mod compatibility;
 #[cfg(test)]
 mod flags_page;
 mod get;

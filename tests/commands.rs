@@ -58,7 +58,9 @@ async fn an_app_is_declared_scaled_rolled_back_and_removed_from_the_command_line
     assert_eq!(well(&ekiden, &["validate", "out"]).await.lines().count(), 1);
 
     well(&ekiden, &["delete", "/web", "--wait"]).await;
-    ekiden.until("it is gone", async || (ekiden.get("/v2/apps/web", "*/*").await.status == 404).then_some(())).await;
+    ekiden
+        .until("it is gone", async || (ekiden.get("/v2/apps/web", "*/*").await.status == 404).then_some(()))
+        .await;
     let (code, _, said) = run(&ekiden, &["delete", "/web"]).await;
     assert!(code == Some(1) && said.contains("App '/web' does not exist"), "{said}");
 }
@@ -84,7 +86,9 @@ async fn what_cannot_be_is_said_with_its_exit_code() {
     let all: Value = serde_json::from_str(&well(&ekiden, &["deployments", "-o", "json"]).await).expect("JSON");
     let id = all[0]["id"].as_str().expect("an id");
     well(&ekiden, &["deployments", "--cancel", id, "--wait"]).await;
-    ekiden.until("it is gone", async || (ekiden.get("/v2/apps/big", "*/*").await.status == 404).then_some(())).await;
+    ekiden
+        .until("it is gone", async || (ekiden.get("/v2/apps/big", "*/*").await.status == 404).then_some(()))
+        .await;
 
     std::fs::write(ekiden.folder.path().join("bad.yaml"), "id: /Bad\ncmd: x\n").expect("written");
     let (code, _, said) = run(&ekiden, &["apply", "-f", "bad.yaml"]).await;

@@ -58,12 +58,6 @@ pub enum Endpoint {
     Deployments,
     /// Turning what is under way round.
     CancelDeployment,
-    /// Who leads.
-    Leader,
-    /// Stepping down.
-    Abdicate,
-    /// What was plugged in.
-    Plugins,
     /// A group, that of everything among them.
     Group,
     /// All apps of a group.
@@ -102,6 +96,12 @@ pub enum Endpoint {
     KillPodInstances,
     /// Ending one instance of a pod.
     KillPodInstance,
+    /// Who leads.
+    Leader,
+    /// Stepping down.
+    Abdicate,
+    /// What was plugged in.
+    Plugins,
     /// What happens.
     Events,
     /// Addresses that events are sent to.
@@ -210,9 +210,6 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
     Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
-    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
-    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
-    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Group, verb: Verb::Get, path: "/v2/groups" },
     Route { endpoint: Endpoint::CreateGroup, verb: Verb::Post, path: "/v2/groups" },
     Route { endpoint: Endpoint::PutGroup, verb: Verb::Put, path: "/v2/groups" },
@@ -243,6 +240,9 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Pod, verb: Verb::Get, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::PutPod, verb: Verb::Put, path: "/v2/pods/{id*}" },
     Route { endpoint: Endpoint::DeletePod, verb: Verb::Delete, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
     Route { endpoint: Endpoint::Callbacks, verb: Verb::Get, path: "/v2/eventSubscriptions" },
     Route { endpoint: Endpoint::AddCallback, verb: Verb::Post, path: "/v2/eventSubscriptions" },

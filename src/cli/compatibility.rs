@@ -29,7 +29,11 @@ This page is written from the program's own tables by a test; what is said in it
 ///
 /// Paths are written as in the table of routes.
 const ENDPOINTS: &[(&str, &str, &str)] = &[
-    ("GET", "/", "the list of all that can be asked for, as a page for browsers; Marathon sends on to its user interface"),
+    (
+        "GET",
+        "/",
+        "the list of all that can be asked for, as a page for browsers; Marathon sends on to its user interface",
+    ),
     ("GET", "/help", "the same list"),
     ("GET", "/ping", ""),
     ("GET", "/metrics", "the same form; names are ekiden's"),
@@ -37,7 +41,11 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("GET", "/config", "`ekiden serve --print-config` says what is used, and where each value comes from"),
     ("GET", "/logging", "`--logging_level` or `RUST_LOG`, at the start"),
     ("POST", "/logging", "`--logging_level` or `RUST_LOG`, at the start"),
-    ("GET", "/v2/apps", "answers 304 to whoever has it; `taskStats` is spelled as it is documented, not `tasksStats`"),
+    (
+        "GET",
+        "/v2/apps",
+        "answers 304 to whoever has it; `taskStats` is spelled as it is documented, not `tasksStats`",
+    ),
     ("POST", "/v2/apps", "an app of a manifest is refused with its file and line, unless overridden for a while"),
     ("PUT", "/v2/apps", "`If-Match`; never 409 for a deployment under way: the newer change supersedes it"),
     ("PATCH", "/v2/apps", "as PUT"),
@@ -66,7 +74,11 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("DELETE", "/v2/groups", ""),
     ("DELETE", "/v2/groups/{id*}", ""),
     ("GET", "/v2/deployments", ""),
-    ("DELETE", "/v2/deployments/{id}", "turns round from where it stands; what still runs the former version stays"),
+    (
+        "DELETE",
+        "/v2/deployments/{id}",
+        "turns round from where it stands; what still runs the former version stays",
+    ),
     ("GET", "/v2/tasks", "also as lines for `Accept: text/plain`"),
     ("POST", "/v2/tasks/delete", ""),
     ("GET", "/v2/queue", "says `role` only of apps that name one: clients raise on it"),
@@ -77,7 +89,11 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("DELETE", "/v2/eventSubscriptions", "Marathon dropped it in 1.5"),
     ("GET", "/v2/info", ""),
     ("GET", "/v2/leader", ""),
-    ("DELETE", "/v2/leader", "refused with 409: nobody would take over, and a restart of the process does what is meant"),
+    (
+        "DELETE",
+        "/v2/leader",
+        "refused with 409: nobody would take over, and a restart of the process does what is meant",
+    ),
     ("GET", "/v2/plugins", "none: always an empty list"),
     ("GET", "/v2/pods", ""),
     ("POST", "/v2/pods", "stored, validated and answered; running pods is later work, and the answer says so"),
@@ -97,7 +113,10 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
 /// Fields of ekiden's own, and those of Marathon's that do more here.
 const BETTER_FIELDS: &[(&str, &str)] = &[
     ("labels", "a change restarts nothing"),
-    ("dependencies", "a change restarts nothing; a dependency that is down holds its dependents' start back at any time"),
+    (
+        "dependencies",
+        "a change restarts nothing; a dependency that is down holds its dependents' start back at any time",
+    ),
     ("healthChecks", "a change of timing restarts nothing; many that turn unhealthy at once are left alone first"),
     ("upgradeStrategy", "a change restarts nothing"),
     ("instances", "a change during a rollout is followed at once"),
@@ -106,12 +125,12 @@ const BETTER_FIELDS: &[(&str, &str)] = &[
 ];
 
 /// Fields that are read, and refused for what they ask.
-const REFUSED_FIELDS: &[(&str, &str, &str)] = &[
-    ("executor", "`//cmd` is taken; custom executors are not run", r#""executor": "/custom""#),
-];
+const REFUSED_FIELDS: &[(&str, &str, &str)] =
+    &[("executor", "`//cmd` is taken; custom executors are not run", r#""executor": "/custom""#)];
 
 /// Fields that nothing answers to yet, though the reader takes them.
-const UNANSWERED_FIELDS: &[(&str, &str)] = &[("gpus", "0 is taken; Mesos offers ekiden no agents with graphics processors")];
+const UNANSWERED_FIELDS: &[(&str, &str)] =
+    &[("gpus", "0 is taken; Mesos offers ekiden no agents with graphics processors")];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -193,7 +212,9 @@ fn flags() -> Vec<Row> {
             let (verdict, how) = match flag.fate {
                 Fate::Kept => (Verdict::Same, String::new()),
                 Fate::Needless(why) => (Verdict::Better, format!("not needed, and taken: {why}")),
-                Fate::Missing(harmless, instead) => (Verdict::NotYet, super::flags_page::missing(harmless, instead)),
+                Fate::Missing(harmless, instead) => {
+                    (Verdict::NotYet, super::flags_page::missing(harmless, instead))
+                }
             };
             Row { name: format!("--{}", flag.name), verdict, how }
         })
@@ -207,9 +228,9 @@ fn fields() -> Vec<Row> {
             let refused = REFUSED_FIELDS.iter().find(|(name, ..)| *name == field.path).map(|(_, why, _)| *why);
             let unanswered = UNANSWERED_FIELDS.iter().find(|(name, _)| *name == field.path).map(|(_, why)| *why);
             let top = field.path.split(['.', '[']).next().unwrap_or_default();
-            let better = BETTER_FIELDS.iter().find(|(name, how)| {
-                *name == field.path || (*name == top && *how == "ekiden's own")
-            });
+            let better = BETTER_FIELDS
+                .iter()
+                .find(|(name, how)| *name == field.path || (*name == top && *how == "ekiden's own"));
             let (verdict, how) = if let Some(why) = field.later.or(refused).or(unanswered) {
                 (Verdict::NotYet, why.to_owned())
             } else if let Some(why) = field.retired {
@@ -252,7 +273,8 @@ fn nothing_of_the_code_is_missing_in_the_table_and_nothing_is_in_it_twice() {
         let name = format!("{} {}", route.verb.methods()[0], route.path);
         assert!(names.contains(name.as_str()), "{name}");
     }
-    let outside = ROUTES.iter().filter(|route| route.path.starts_with("/v2") && route.endpoint != Endpoint::Events);
+    let outside =
+        ROUTES.iter().filter(|route| route.path.starts_with("/v2") && route.endpoint != Endpoint::Events);
     let strange: Vec<&str> =
         outside.filter(|route| !is_marathons(route.verb.methods(), route.path)).map(|route| route.path).collect();
     assert!(strange.is_empty(), "what is ours goes under /v1, not {strange:?}");

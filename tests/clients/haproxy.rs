@@ -183,25 +183,32 @@ async fn haproxy_follows_our_events_through_upgrades_and_scaling_and_no_request_
     change(&ekiden, json!({ "instances": 2 })).await;
     until_answered_by(&ekiden, &load, "v3", 2).await;
     let (answered, failed) = load.end().await;
-    assert!(failed.is_empty(), "{} of {} failed: {failed:#?}\n{}", failed.len(), answered + failed.len(), ekiden.log());
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed: {failed:#?}\n{}",
+        failed.len(),
+        answered + failed.len(),
+        ekiden.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_bridges_get_tasks_as_lines() {
-    let sleeper = |id: &str, ports: Value| {
-        json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 2, "portDefinitions": ports })
-    };
     let ekiden = script::server("43230-43249").await;
-    let apps = json!([
-        sleeper("/prod/web", json!([{ "port": 12001 }, { "port": 12002 }])),
-        sleeper("/none", json!([])),
-    ]);
+    let sleeper = |id: &str, ports: Value| {
+        json!({
+            "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 2, "portDefinitions": ports,
+        })
+    };
+    let web = sleeper("/prod/web", json!([{ "port": 12001 }, { "port": 12002 }]));
+    let apps = json!([web, sleeper("/none", json!([]))]);
     let (status, answer) = ekiden.write_json("PUT", "/v2/apps", &apps).await;
     assert_eq!(status, 200, "{answer}");
     let tasks = ekiden.until_running("/prod/web", 2).await;
     let hosts = ekiden.until_running("/none", 2).await;
     let places = |index: usize| -> String {
-        let place = |task: &Value| format!("{}:{}\t", task["host"].as_str().unwrap_or_default(), task["ports"][index]);
+        let place =
+            |task: &Value| format!("{}:{}\t", task["host"].as_str().unwrap_or_default(), task["ports"][index]);
         tasks.iter().map(place).collect()
     };
     let hosts: String = hosts.iter().filter_map(|task| Some(format!("{} ", task["host"].as_str()?))).collect();

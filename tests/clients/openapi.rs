@@ -81,7 +81,8 @@ fn operation(route: &Route, path: &str) -> Value {
     if reads {
         parameters.extend(["embed", "label", "status", "cmd", "id"].map(|name| query(name, "string")));
     } else {
-        parameters.extend(["force", "scale", "wipe", "partialUpdate", "dryRun"].map(|name| query(name, "boolean")));
+        parameters
+            .extend(["force", "scale", "wipe", "partialUpdate", "dryRun"].map(|name| query(name, "boolean")));
     }
     let refused = json!({
         "description": "refused, and why",
@@ -126,7 +127,9 @@ fn body(path: &str) -> Value {
     match path {
         "/v2/apps" => json!({ "anyOf": [app, { "type": "array", "items": app }] }),
         _ if path.starts_with("/v2/apps") => app,
-        "/v2/tasks/delete" => json!({ "type": "object", "properties": { "ids": { "type": "array", "items": text } } }),
+        "/v2/tasks/delete" => {
+            json!({ "type": "object", "properties": { "ids": { "type": "array", "items": text } } })
+        }
         _ if path.starts_with("/v2/groups") => json!({ "type": "object", "properties": {
             "id": { "type": "string", "pattern": "^/?[a-z]{1,4}$" }, "apps": { "type": "array", "items": app },
             "groups": { "type": "array", "items": { "type": "object" } }, "scaleBy": { "type": "number" },

@@ -122,12 +122,7 @@ async fn try_write_all(api: &Api, request: &Request, creates: bool) -> Result<Re
 }
 
 /// Follows updates, each with the absolute id of its app.
-async fn write(
-    api: &Api,
-    request: &Request,
-    updates: Vec<Definition>,
-    creates: bool,
-) -> Result<Written, Refused> {
+async fn write(api: &Api, request: &Request, updates: Vec<Definition>, creates: bool) -> Result<Written, Refused> {
     let authority = authority(request)?;
     let is_partial = flag(request, "partialUpdate", true)?;
     for _ in 0..TRIES {

@@ -16,7 +16,8 @@ pub(in crate::api) fn show(api: &Api) -> Response {
 
 /// Refused. Marathon ends its process here, and relies on another to take over.
 pub(in crate::api) fn abdicate() -> Response {
-    let text = "one ekiden runs at a time, and nobody would take over: restart the process instead, tasks outlive it";
+    let text =
+        "one ekiden runs at a time, and nobody would take over: restart the process instead, tasks outlive it";
     reply::message(StatusCode::CONFLICT, text)
 }
 
