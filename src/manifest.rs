@@ -102,7 +102,7 @@ pub fn check_set(apps: &[DeclaredApp]) -> Vec<Diagnostic> {
 }
 
 #[cfg(test)]
-pub(crate) use fields::{AppField, app_fields};
+pub(crate) use fields::app_fields;
 
 /// Reads the one app of a request's body; its id may be relative to `id_base`.
 pub fn read_app_json(body: &[u8], id_base: &GroupId) -> Result<Arc<App>, Vec<Diagnostic>> {

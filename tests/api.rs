@@ -76,7 +76,8 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             // Off, unless asked for; see tests/events.rs.
             Endpoint::Callbacks | Endpoint::AddCallback | Endpoint::RemoveCallback => (filled, "", 404..405),
             Endpoint::QueueDelay => ("/v2/queue/big/delay".to_owned(), "", 204..205),
-            Endpoint::Adopt | Endpoint::Disown => (filled, "", 409..410),
+            Endpoint::Adopt | Endpoint::Disown | Endpoint::Abdicate => (filled, "", 409..410),
+            Endpoint::ChangeLogging => (filled, r#"{"logger": "ekiden", "level": "info"}"#, 200..201),
             Endpoint::CancelDeployment | Endpoint::AppVersion => {
                 (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
             }

@@ -12,6 +12,7 @@ pub(super) mod groups;
 pub(super) mod info;
 pub(super) mod kills;
 pub(super) mod leader;
+pub(super) mod logging;
 pub(super) mod pods;
 mod posted;
 pub(super) mod queue;

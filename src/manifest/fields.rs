@@ -57,7 +57,7 @@ const LABELS: Kind = Kind::Map(&A_TEXT);
 #[cfg(test)]
 mod list;
 #[cfg(test)]
-pub(crate) use list::{AppField, app_fields};
+pub(crate) use list::app_fields;
 
 #[cfg(test)]
 mod tests {
