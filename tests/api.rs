@@ -383,3 +383,26 @@ async fn the_state_is_exported_while_ekiden_runs_and_imported_elsewhere() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the export is cut off after"), "{said}");
 }
+
+#[tokio::test]
+async fn the_log_says_more_for_a_while_when_it_is_told_to() {
+    let ekiden = Ekiden::start_in(folder_with_apps(), "41360-41379", &[]).await;
+    let level = async || ekiden.json("/logging").await["ekiden"].as_str().map(str::to_owned);
+    assert_eq!(level().await.as_deref(), Some("info"));
+    assert!(!ekiden.log().contains("answered"), "{}", ekiden.log());
+
+    let change = json!({ "logger": "ekiden", "level": "debug", "durationSeconds": 2 });
+    assert_eq!(ekiden.write_json("POST", "/logging", &change).await, (200, change));
+    ekiden.until("it says more", async || ekiden.log().contains("answered").then_some(())).await;
+    ekiden.until("it is over", async || (level().await.as_deref() == Some("info")).then_some(())).await;
+
+    for (wrong, status) in [
+        (json!({ "logger": "ekiden", "level": "loud" }), 422),
+        (json!({ "logger": "mesosphere.marathon", "level": "info" }), 422),
+        (json!({ "logger": "ekiden", "level": "info", "durationSeconds": 0 }), 422),
+        (json!({ "level": "info" }), 400),
+    ] {
+        let (answered, body) = ekiden.write_json("POST", "/logging", &wrong).await;
+        assert!(answered == status && body["message"].is_string(), "{wrong}: {answered} {body}");
+    }
+}

@@ -16,6 +16,9 @@ use crate::script;
 /// Answers to these never end, or end the server's work; they have tests of their own.
 const LEFT_OUT: [&str; 3] = ["/v2/events", "/v1/watch", "/v1/uninstall"];
 
+/// Where the API's own document is, once it has one.
+const SERVED: &str = "/v1/openapi.json";
+
 /// How many requests are made up for each operation. The same ones each time.
 const EXAMPLES: &str = "4";
 
@@ -32,7 +35,12 @@ async fn no_made_up_request_gets_a_5xx_or_an_undocumented_answer() {
         assert_eq!(status, 201, "{answer}");
     }
     let document = folder.path().join("openapi.json");
-    std::fs::write(&document, document_of(ROUTES).to_string()).expect("written");
+    let described = if ROUTES.iter().any(|route| route.path == SERVED) {
+        ekiden.json(SERVED).await
+    } else {
+        document_of(ROUTES)
+    };
+    std::fs::write(&document, described.to_string()).expect("written");
     drive(&ekiden, &document, folder.path()).await;
     assert_eq!(ekiden.json("/v2/info").await["elected"], true);
 }
@@ -46,7 +54,8 @@ async fn drive(ekiden: &Ekiden, document: &Path, folder: &Path) {
         &["--phases", "examples,fuzzing", "--checks", checks, "--generation-database", "none"],
         &["--request-timeout", "30", "--continue-on-failure", "--no-color"],
     ];
-    let arguments = arguments.concat();
+    let left_out = LEFT_OUT.map(|path| ["--exclude-path", path]).concat();
+    let arguments = [arguments.concat(), left_out].concat();
     let mut command = script::python_with(arguments.iter().map(OsStr::new));
     script::run(command.arg(document).current_dir(folder), ekiden).await;
 }
@@ -54,7 +63,7 @@ async fn drive(ekiden: &Ekiden, document: &Path, folder: &Path) {
 /// A description of routes that knows of each what every client may rely on.
 fn document_of(routes: &[Route]) -> Value {
     let mut paths = Map::new();
-    for route in routes.iter().filter(|route| !LEFT_OUT.contains(&route.path)) {
+    for route in routes {
         let path = route.path.replace('*', "");
         let method = route.verb.methods()[0].to_lowercase();
         let operations = paths.entry(&path).or_insert_with(|| json!({}));
