@@ -73,10 +73,7 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
         let (path, body, fits) = match route.endpoint {
             // `ekiden dev` has nothing to remove; see the tests of `ekiden serve`.
             Endpoint::Uninstall | Endpoint::Events | Endpoint::Watch => continue,
-            // Off, unless asked for; see tests/events.rs.
-            Endpoint::Callbacks | Endpoint::AddCallback | Endpoint::RemoveCallback => (filled, "", 404..405),
             Endpoint::QueueDelay => ("/v2/queue/big/delay".to_owned(), "", 204..205),
-            Endpoint::Adopt | Endpoint::Disown | Endpoint::Abdicate => (filled, "", 409..410),
             Endpoint::ChangeLogging => (filled, r#"{"logger": "ekiden", "level": "info"}"#, 200..201),
             Endpoint::CancelDeployment | Endpoint::AppVersion => {
                 (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
@@ -86,7 +83,9 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::PutApps | Endpoint::PatchApps => {
                 (filled, r#"[{"id": "/prod/web", "instances": 3}]"#, 409..410)
             }
-            Endpoint::DeleteApp => (filled, "", 409..410),
+            Endpoint::DeleteApp | Endpoint::Adopt | Endpoint::Disown | Endpoint::Abdicate => {
+                (filled, "", 409..410)
+            }
             Endpoint::Group | Endpoint::GroupApps | Endpoint::GroupVersions => (group(&filled), "", 200..201),
             Endpoint::GroupVersion => {
                 (group(&filled).replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
@@ -95,10 +94,13 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::PutGroup => (group(&filled), r#"{"scaleBy": 3}"#, 409..410),
             Endpoint::PatchGroup => (group(&filled), r#"{"enforceRole": false}"#, 200..201),
             Endpoint::DeleteGroup => (group(&filled), "", 409..410),
-            // There is none yet, and an app has the id. See tests/pods.rs.
+            // There is no pod yet, and an app has the id (tests/pods.rs); callbacks are off (tests/events.rs).
             Endpoint::CreatePod => (filled, r#"{"id": "/prod/web", "containers": 3}"#, 400..401),
             Endpoint::PodVersion => (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405),
-            Endpoint::Pod
+            Endpoint::Callbacks
+            | Endpoint::AddCallback
+            | Endpoint::RemoveCallback
+            | Endpoint::Pod
             | Endpoint::PodStatus
             | Endpoint::PodVersions
             | Endpoint::PutPod

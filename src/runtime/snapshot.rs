@@ -319,8 +319,8 @@ impl Publisher {
     }
 
     /// Notes what there is beside apps.
-    pub fn put_shelf(&mut self, shelf: Shelf) {
-        self.current.shelf = Arc::new(shelf);
+    pub fn put_shelf(&mut self, all: Shelf) {
+        self.current.shelf = Arc::new(all);
     }
 
     /// Notes the agents.

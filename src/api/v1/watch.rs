@@ -62,13 +62,14 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
     let watcher = match since {
         None => Watcher::new(api, form, filter, fields, snapshot),
-        Some(since) => match Watcher::resume(api, form, filter, fields, snapshot, since) {
-            Ok(watcher) => watcher,
-            Err(Forgotten) => {
+        Some(since) => {
+            if let Ok(watcher) = Watcher::resume(api, form, filter, fields, snapshot, since) {
+                watcher
+            } else {
                 let text = "the changes since then are not known any more: read everything anew, without `since`";
                 return reply::message(StatusCode::GONE, text);
             }
-        },
+        }
     };
     let stop = api.stop.clone();
     let chunks = stream::unfold((watcher, stop), |(mut watcher, stop)| async move {
@@ -223,14 +224,13 @@ impl Watcher {
         }
         self.looked = Instant::now();
         let latest = self.snapshots.latest();
-        match self.snapshots.changes(self.come_to, &latest) {
-            Ok(changes) => self.changes = changes.into(),
-            Err(Forgotten) => {
-                let message = json!("it took too long: read everything anew, without `since`");
-                self.form.write(out, "expired", None, &[("message", text(&message))]);
-                self.over = true;
-                return;
-            }
+        if let Ok(changes) = self.snapshots.changes(self.come_to, &latest) {
+            self.changes = changes.into();
+        } else {
+            let message = json!("it took too long: read everything anew, without `since`");
+            self.form.write(out, "expired", None, &[("message", text(&message))]);
+            self.over = true;
+            return;
         }
         self.snapshot = latest;
         let before = self.revision(self.come_to);
