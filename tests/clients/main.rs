@@ -7,7 +7,6 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../support/ekiden.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "../support/writes.rs"]
 mod writes;
@@ -15,5 +14,6 @@ mod writes;
 mod haproxy;
 mod javascript;
 mod kit;
+mod openapi;
 mod python;
 mod script;
