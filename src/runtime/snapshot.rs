@@ -366,6 +366,20 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_in_a_group_is_found_by_its_path() {
+        let map =
+            ["/a", "/a.b/c", "/a/b", "/a/b/c", "/ab", "/b"].map(|id| (GroupId::resolve(id, &GroupId::root()), ()));
+        let map: BTreeMap<GroupId, ()> = map.into_iter().filter_map(|(id, ())| Some((id.ok()?, ()))).collect();
+        let found = |group: &str| -> Vec<&str> {
+            let group = GroupId::resolve(group, &GroupId::root()).expect("a good id");
+            within(&map, &group).map(|(id, ())| id.as_str()).collect()
+        };
+        assert_eq!(found("/a"), ["/a/b", "/a/b/c"]);
+        assert_eq!(found("/a/b/c"), [""; 0]);
+        assert_eq!(found("/").len(), 6);
+    }
+
+    #[test]
     fn a_snapshot_in_hand_does_not_change_and_untouched_apps_are_shared() {
         let (mut publisher, readers) = Publisher::new();
         let (web, db) = (app_state("/web").id, app_state("/db").id);

@@ -445,6 +445,18 @@ mod tests {
     }
 
     #[test]
+    fn groups_lie_in_groups() {
+        let group = |text: &str| GroupId::resolve(text, &GroupId::root()).expect("a good id");
+        let parent = |text: &str| group(text).parent().map(|above| above.to_string());
+        assert_eq!((parent("/a/b"), parent("/a"), parent("/")), (Some("/a".into()), Some("/".into()), None));
+        let top = |text: &str| group(text).top().map(|top| top.to_string());
+        assert_eq!((top("/a/b/c"), top("/a"), top("/")), (Some("/a".into()), Some("/a".into()), None));
+        assert!(group("/a/b").is_within(&group("/a")) && group("/a").is_within(&group("/a")));
+        assert!(group("/a").is_within(&GroupId::root()) && GroupId::root().is_within(&GroupId::root()));
+        assert!(!group("/a").is_within(&group("/a/b")) && !group("/ab").is_within(&group("/a")));
+    }
+
+    #[test]
     fn a_task_id_reads_back_to_its_instance() {
         let id = app("/a/b");
         let instance = InstanceId { app: AppKey::new(7, 1, &id), slot: Slot(41) };

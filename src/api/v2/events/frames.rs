@@ -121,7 +121,7 @@ fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
         Event::HealthChanged { app, instance, verdict, version } => {
             judged(app, instance_id(key, app, *instance).as_deref(), *verdict, *version)
         }
-        Event::Killing { app, instance, cause: cause @ KillCause::Unhealthy, version, agent, host } => {
+        Event::Killing { app, instance, cause, version, agent, host } if *cause == KillCause::Unhealthy => {
             let task = key.map(|key| InstanceId { app: key, slot: instance.slot }.task(app, instance.incarnation));
             let killed = json!({
                 "appId": app.as_str(),
