@@ -471,17 +471,21 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_are_told_of_the_connection_and_of_changes_that_were_refused() {
-        let (mut turn, _writes, _snapshots) = turn();
+        let (mut turn, mut writes, _snapshots) = turn();
         let log = turn.events.clone();
         for connected in [ClusterEvent::Connected, ClusterEvent::Disconnected, ClusterEvent::Connected] {
             turn.step(vec![Input::Cluster(connected)]).await.expect("carried out");
         }
         let unknown = ["/prod/web", "/prod/db/main"].map(|id| AppId::parse(id).expect("a good id"));
         let edit = Edit { withdraw: unknown.into(), ..Edit::default() };
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let request = Request { command: Command::Edit(Box::new(edit)), answer };
         turn.take_in(vec![Arrival::Request(request)]).await.expect("carried out");
-        assert!(matches!(answered.await, Ok(Answer::Refused(_))));
+        while let Ok(seq) = writes.try_recv() {
+            turn.step(vec![Input::Stored(seq)]).await.expect("carried out");
+        }
+        let answer = answered.try_recv();
+        assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
 
         let all = log.events(Batch { after: 0, to: log.latest().number });
         let told: Vec<&Occurrence> = all.iter().map(|logged| &logged.what).collect();
