@@ -57,6 +57,8 @@ pub struct Ledger {
     pub unreachable: BTreeSet<AgentId>,
     /// The agents that it knows, by what it was told, and since when those do not answer that do not.
     pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// Those of them that it knows by tasks of ours alone, since it started.
+    pub assumed: BTreeSet<AgentId>,
     /// The agents' windows, by what it was told.
     pub windows: BTreeMap<AgentId, Window>,
     /// Agents that ever had one.
@@ -250,6 +252,7 @@ impl Ledger {
                 if status.condition != Condition::Unknown || now >= self.connected + AGENTS_BACK_WITHIN {
                     self.agent_of_status(now, status);
                     self.status(now, status);
+                    self.forget_assumed(&status.task);
                 }
             }
             ClusterEvent::Reconciled => self.reconciled = true,
@@ -276,6 +279,7 @@ impl Ledger {
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
                     self.plan(&offer.agent.id, offer.maintenance);
+                    self.assumed.remove(&offer.agent.id);
                     self.unreachable.remove(&offer.agent.id);
                     self.agent_answers(&offer.agent.id);
                 }
@@ -355,6 +359,23 @@ impl Ledger {
         let leave = Leave::of(*window, drain_before);
         let at = [self.now - SLACK, self.now, self.now + SLACK].map(|at| leave.is_on(at));
         if certainly { at == [true; 3] } else { at != [false; 3] }
+    }
+
+    /// An agent that is known by its tasks alone, and is now by none, may have gone while nobody listened.
+    fn forget_assumed(&mut self, ended: &TaskId) {
+        let instance = self.whose(ended).and_then(|(app, key)| self.announced.instance(&app, key));
+        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        if !self.assumed.contains(&agent) || self.agents.get(&agent) != Some(&None) {
+            return;
+        }
+        let slots = self.announced.slots.values();
+        let all = slots.flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)));
+        let mut here = all.filter(|(_, one)| one.agent.id == agent && one.condition.is_live());
+        let is_over = |task: TaskId| self.told.get(&task).is_some_and(|told| told.condition.is_terminal());
+        if here.all(|(app, one)| self.task_id(app, one.key).is_some_and(is_over)) {
+            self.agents.remove(&agent);
+            self.assumed.remove(&agent);
+        }
     }
 
     fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
@@ -503,11 +524,13 @@ impl Ledger {
         self.reconciled = false;
         self.unreachable.clear();
         self.agents.clear();
+        self.assumed.clear();
         self.windows.clear();
         self.bursts.clear();
         let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
         for instance in live {
             let away = (instance.condition == Condition::Unreachable).then_some(instance.since);
+            self.assumed.insert(instance.agent.id.clone());
             let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
             *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
         }

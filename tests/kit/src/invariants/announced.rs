@@ -66,7 +66,10 @@ impl Check<'_> {
         for ((app, old), ids) in before.iter().zip(&ids) {
             let decided = self.decided(app, old);
             for instance in &decided.taken_over {
-                self.ledger.agents.entry(instance.agent.id.clone()).or_insert(None);
+                if !self.ledger.agents.contains_key(&instance.agent.id) {
+                    self.ledger.agents.insert(instance.agent.id.clone(), None);
+                    self.ledger.assumed.insert(instance.agent.id.clone());
+                }
                 self.taken_over(app, instance);
             }
             for instance in &decided.launches {
