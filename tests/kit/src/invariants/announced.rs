@@ -166,7 +166,7 @@ impl Check<'_> {
         let mut wanted = self.living_wanted(app);
         if declared.is_global() {
             let is_left = |key: &InstanceKey| placed.iter().any(|one| one.key == *key && self.is_left(one));
-            self.one_per_agent(app, &decided.launches, &placed, &wanted, found);
+            Self::one_per_agent(app, &decided.launches, &placed, &wanted, found);
             wanted.retain(|key| !is_left(key));
         }
         let ceiling = declared.bounds(count).ceiling as usize;
@@ -233,7 +233,6 @@ impl Check<'_> {
 
     /// S1 for a global app: what is launched goes to an agent that has no other living instance that shall run.
     fn one_per_agent(
-        &self,
         app: &AppId,
         launches: &[Instance],
         placed: &[Instance],
