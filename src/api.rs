@@ -23,6 +23,7 @@ mod terms;
 pub mod v1;
 mod v2;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub use reply::Response;
 pub use request::{Caller, Request};
 pub use serve::{BindError, Exposure, HttpOptions, Listeners, bind, serve};
 pub use terms::{Addresses, Terms};
+pub use v2::callbacks::is_address;
+pub use v2::events::frames as event_frames;
 
 use crate::cluster::mesos::ConnectionStatus;
 use crate::desired::DirectoryHandle;
@@ -92,6 +95,9 @@ pub struct Api {
     pub introduction: Arc<Introduction>,
     /// The way to be removed from the cluster, if it remembers us.
     pub uninstalls: Option<Uninstalls>,
+    /// Addresses named on the command line that events are sent to; nothing where events are sent nowhere
+    /// (`--event_subscriber`).
+    pub callbacks: Option<Arc<BTreeSet<Arc<str>>>>,
     /// Where it is offered, and on which terms.
     pub terms: Terms,
     /// Ends the streams.
@@ -209,16 +215,46 @@ impl Api {
             Endpoint::KillAppTasks => v2::kills::of_app(self, first, request).await,
             Endpoint::KillAppTask => v2::kills::one(self, first, second, request).await,
             Endpoint::KillTasks => v2::kills::many(self, request).await,
-            Endpoint::AppTasks => v2::tasks::of_app(self, first),
+            Endpoint::AppTasks => v2::tasks::of_app(self, first, request),
             Endpoint::App => v2::apps::show(self, first, request),
             Endpoint::Tasks => v2::tasks::list(self, request),
             Endpoint::Queue => v2::queue::list(self, request),
             Endpoint::QueueDelay => v2::queue::reset_delay(self, first).await,
             Endpoint::Deployments => v2::deployments::list(self),
             Endpoint::CancelDeployment => v2::deployments::cancel(self, first, request).await,
+            Endpoint::Group => v2::groups::show(self, first, request),
+            Endpoint::GroupApps => v2::groups::apps(self, first, request),
+            Endpoint::GroupVersions => v2::groups::versions(self, first),
+            // Of the group of everything only the version is in the path.
+            Endpoint::GroupVersion if captures.len() == 1 => v2::groups::version(self, "", first, request),
+            Endpoint::GroupVersion => v2::groups::version(self, first, second, request),
+            Endpoint::CreateGroup => v2::groups::create(self, first, request).await,
+            Endpoint::PutGroup => v2::groups::put(self, first, request).await,
+            Endpoint::PatchGroup => v2::groups::patch(self, first, request).await,
+            Endpoint::DeleteGroup => v2::groups::delete(self, first, request).await,
+            Endpoint::Pods => v2::pods::list(self),
+            Endpoint::PodStatuses => v2::pods::statuses(self),
+            Endpoint::Pod => v2::pods::show(self, first),
+            Endpoint::PodStatus => v2::pods::show_status(self, first),
+            Endpoint::PodVersions => v2::pods::versions(self, first),
+            Endpoint::PodVersion => v2::pods::version(self, first, second),
+            Endpoint::KillPodInstances => v2::pods::kill_instances(self, first, request),
+            Endpoint::KillPodInstance => v2::pods::kill_instance(self, first, second),
+            Endpoint::CreatePod => v2::pods::create(self, request).await,
+            Endpoint::PutPod => v2::pods::replace(self, first, request).await,
+            Endpoint::DeletePod => v2::pods::delete(self, first, request).await,
+            Endpoint::Leader => v2::leader::show(self),
+            Endpoint::Abdicate => v2::leader::abdicate(),
+            Endpoint::Plugins => v2::leader::plugins(),
             Endpoint::Events => v2::events::stream(self, request),
+            Endpoint::Callbacks => v2::callbacks::list(self),
+            Endpoint::AddCallback => v2::callbacks::add(self, request).await,
+            Endpoint::RemoveCallback => v2::callbacks::remove(self, request).await,
             Endpoint::OurApps => v1::apps::list(self, request),
             Endpoint::OurAppStatus => v1::apps::status(self, first),
+            Endpoint::KeepApp => v1::apps::keep(self, first).await,
+            Endpoint::OurAppHistory => v1::history::show(self, first, request),
+            Endpoint::Watch => v1::watch::stream(self, request),
             Endpoint::OurInstances => v1::instances::list(self, request),
             Endpoint::OurStatus => v1::status::show(self),
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | 0 | done; for `plan`: nothing would change; for `validate`: nothing is wrong; for `serve`: told to end |
 //! | 1 | failed, or (`validate`, `plan`) the manifests are wrong |
-//! | 2 | `plan`: something would change |
+//! | 2 | `plan`, `diff`: something would change |
+//! | 3 | `--wait`: not there before the deadline |
 //! | 64 | the command line itself is wrong |
 //! | 66 | `serve`, `dev`: the directory of manifests is none |
 //! | 69 | `serve`, `dev`: the address for HTTP cannot be had |
@@ -24,20 +25,30 @@
 //! `docs/operations.md` says what to do about each.
 
 mod adopt;
+mod apply;
+mod apps;
 mod client;
+mod completions;
 mod confirm_prune;
 mod credential;
+mod deployments;
 mod dev;
+mod diff;
+mod events;
 mod exit;
 mod explain;
+mod export;
 #[cfg(test)]
 mod flags_page;
 mod get;
+mod history;
 mod http;
+mod kill;
 mod logs;
 mod marathon;
 mod mesos;
 mod plan;
+mod rollout;
 mod serve;
 mod spelling;
 mod state;
@@ -70,8 +81,9 @@ use terminal::Terminal;
         ekiden plan manifests              what would change, app by app\n  \
         ekiden get apps --watch            what runs\n  \
         ekiden explain /prod/web           why an app is not as declared\n  \
-        ekiden logs /prod/web --follow     what it says\n\n\
-        Exit codes: 0 done, 1 failed, 2 `plan` found changes, 64 wrong usage; of `serve` more, see docs/operations.md."
+        ekiden logs /prod/web --follow     what it says\n  \
+        ekiden apply -f web.yaml --wait    declare an app through the API, and wait until it is there\n\n\
+        Exit codes: 0 done, 1 failed, 2 `plan` or `diff` found changes, 3 `--wait` waited in vain, 64 wrong usage; of `serve` more, see docs/operations.md."
 )]
 struct Cli {
     #[command(flatten)]
@@ -146,6 +158,32 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Export, import or check what ekiden remembers
     State(state::StateArgs),
+    /// Declare apps through the API: those of a file, of a directory, or of stdin
+    Apply(apply::ApplyArgs),
+    /// Remove apps, and stop all of their instances
+    Delete(apps::DeleteArgs),
+    /// Change how many instances an app has
+    Scale(apps::ScaleArgs),
+    /// Replace all instances of an app
+    Restart(apps::RestartArgs),
+    /// Go back to an earlier version of an app
+    Rollback(apps::RollbackArgs),
+    /// End tasks
+    Kill(kill::KillArgs),
+    /// List what is under way, or turn it round
+    Deployments(deployments::DeploymentsArgs),
+    /// Print what happens, as it happens
+    Events(events::EventsArgs),
+    /// List an app's versions: when, by whom, what changed, and what came of it
+    History(history::HistoryArgs),
+    /// Show the lines in which what is declared differs from a file or directory
+    Diff(diff::DiffArgs),
+    /// Write the apps that the API declares as manifests
+    Export(export::ExportArgs),
+    /// Let an app stay when its file goes: from then on the API declares it
+    Keep(apps::KeepArgs),
+    /// Print a script that completes the command line in a shell
+    Completions(completions::CompletionsArgs),
     /// Let the apps stop whose files have vanished, when there were so many that ekiden asks first
     ConfirmPrune,
     /// Make a line for the file of credentials (`serve --http-credentials-file`)
@@ -163,6 +201,8 @@ enum Ended {
     Wrong,
     /// Something would change.
     Changes,
+    /// What was waited for is not there yet.
+    Unfinished,
 }
 
 /// A command line that could be parsed, and still makes no sense.
@@ -294,6 +334,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Ended::Well) => Exit::Well,
         Ok(Ended::Wrong) => Exit::Failed,
         Ok(Ended::Changes) => Exit::Changes,
+        Ok(Ended::Unfinished) => Exit::Unfinished,
         Err(error) if terminal::reader_is_gone(&*error) => Exit::Well,
         Err(error) => {
             terminal.complain(&*error);
@@ -333,6 +374,19 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
         Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),
+        Command::Apply(args) => one_thread()?.block_on(apply::run(args, global, terminal)),
+        Command::Delete(args) => one_thread()?.block_on(apps::delete(args, global, terminal)),
+        Command::Scale(args) => one_thread()?.block_on(apps::scale(args, global, terminal)),
+        Command::Restart(args) => one_thread()?.block_on(apps::restart(args, global, terminal)),
+        Command::Rollback(args) => one_thread()?.block_on(apps::rollback(args, global, terminal)),
+        Command::Keep(args) => one_thread()?.block_on(apps::keep(args, global, terminal)),
+        Command::Kill(args) => one_thread()?.block_on(kill::run(args, global, terminal)),
+        Command::Deployments(args) => one_thread()?.block_on(deployments::run(args, global, terminal)),
+        Command::Events(args) => one_thread()?.block_on(events::run(args, global, terminal)),
+        Command::History(args) => one_thread()?.block_on(history::run(args, global, terminal)),
+        Command::Diff(args) => one_thread()?.block_on(diff::run(args, global, terminal)),
+        Command::Export(args) => one_thread()?.block_on(export::run(args, global, terminal)),
+        Command::Completions(args) => completions::run(args, terminal),
         Command::Logs(args) => one_thread()?.block_on(logs::run(args, global, terminal)),
     }
 }

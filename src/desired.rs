@@ -13,6 +13,7 @@
 //! [`Intent`] is where it is decided what may be withdrawn; absence alone is not evidence enough there.
 
 mod bounds;
+mod commit;
 mod folder;
 mod intent;
 mod plan;
@@ -23,7 +24,7 @@ mod watch;
 
 pub use bounds::Bounds;
 pub use intent::{Intent, PrunePolicy};
-pub use plan::{ChangeKind, FieldDiff, PlannedChange, Summary, plan};
+pub use plan::{ChangeKind, FieldDiff, PlannedChange, Summary, field_diffs, plan};
 pub use scan::{Content, Scan, ScannedFile, Scanner};
 pub use status::{DirectoryStatus, Following, LastScan, PendingPrune};
 pub use watch::{Debounce, DesiredStream, DirectoryHandle, WatchOptions, watch};

@@ -10,11 +10,13 @@ mod app;
 mod code;
 mod diagnostic;
 mod fields;
+mod filled;
 mod group;
 mod json;
 mod json_text;
 mod nearest;
 mod object;
+mod pod;
 mod scalar;
 mod schema;
 mod set;
@@ -31,6 +33,7 @@ use ekiden_model::id::GroupId;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Snippet};
+pub use pod::PodDefinition;
 
 use group::Found;
 pub(crate) use nearest::nearest;
@@ -116,9 +119,34 @@ pub fn read_app_json(body: &[u8], id_base: &GroupId) -> Result<Arc<App>, Vec<Dia
     }
 }
 
+/// Reads the one pod of a request's body; its id may be relative to `id_base`. What a pod asks for and nothing here could
+/// do is no mistake: nothing runs a pod yet.
+pub fn read_pod_json(body: &[u8], id_base: &GroupId) -> Result<PodDefinition, Vec<Diagnostic>> {
+    let path: Arc<str> = "".into();
+    let text = text(&path, body).map_err(|diagnostic| vec![*diagnostic])?;
+    let mut source = Source::new(&path, text);
+    let documents = json_text::document(text).map_or_else(|| yaml::documents(&mut source), |node| vec![node]);
+    let mut pods = Vec::new();
+    for document in &documents {
+        pods.extend(pod::build(&mut source, document, id_base));
+        source.name_fields(document);
+    }
+    let mut diagnostics = source.finish();
+    diagnostics.retain(|diagnostic| diagnostic.code != Code::NotYet);
+    match pods.pop() {
+        Some(pod) if diagnostics.is_empty() && pods.is_empty() => Ok(pod),
+        _ => Err(diagnostics),
+    }
+}
+
 /// `app` in Marathon's form, all defaults written out; [`read_app_json`] reads it back to an equal app.
 pub fn app_to_json(app: &App) -> serde_json::Value {
     json::app(app)
+}
+
+/// A health check, as it is in the JSON of its app.
+pub fn health_check_to_json(check: &ekiden_model::app::HealthCheck) -> serde_json::Value {
+    json::health_check(check)
 }
 
 /// The JSON Schema of a manifest file, for editors.

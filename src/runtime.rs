@@ -12,6 +12,8 @@
 //! in their order and publishes what changed as immutable snapshots, so that no reader ever waits for it or makes it
 //! wait. Nothing is decided here: what to launch, kill, write or probe comes complete from the reconciler.
 
+pub mod callbacks;
+pub mod changes;
 pub mod clock;
 pub mod dev;
 pub mod event_log;
@@ -28,6 +30,6 @@ pub mod uninstall;
 
 pub use clock::Clock;
 pub use event_log::EventLog;
-pub use snapshot::{AppSnapshot, Snapshot, Snapshots};
+pub use snapshot::{AppSnapshot, Snapshot, Snapshots, within};
 pub use tasks::Tasks;
 pub use turn::{Arrival, Hands, Requests, Turn, TurnError, essential};

@@ -66,14 +66,14 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
     let ekiden = Ekiden::start_in(folder, "41200-41219", &["--state", "state"]).await;
     let web = ekiden.until_running("/prod/web", 2).await;
     let task = web[0]["id"].as_str().expect("an id");
+    let group = |path: &str| path.replace("prod/web", "prod");
     for route in ROUTES {
         let filled = route.path.replace("{id*}", "prod/web").replace("{task}", task).replace("{file}", "stdout");
         // What a file declares is changed there: such a write is answered, with a refusal. See tests/writes.rs.
         let (path, body, fits) = match route.endpoint {
             // `ekiden dev` has nothing to remove; see the tests of `ekiden serve`.
-            Endpoint::Uninstall | Endpoint::Events => continue,
+            Endpoint::Uninstall | Endpoint::Events | Endpoint::Watch => continue,
             Endpoint::QueueDelay => ("/v2/queue/big/delay".to_owned(), "", 204..205),
-            Endpoint::Adopt | Endpoint::Disown => (filled, "", 409..410),
             Endpoint::CancelDeployment | Endpoint::AppVersion => {
                 (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
             }
@@ -82,7 +82,28 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::PutApps | Endpoint::PatchApps => {
                 (filled, r#"[{"id": "/prod/web", "instances": 3}]"#, 409..410)
             }
-            Endpoint::DeleteApp => (filled, "", 409..410),
+            Endpoint::DeleteApp | Endpoint::Adopt | Endpoint::Disown => (filled, "", 409..410),
+            Endpoint::Group | Endpoint::GroupApps | Endpoint::GroupVersions => (group(&filled), "", 200..201),
+            Endpoint::GroupVersion => {
+                (group(&filled).replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
+            }
+            Endpoint::CreateGroup => (group(&filled), r#"{"id": "/prod"}"#, 409..410),
+            Endpoint::PutGroup => (group(&filled), r#"{"scaleBy": 3}"#, 409..410),
+            Endpoint::PatchGroup => (group(&filled), r#"{"enforceRole": false}"#, 200..201),
+            Endpoint::DeleteGroup => (group(&filled), "", 409..410),
+            // There is no pod yet, and an app has the id (tests/pods.rs); callbacks are off (tests/events.rs).
+            Endpoint::CreatePod => (filled, r#"{"id": "/prod/web", "containers": 3}"#, 400..401),
+            Endpoint::PodVersion => (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405),
+            Endpoint::Callbacks
+            | Endpoint::AddCallback
+            | Endpoint::RemoveCallback
+            | Endpoint::Pod
+            | Endpoint::PodStatus
+            | Endpoint::PodVersions
+            | Endpoint::PutPod
+            | Endpoint::DeletePod
+            | Endpoint::KillPodInstances
+            | Endpoint::KillPodInstance => (filled, "", 404..405),
             Endpoint::KillTasks => (filled, r#"{"ids": []}"#, 200..201),
             // Each ends what the one before has started.
             Endpoint::KillAppTask => (filled, "", 200..405),

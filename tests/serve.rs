@@ -296,7 +296,7 @@ async fn what_cannot_be_started_says_why_and_ends_with_its_own_number() {
         (&["--config", "wrong.toml"], 78, "wrong.toml: invalid value 'eighty'"),
         (&["--config", "none.toml"], 78, "none.toml cannot be read"),
         (&["--http_credentials", "hush"], 64, "write it as `user:password`"),
-        (&["--http-credentials-file", "wrong.toml"], 78, "wrong.toml:1: a line is `NAME SCOPE HASH`"),
+        (&["--http-credentials-file", "wrong.toml"], 78, "wrong.toml:1: the scope is `read` or `write`"),
         (&["--https", "127.0.0.1:0"], 64, "`--tls_cert` is missing"),
         (&["--tls-cert", "wrong.toml", "--tls-key", "wrong.toml"], 78, "wrong.toml holds no certificate"),
         (&["--http", "none"], 64, "`--http none` needs `--https`"),

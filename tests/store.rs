@@ -19,7 +19,7 @@ use ekiden::store::{Opened, Store, StoreError, Stored};
 use ekiden_model::Fingerprint;
 use ekiden_model::app_state::{Backoff, Declared, Override, Source};
 use ekiden_model::deployment::{Change, Deployment, DeploymentAction, DeploymentId, Progress};
-use ekiden_model::edit::{Group, Pod};
+use ekiden_model::edit::{Group, GroupVersion, Pod};
 use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
 use ekiden_model::history::{Cause, Commit, Version, Why};
 use ekiden_model::input::WriteSeq;
@@ -277,12 +277,12 @@ fn any_group_id() -> impl Strategy<Value = GroupId> {
 }
 
 fn any_shelved() -> impl Strategy<Value = Record> {
-    let group = (any_group_id(), any_time(), btree_set(any_group_id(), 0..3), any::<bool>());
+    let said = (any_time(), btree_set(any_group_id(), 0..3), any::<bool>())
+        .prop_map(|(at, dependencies, enforce_role)| GroupVersion { at, dependencies, enforce_role });
+    let group = (any_group_id(), vec(said, 1..3));
     let pod = (any_id(), vec((any_time(), any_text()), 1..3));
     prop_oneof![
-        group.prop_map(|(id, version, dependencies, enforce_role)| {
-            Record::Group(Group { id, version, dependencies, enforce_role })
-        }),
+        group.prop_map(|(id, versions)| Record::Group(Group { id, versions })),
         pod.prop_map(|(id, versions)| Record::Pod(Pod { id, versions })),
     ]
 }

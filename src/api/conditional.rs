@@ -33,7 +33,11 @@ impl Tag {
         let (boot, world) = snapshot.revision();
         let changed = match scope(endpoint)? {
             // Lists of groups are asked for as if they were apps.
-            Scope::App if !id.ends_with('*') => find_app(snapshot, id)?.changed(),
+            Scope::App if !id.ends_with('*') => {
+                let app = find_app(snapshot, id)?;
+                // Of an app that is to go only its tasks are still shown.
+                (endpoint != Endpoint::App || app.state.declared.is_some()).then(|| app.changed())?
+            }
             Scope::App | Scope::World => world,
         };
         // Ages of tasks grow by themselves.
@@ -79,7 +83,19 @@ impl Tag {
 /// What the answers of an endpoint depend on; nothing for those that depend on the clock, or on more than is in a snapshot.
 const fn scope(endpoint: Endpoint) -> Option<Scope> {
     match endpoint {
-        Endpoint::Apps | Endpoint::Tasks | Endpoint::Deployments => Some(Scope::World),
+        Endpoint::Apps
+        | Endpoint::Tasks
+        | Endpoint::Deployments
+        | Endpoint::Group
+        | Endpoint::GroupApps
+        | Endpoint::GroupVersions
+        | Endpoint::GroupVersion
+        | Endpoint::Pods
+        | Endpoint::PodStatuses
+        | Endpoint::Pod
+        | Endpoint::PodStatus
+        | Endpoint::PodVersions
+        | Endpoint::PodVersion => Some(Scope::World),
         Endpoint::App | Endpoint::AppTasks => Some(Scope::App),
         _ => None,
     }
@@ -87,7 +103,7 @@ const fn scope(endpoint: Endpoint) -> Option<Scope> {
 
 /// Which of its forms is asked for: by query, and as text or JSON. Zero for the usual one.
 fn form(request: &Request) -> u32 {
-    let text = request.accepts("text/plain");
+    let text = request.prefers_text();
     if request.query().is_empty() && !text {
         return 0;
     }

@@ -89,6 +89,11 @@ impl Request {
             .any(|value| value.split(',').any(|range| range.split(';').next().unwrap_or_default().trim() == kind))
     }
 
+    /// Whether the client would rather have text than JSON. Web pages name both, and mean JSON.
+    pub(super) fn prefers_text(&self) -> bool {
+        self.accepts("text/plain") && !self.accepts("application/json")
+    }
+
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -224,6 +229,8 @@ mod tests {
     fn only_named_kinds_are_accepted() {
         assert!(request("", &[("accept", "application/json, text/plain;q=0.5")]).accepts("text/plain"));
         assert!(!request("", &[("accept", "*/*")]).accepts("text/plain"));
+        assert!(request("", &[("accept", "text/plain, */*")]).prefers_text());
+        assert!(!request("", &[("accept", "application/json, text/plain, */*")]).prefers_text());
     }
 
     #[test]

@@ -58,12 +58,68 @@ pub enum Endpoint {
     Deployments,
     /// Turning what is under way round.
     CancelDeployment,
+    /// A group, that of everything among them.
+    Group,
+    /// All apps of a group.
+    GroupApps,
+    /// A group's versions.
+    GroupVersions,
+    /// One of them.
+    GroupVersion,
+    /// A new group.
+    CreateGroup,
+    /// Changing a group, or making it.
+    PutGroup,
+    /// Whether a group gives its apps its name for a role.
+    PatchGroup,
+    /// Removing a group and all that is in it.
+    DeleteGroup,
+    /// All pods.
+    Pods,
+    /// How all pods are.
+    PodStatuses,
+    /// One pod.
+    Pod,
+    /// How it is.
+    PodStatus,
+    /// Its versions.
+    PodVersions,
+    /// One of them.
+    PodVersion,
+    /// A new pod.
+    CreatePod,
+    /// Another definition of a pod.
+    PutPod,
+    /// Removing a pod.
+    DeletePod,
+    /// Ending instances of a pod.
+    KillPodInstances,
+    /// Ending one instance of a pod.
+    KillPodInstance,
+    /// Who leads.
+    Leader,
+    /// Stepping down.
+    Abdicate,
+    /// What was plugged in.
+    Plugins,
     /// What happens.
     Events,
+    /// Addresses that events are sent to.
+    Callbacks,
+    /// One more of them.
+    AddCallback,
+    /// One less.
+    RemoveCallback,
     /// All apps, in brief.
     OurApps,
     /// Everything about an app: spec, target, observed, and what it waits for.
     OurAppStatus,
+    /// The operator's word that an app stays when its file goes.
+    KeepApp,
+    /// What an app was, and who changed it.
+    OurAppHistory,
+    /// All apps, and then every change.
+    Watch,
     /// All instances.
     OurInstances,
     /// How we are: the connection, safe mode, what is known yet.
@@ -154,9 +210,48 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::QueueDelay, verb: Verb::Delete, path: "/v2/queue/{id*}/delay" },
     Route { endpoint: Endpoint::Deployments, verb: Verb::Get, path: "/v2/deployments" },
     Route { endpoint: Endpoint::CancelDeployment, verb: Verb::Delete, path: "/v2/deployments/{id}" },
+    Route { endpoint: Endpoint::Group, verb: Verb::Get, path: "/v2/groups" },
+    Route { endpoint: Endpoint::CreateGroup, verb: Verb::Post, path: "/v2/groups" },
+    Route { endpoint: Endpoint::PutGroup, verb: Verb::Put, path: "/v2/groups" },
+    Route { endpoint: Endpoint::DeleteGroup, verb: Verb::Delete, path: "/v2/groups" },
+    Route { endpoint: Endpoint::GroupApps, verb: Verb::Get, path: "/v2/groups/apps" },
+    Route { endpoint: Endpoint::GroupApps, verb: Verb::Get, path: "/v2/groups/{id*}/apps" },
+    Route { endpoint: Endpoint::GroupVersions, verb: Verb::Get, path: "/v2/groups/versions" },
+    Route { endpoint: Endpoint::GroupVersions, verb: Verb::Get, path: "/v2/groups/{id*}/versions" },
+    Route { endpoint: Endpoint::GroupVersion, verb: Verb::Get, path: "/v2/groups/versions/{version}" },
+    Route { endpoint: Endpoint::GroupVersion, verb: Verb::Get, path: "/v2/groups/{id*}/versions/{version}" },
+    Route { endpoint: Endpoint::Group, verb: Verb::Get, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::CreateGroup, verb: Verb::Post, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::PutGroup, verb: Verb::Put, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::PatchGroup, verb: Verb::Patch, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::DeleteGroup, verb: Verb::Delete, path: "/v2/groups/{id*}" },
+    Route { endpoint: Endpoint::Pods, verb: Verb::Get, path: "/v2/pods" },
+    Route { endpoint: Endpoint::CreatePod, verb: Verb::Post, path: "/v2/pods" },
+    Route { endpoint: Endpoint::PodStatuses, verb: Verb::Get, path: "/v2/pods/::status" },
+    Route { endpoint: Endpoint::PodStatus, verb: Verb::Get, path: "/v2/pods/{id*}::status" },
+    Route { endpoint: Endpoint::PodVersions, verb: Verb::Get, path: "/v2/pods/{id*}::versions" },
+    Route { endpoint: Endpoint::PodVersion, verb: Verb::Get, path: "/v2/pods/{id*}::versions/{version}" },
+    Route { endpoint: Endpoint::KillPodInstances, verb: Verb::Delete, path: "/v2/pods/{id*}::instances" },
+    Route {
+        endpoint: Endpoint::KillPodInstance,
+        verb: Verb::Delete,
+        path: "/v2/pods/{id*}::instances/{instance}",
+    },
+    Route { endpoint: Endpoint::Pod, verb: Verb::Get, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::PutPod, verb: Verb::Put, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::DeletePod, verb: Verb::Delete, path: "/v2/pods/{id*}" },
+    Route { endpoint: Endpoint::Leader, verb: Verb::Get, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Abdicate, verb: Verb::Delete, path: "/v2/leader" },
+    Route { endpoint: Endpoint::Plugins, verb: Verb::Get, path: "/v2/plugins" },
     Route { endpoint: Endpoint::Events, verb: Verb::Get, path: "/v2/events" },
+    Route { endpoint: Endpoint::Callbacks, verb: Verb::Get, path: "/v2/eventSubscriptions" },
+    Route { endpoint: Endpoint::AddCallback, verb: Verb::Post, path: "/v2/eventSubscriptions" },
+    Route { endpoint: Endpoint::RemoveCallback, verb: Verb::Delete, path: "/v2/eventSubscriptions" },
     Route { endpoint: Endpoint::OurApps, verb: Verb::Get, path: "/v1/apps" },
     Route { endpoint: Endpoint::OurAppStatus, verb: Verb::Get, path: "/v1/apps/{id*}/status" },
+    Route { endpoint: Endpoint::KeepApp, verb: Verb::Post, path: "/v1/apps/{id*}/keep" },
+    Route { endpoint: Endpoint::OurAppHistory, verb: Verb::Get, path: "/v1/apps/{id*}/history" },
+    Route { endpoint: Endpoint::Watch, verb: Verb::Get, path: "/v1/watch" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
     Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
     Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },

@@ -20,7 +20,7 @@ pub(super) fn ping(request: &Request) -> Response {
 
 /// Our numbers: as text where that is asked for by name, else as Marathon shows its own.
 pub(super) fn metrics(api: &Api, request: &Request) -> Response {
-    if request.accepts("text/plain") || request.accepts("application/openmetrics-text") {
+    if request.prefers_text() || request.accepts("application/openmetrics-text") {
         return metrics_text(api);
     }
     reply::json(&api.metrics.to_marathon_json())

@@ -2,9 +2,15 @@
 
 pub(super) mod adoption;
 pub(super) mod apps;
+mod conditions;
+mod diff;
 pub(super) mod directory;
+pub(super) mod history;
 pub(super) mod instances;
+mod page;
+mod provenance;
 pub mod reasons;
 pub(super) mod state;
 pub(super) mod status;
 pub(super) mod uninstall;
+pub(super) mod watch;

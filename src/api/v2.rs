@@ -2,14 +2,20 @@
 
 pub(super) mod app_writes;
 pub(super) mod apps;
-mod change;
+mod beside;
+pub(super) mod callbacks;
+pub(super) mod change;
 mod definition;
 pub(super) mod deployments;
 pub(super) mod events;
+pub(super) mod groups;
 pub(super) mod info;
 pub(super) mod kills;
+pub(super) mod leader;
+pub(super) mod pods;
 pub(super) mod queue;
-mod selector;
+pub(super) mod selector;
 pub(super) mod stats;
 pub(super) mod tasks;
+mod tasks_text;
 pub(super) mod versions;

@@ -1,5 +1,6 @@
 //! The HTTP client of the commands that ask a running ekiden.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use base64::Engine;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -40,7 +42,7 @@ pub(super) struct Client {
     server: String,
     /// Marked as a secret, so that it is not shown.
     authorization: Option<HeaderValue>,
-    http: HyperClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// Why there is no answer.
@@ -116,14 +118,36 @@ impl Client {
 
     /// Posts nothing, and gets JSON.
     pub(super) async fn post(&self, path: &str) -> Result<Value, ClientError> {
-        let answer = self.send(Method::POST, path).await?;
-        self.parsed(&answer)
+        self.write(Method::POST, path, None).await
     }
 
     /// Deletes, and gets JSON.
     pub(super) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        let answer = self.send(Method::DELETE, path).await?;
-        self.parsed(&answer)
+        self.write(Method::DELETE, path, None).await
+    }
+
+    /// Sends JSON, if any, and gets JSON; nothing where nothing is answered.
+    pub(super) async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let answer = self.send(method, path, body).await?;
+        if answer.body.is_empty() { Ok(Value::Null) } else { self.parsed(&answer) }
+    }
+
+    /// Opens a stream that goes on until one side has enough.
+    pub(super) async fn stream(&self, path: &str) -> Result<Incoming, ClientError> {
+        let request = self.request(Method::GET, path, "text/event-stream", Bytes::new())?;
+        let response = self.http.request(request).await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await.map_err(|error| self.nonsense(&*error))?;
+        Err(self.refusal(head.status, &body.to_bytes()))
     }
 
     fn parsed(&self, answer: &Answer) -> Result<Value, ClientError> {
@@ -132,46 +156,66 @@ impl Client {
 
     /// Gets whatever is there.
     pub(super) async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        self.send(Method::GET, path).await
+        self.send(Method::GET, path, Bytes::new()).await
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<Answer, ClientError> {
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer(method, path)).await;
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, ClientError> {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.answer(method, path, body)).await;
         answer.unwrap_or_else(|_| {
             Err(ClientError::Silent { server: self.server.clone(), seconds: ANSWER_WITHIN.as_secs() })
         })
     }
 
-    async fn answer(&self, method: Method, path: &str) -> Result<Answer, ClientError> {
+    async fn answer(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, ClientError> {
+        let request = self.request(method, path, "application/json, */*", body)?;
+        let response = self.http.request(request).await.map_err(|error| self.unreachable(&error))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_MAX_BYTES);
+        let body = body.collect().await.map_err(|error| self.nonsense(&*error))?.to_bytes();
+        if head.status.is_success() { Ok(Answer { body }) } else { Err(self.refusal(head.status, &body)) }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server))
             .header("content-type", "application/json")
-            .header("accept", "application/json, */*");
+            .header("accept", accept);
         if let Some(authorization) = &self.authorization {
             request = request.header(http::header::AUTHORIZATION, authorization);
         }
-        let request =
-            request.body(Empty::new()).map_err(|_| ClientError::Address(format!("{}{path}", self.server)))?;
-        let response = self.http.request(request).await.map_err(|error| ClientError::Unreachable {
-            server: self.server.clone(),
-            cause: root_cause(&error),
-        })?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_MAX_BYTES);
-        let body = body.collect().await.map_err(|error| self.nonsense(&*error))?.to_bytes();
-        if head.status.is_success() {
-            return Ok(Answer { body });
-        }
-        if head.status == StatusCode::UNAUTHORIZED {
+        request.body(Full::new(body)).map_err(|_| ClientError::Address(format!("{}{path}", self.server)))
+    }
+
+    /// Why the answer is no, as the server says it: its message, and what is wrong where.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        if status == StatusCode::UNAUTHORIZED {
             let server = self.server.clone();
             let given = self.authorization.is_some();
-            return Err(if given { ClientError::Wrong { server } } else { ClientError::Unknown { server } });
+            return if given { ClientError::Wrong { server } } else { ClientError::Unknown { server } };
         }
-        let said: Option<Value> = serde_json::from_slice(&body).ok();
-        let message = said.as_ref().and_then(|said| said.get("message")).and_then(Value::as_str);
-        let message = message.map_or_else(|| format!("{} answered {}", self.server, head.status), str::to_owned);
-        Err(ClientError::Refused(message))
+        let said: Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(message) = said["message"].as_str() else {
+            return ClientError::Refused(format!("{} answered {status}", self.server));
+        };
+        let mut text = message.to_owned();
+        for detail in said["details"].as_array().into_iter().flatten() {
+            let errors: Vec<&str> =
+                detail["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            // Writing to a text cannot fail.
+            let _ = write!(text, "\n  {}: {}", detail["path"].as_str().unwrap_or("/"), errors.join("; "));
+        }
+        ClientError::Refused(text)
+    }
+
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        ClientError::Unreachable { server: self.server.clone(), cause: root_cause(error) }
     }
 
     fn nonsense(&self, cause: &dyn std::error::Error) -> ClientError {

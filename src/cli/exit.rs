@@ -17,8 +17,10 @@ pub(super) enum Exit {
     Well,
     /// Failed, for a reason that the message gives.
     Failed,
-    /// `plan`: something would change.
+    /// `plan`, `diff`: something would change.
     Changes,
+    /// `--wait`: what was waited for was not there in time.
+    Unfinished,
     /// The command line is wrong.
     Usage,
     /// The directory with the manifests is none.
@@ -43,10 +45,11 @@ pub(super) enum Exit {
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Well,
         Self::Failed,
         Self::Changes,
+        Self::Unfinished,
         Self::Usage,
         Self::Manifests,
         Self::Address,
@@ -65,6 +68,7 @@ impl Exit {
             Self::Well => 0,
             Self::Failed => 1,
             Self::Changes => 2,
+            Self::Unfinished => 3,
             Self::Usage => 64,
             Self::Manifests => 66,
             Self::Address => 69,
@@ -83,7 +87,8 @@ impl Exit {
         match self {
             Self::Well => "done",
             Self::Failed => "failed",
-            Self::Changes => "`plan` found changes",
+            Self::Changes => "`plan` or `diff` found changes",
+            Self::Unfinished => "`--wait`: not there before the deadline",
             Self::Usage => "wrong usage",
             Self::Manifests => "no such directory of manifests",
             Self::Address => "the address for HTTP cannot be had",

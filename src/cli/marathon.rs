@@ -36,8 +36,8 @@ const NO_ZOOKEEPER: &str = "state is in the folder given with --state, not in Zo
 const NO_QUEUES: &str = "there are no such queues, pools or timeouts here";
 const NO_THROTTLE: &str = "offers are used as they come; each app takes turns, and none waits for tokens";
 const BY_TIMER: &str = "nothing is done in rounds: every wait has its own timer";
-const KEYSTORE: &str = "take certificate and key out of it as PEM files (`openssl pkcs12`), name them with --tls_cert and \
-                        --tls_key, and remove the flag";
+const KEYSTORE: &str = "take certificate and key out of it as PEM files (docs/http.md says how), name them with \
+                        --tls_cert and --tls_key, and remove the flag";
 const PUSH_METRICS: &str = "have your collector read /metrics/prometheus, and remove the flag";
 const LOGS: &str = "logs go to stderr, as JSON with --log-format json: have your collector read them there";
 const GONE: &str = "Marathon 1.11 has no such flag any more, either";
@@ -177,7 +177,10 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     value("instance_tracker_num_parallel_loads", Needless(NO_QUEUES)),
     value("instance_tracker_update_queue_size", Needless(NO_QUEUES)),
     value("max_concurrent_marathon_health_checks", Kept),
-    value("event_stream_max_outstanding_messages", Needless("a reader that falls behind is told so and reads on")),
+    value(
+        "event_stream_max_outstanding_messages",
+        Needless("a reader may fall 4096 events behind, and resume where it was cut off"),
+    ),
     value("app_info_module_execution_context_size", Needless(NO_QUEUES)),
     value("default_info_service_execution_context_size", Needless(NO_QUEUES)),
     // ZooKeeper, storage.
@@ -248,8 +251,8 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     toggle("metrics", Needless("metrics are always there")),
     // Gone from Marathon before 1.11.
     value("artifact_store", Missing(&[], "serve artifacts from any web server, and name them in `fetch`")),
-    value("event_subscriber", Missing(&[], "have the receiver read /v2/events, and remove the flag")),
-    value("http_endpoints", Missing(&[], "have the receiver read /v2/events, and remove the flag")),
+    value("event_subscriber", Kept),
+    value("http_endpoints", Kept),
     value("http_event_callback_slow_consumer_timeout", Needless(GONE)),
     value("max_tasks_per_offer", Needless(NO_THROTTLE)),
     value("max_tasks_per_offer_cycle", Needless(NO_THROTTLE)),
@@ -392,7 +395,7 @@ mod tests {
         let harmless = ["--executor", "//cmd", "--enable_features", "vips,task_killing", "--https_port", "8443"];
         assert_eq!(looked_through(&harmless), Ok(Vec::new()));
         assert!(looked_through(&["--enable_features", "task_killing,gpu_resources"]).is_err());
-        assert!(looked_through(&["--disable_http"]).is_err());
+        assert!(looked_through(&["--metrics_statsd"]).is_err());
         assert!(looked_through(&["--metrics_statsd=false"]).is_ok());
     }
 

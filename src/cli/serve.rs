@@ -156,6 +156,7 @@ pub(super) async fn run(
         settings: args.settings(&mesos.framework.role)?,
         probes: args.max_concurrent_marathon_health_checks as usize,
         introduction: args.introduction(),
+        callbacks: args.http.callbacks(),
         mesos,
     };
     telemetry::init(args.verbosity(global), global.log_format)?;

@@ -19,8 +19,8 @@ pub fn of(launch: &TaskLaunch, prefix: &str) -> BTreeMap<String, String> {
     env.insert("MESOS_TASK_ID".to_owned(), launch.task.to_string());
     env.insert("MARATHON_APP_ID".to_owned(), launch.app.id.to_string());
     env.insert("MARATHON_APP_VERSION".to_owned(), launch.version.to_string());
-    // Roles are not enforced by group here, which is what Marathon says where it does not either.
-    env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), "FALSE".to_owned());
+    let enforced = if launch.enforces_group_role { "TRUE" } else { "FALSE" };
+    env.insert("MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(), enforced.to_owned());
     add_resources(&mut env, &launch.app.template);
     add_labels(&mut env, &launch.app);
     env.extend(launch.app.template.env.iter().map(|(name, value)| (name.clone(), value.clone())));

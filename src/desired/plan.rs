@@ -86,12 +86,16 @@ fn changed(old: &App, new: &App) -> Option<PlannedChange> {
         Passage::Scale => ChangeKind::Scale,
         Passage::Roll => ChangeKind::Roll,
     };
+    Some(PlannedChange { app: new.id.clone(), kind, fields: field_diffs(old, new) })
+}
+
+/// The fields in which one declaration of an app differs from another, in the order of the definition.
+pub fn field_diffs(old: &App, new: &App) -> Vec<FieldDiff> {
     let diff = |field, takes| {
         let (old, new) = old_and_new(field, old, new);
         FieldDiff { field, takes, old, new }
     };
-    let fields = changes.into_iter().map(|change| diff(change.field, change.passage)).collect();
-    Some(PlannedChange { app: new.id.clone(), kind, fields })
+    new.changes_from(old).into_iter().map(|change| diff(change.field, change.passage)).collect()
 }
 
 /// The values of a field, where they are told in a few words; for maps, the entries that differ.

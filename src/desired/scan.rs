@@ -6,7 +6,7 @@
 //! Hidden files and folders (`.git`, editors' swap files) are no manifests, nor is what lacks one of the extensions
 //! `.json`, `.yaml`, `.yml` (backups, lock files), nor the sides that a merge tool lays beside a file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -14,6 +14,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
 
 use super::Bounds;
 use super::folder::{Contents, EntryKind, Folder, Stamp};
@@ -25,6 +27,7 @@ pub struct Scanner {
     bounds: Bounds,
     known: HashMap<Arc<str>, Known>,
     hasher: RandomState,
+    hashes: Arc<BTreeMap<Arc<str>, Arc<str>>>,
 }
 
 /// A directory as it was found.
@@ -70,6 +73,8 @@ struct Known {
     stamp: Option<Stamp>,
     /// Length and hash. The hash is keyed at random, so nobody can make two files for one.
     content: (usize, u64),
+    /// What others can make of the content, too, and compare: its SHA-256, in hexadecimal.
+    hash: Arc<str>,
     reading: Arc<Reading>,
 }
 
@@ -112,7 +117,7 @@ impl Scan {
 impl Scanner {
     /// A scanner that knows nothing yet.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, known: HashMap::new(), hasher: RandomState::new() }
+        Self { bounds, known: HashMap::new(), hasher: RandomState::new(), hashes: Arc::default() }
     }
 
     /// Reads the directory `root`. Blocks; how long is bounded by the bounds.
@@ -138,7 +143,16 @@ impl Scanner {
         self.known.retain(|path, _| {
             scan.files.binary_search_by(|file| file.path.cmp(path)).is_ok() || scan.may_hold(path)
         });
+        if scan.parsed > 0 || self.known.len() != self.hashes.len() {
+            let hashes = self.known.iter().map(|(path, known)| (path.clone(), known.hash.clone()));
+            self.hashes = Arc::new(hashes.collect());
+        }
         Ok(scan)
+    }
+
+    /// The SHA-256 of each manifest's content, in hexadecimal, by its path.
+    pub fn hashes(&self) -> Arc<BTreeMap<Arc<str>, Arc<str>>> {
+        Arc::clone(&self.hashes)
     }
 
     /// What `bytes` say, parsed unless they are known.
@@ -149,7 +163,8 @@ impl Scanner {
             return (known.reading.clone(), false);
         }
         let reading = Arc::new(read_or_blame(path, bytes));
-        self.known.insert(path.clone(), Known { stamp, content, reading: reading.clone() });
+        let hash = format!("{:x}", Sha256::digest(bytes)).into();
+        self.known.insert(path.clone(), Known { stamp, content, hash, reading: reading.clone() });
         (reading, true)
     }
 

@@ -1,5 +1,6 @@
 //! What the directory looks like at present, for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct DirectoryStatus {
     pub apps: usize,
     /// All that is wrong with it.
     pub diagnostics: Arc<[Diagnostic]>,
+    /// The SHA-256 of each manifest's content, in hexadecimal, by its path.
+    pub hashes: Arc<BTreeMap<Arc<str>, Arc<str>>>,
     /// Files of which the last good version is followed, because the present one cannot be.
     pub stale: Vec<Arc<str>>,
     /// Apps that are declared no more, and run on until somebody confirms.
@@ -80,6 +83,7 @@ impl DirectoryStatus {
             files: 0,
             apps: 0,
             diagnostics: Arc::new([]),
+            hashes: Arc::default(),
             stale: Vec::new(),
             pending_prune: None,
             last_scan: None,

@@ -17,6 +17,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::commit::commit_of;
 use super::wake::Wake;
 use super::{Bounds, DirectoryStatus, Following, Intent, LastScan, PrunePolicy, Scan, Scanner};
 use crate::manifest::Diagnostic;
@@ -125,7 +126,8 @@ pub fn watch(root: &Path, options: WatchOptions) -> (DirectoryHandle, DesiredStr
         confirmations,
     };
     let changes = stream::unfold(follower, |mut follower| async {
-        let change = follower.next_change().await;
+        let mut change = follower.next_change().await;
+        change.commit = commit_of(&follower.root, &change).await;
         Some((change, follower))
     });
     (handle, Box::pin(changes))
@@ -328,6 +330,9 @@ impl Follower {
             status.files = self.intent.files();
             status.apps = self.intent.apps();
             status.diagnostics = self.intent.diagnostics().clone();
+            if let Some(eyes) = &self.eyes {
+                status.hashes = eyes.scanner.hashes();
+            }
             status.stale = self.intent.stale().to_vec();
             status.pending_prune = self.intent.pending_prune().cloned();
             status.following = following;

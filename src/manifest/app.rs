@@ -4,9 +4,9 @@
 mod capacity;
 mod checks;
 mod command;
-mod constraints;
+pub(super) mod constraints;
 mod container;
-mod networks;
+pub(super) mod networks;
 mod placement;
 mod ports;
 mod roles;
@@ -216,7 +216,7 @@ fn backoff(app: Object<'_>) -> BackoffPolicy {
     }
 }
 
-fn unreachable(source: &mut Source<'_>, app: Object<'_>) -> UnreachableStrategy {
+pub(super) fn unreachable(source: &mut Source<'_>, app: Object<'_>) -> UnreachableStrategy {
     if app.text("unreachableStrategy") == Some("disabled") {
         return UnreachableStrategy::Disabled;
     }

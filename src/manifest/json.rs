@@ -106,7 +106,7 @@ impl Members {
 }
 
 /// Whole numbers without a point, as Marathon writes them.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { Value::from(value) }
 }
 
@@ -208,7 +208,7 @@ fn put_address(out: &mut Members, address: CheckAddress) {
     }
 }
 
-fn health_check(check: &HealthCheck) -> Value {
+pub(super) fn health_check(check: &HealthCheck) -> Value {
     let mut out = Members::default();
     out.put("gracePeriodSeconds", check.grace_period.as_secs());
     out.put("ignoreHttp1xx", check.ignore_http_1xx);

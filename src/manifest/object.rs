@@ -48,6 +48,11 @@ impl<'n> Object<'n> {
         })
     }
 
+    /// What is written, as it stands there.
+    pub(super) fn node(&self, name: &str) -> Option<&'n Node> {
+        self.node.get(name)
+    }
+
     /// The text or word, or its default.
     pub(super) fn text(&self, name: &str) -> Option<&'n str> {
         self.node.get(name).and_then(Node::as_text).or_else(|| match self.default(name) {

@@ -113,7 +113,7 @@ pub(super) fn check(source: &mut Source<'_>, kind: &'static Kind, node: &Node) {
 
 impl Kind {
     /// Whether `node` has the JSON type of this kind.
-    fn takes(&self, node: &Node) -> bool {
+    pub(super) fn takes(&self, node: &Node) -> bool {
         match &node.value {
             Value::Null => false,
             Value::Flag(_) => matches!(self, Self::Flag),

@@ -60,6 +60,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
         abilities: LocalCluster::abilities(),
         introduction: Introduction::default(),
         probes: ProbeOptions::CONCURRENCY,
+        callbacks: None,
         farewell: "stopping every task",
         metrics: Metrics::default(),
     };

@@ -17,7 +17,10 @@ use crate::telemetry::Metrics;
 /// The app that an event is about; nothing where it is about several.
 pub(super) fn subject(event: &Event) -> Option<&AppId> {
     match event {
-        Event::DeploymentStarted(_) | Event::DeploymentStep(..) | Event::DeploymentEnded(..) => None,
+        Event::DeploymentStarted(_)
+        | Event::DeploymentStep(..)
+        | Event::DeploymentEnded(..)
+        | Event::UnknownTerminated { .. } => None,
         Event::DesiredChanged { app, .. }
         | Event::RolloutStarted { app, .. }
         | Event::RolloutComplete { app, .. }
@@ -25,6 +28,9 @@ pub(super) fn subject(event: &Event) -> Option<&AppId> {
         | Event::InstanceChanged { app, .. }
         | Event::HealthChanged { app, .. }
         | Event::Killing { app, .. }
+        | Event::CheckAdded { app, .. }
+        | Event::CheckRemoved { app }
+        | Event::CheckFailed { app, .. }
         | Event::AppTerminated { app } => Some(app),
     }
 }
@@ -79,6 +85,13 @@ pub(super) fn tell(event: &Event, checked: bool) {
         },
         Event::Killing { app, instance, cause, .. } => {
             tracing::info!(app = %app, instance = %instance, cause = %cause, "stopping");
+        }
+        // Part of the declaration, which was just told; and what follows of a failure is told.
+        Event::CheckAdded { app, .. } | Event::CheckRemoved { app } | Event::CheckFailed { app, .. } => {
+            tracing::debug!(app = %app, "{event:?}");
+        }
+        Event::UnknownTerminated { task, condition } => {
+            tracing::debug!(task = %task, state = condition.task_state(), "a task has ended that is not known");
         }
         Event::AppTerminated { app } => tracing::info!(app = %app, "gone: its last instance has ended"),
     }

@@ -1,7 +1,9 @@
 //! `ekiden serve`: a server with Apache Mesos as its cluster. Its tasks outlive it; so does the store, and the id in it
 //! as whom Mesos knows us.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::TaskId;
@@ -31,6 +33,8 @@ pub struct ServeOptions {
     pub settings: Settings,
     /// Most probes under way at once.
     pub probes: usize,
+    /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
+    pub callbacks: Option<BTreeSet<Arc<str>>>,
     /// The cluster.
     pub mesos: MesosOptions,
     /// How the API introduces us.
@@ -59,6 +63,7 @@ pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Resu
         abilities: abilities(),
         introduction: options.introduction,
         probes: options.probes,
+        callbacks: options.callbacks,
         farewell: "stopping; tasks run on",
         metrics,
     };

@@ -6,6 +6,7 @@
 //! the cluster does. On the way down: the loop, so that nothing is decided any more; then the API; then the cluster is
 //! left; then the store is closed, with everything in it that was decided.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::hash::BuildHasher;
@@ -24,6 +25,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::callbacks::Callbacks;
 use super::signals::Signals;
 use super::snapshot::Publisher;
 use super::tasks::{Cause, TaskError};
@@ -91,6 +93,8 @@ pub struct ServerOptions {
     pub introduction: Introduction,
     /// Most probes under way at once.
     pub probes: usize,
+    /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
+    pub callbacks: Option<BTreeSet<Arc<str>>>,
     /// What is said when a signal has come.
     pub farewell: &'static str,
     /// Counts what happens.
@@ -243,8 +247,17 @@ impl<C: Cluster> Server<C> {
     /// Runs until a signal ends it, or it is uninstalled. `announce` is called once, when everything runs.
     pub async fn run(self, announce: impl FnOnce(&Started)) -> Result<Ended, ServerError> {
         let Self { options, premises, cluster, events: cluster_events } = self;
-        let ServerOptions { directory, prune, settings, abilities, introduction, probes, farewell, metrics } =
-            options;
+        let ServerOptions {
+            directory,
+            prune,
+            settings,
+            abilities,
+            introduction,
+            probes,
+            callbacks,
+            farewell,
+            metrics,
+        } = options;
         let Premises { mut signals, listeners, opened } = premises;
         let terms = listeners.terms.clone().named(introduction.hostname.as_deref());
         let addresses = terms.addresses;
@@ -276,7 +289,18 @@ impl<C: Cluster> Server<C> {
 
         let (mut deciding, mut serving) = (Tasks::default(), Tasks::default());
         let (sandboxes, connection) = (Arc::downgrade(&cluster), Arc::downgrade(&cluster));
+        let callbacks = callbacks.map(Arc::new);
+        if let Some(fixed) = callbacks.clone() {
+            let (events, snapshots, metrics) = (log.clone(), snapshots.clone(), metrics.clone());
+            let sending = Callbacks { events, snapshots, fixed, frames: api::event_frames, metrics };
+            let stop = serving.stop().clone();
+            serving.spawn("sender of events", async move {
+                stop.run_until_cancelled(sending.run()).await;
+                Ok::<(), Infallible>(())
+            });
+        }
         let api = Api {
+            callbacks,
             snapshots: snapshots.clone(),
             events: log,
             requests,
@@ -432,6 +456,20 @@ impl<C: Cluster> Hands for ServerHands<C> {
     async fn stop_probe(&mut self, app: AppId, instance: InstanceKey, kind: ProbeKind) {
         self.prober.stop(app, instance, kind);
     }
+
+    fn master(&self) -> Option<Arc<str>> {
+        match self.cluster.connection()? {
+            ConnectionStatus::Subscribed { master, .. } => Some(host_of(&master).into()),
+            ConnectionStatus::NotWanted | ConnectionStatus::Trying { .. } => None,
+        }
+    }
+}
+
+/// Marathon says the master's host, and not where on it.
+fn host_of(url: &str) -> &str {
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let address = address.split('/').next().unwrap_or(address);
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
 }
 
 /// The store's word of what is durable, until it can store no more.

@@ -3,6 +3,7 @@
 //! The apps are spread over a fixed number of shared maps. Publishing copies the maps of the apps that were touched
 //! and shares the others, so its cost follows the change; a reader that holds a snapshot holds nobody up.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
@@ -18,6 +19,8 @@ use ekiden_model::{
     Timestamp,
 };
 use tokio::sync::watch;
+
+use super::changes::{Changes, Forgotten, WorldRevision};
 
 /// Over how many maps the apps are spread. With 10,000 apps, publishing one copies a map of about 80 pointers and
 /// the 128 pointers to the maps.
@@ -47,6 +50,7 @@ pub struct AppSnapshot {
 struct Rendered {
     listed: OnceLock<Bytes>,
     shown: OnceLock<Bytes>,
+    brief: OnceLock<Bytes>,
 }
 
 impl AppSnapshot {
@@ -68,6 +72,11 @@ impl AppSnapshot {
     /// Its form when it is asked for alone, made likewise.
     pub(crate) fn shown(&self, render: impl FnOnce(&Self) -> Bytes) -> &Bytes {
         self.rendered.shown.get_or_init(|| render(self))
+    }
+
+    /// Its form in our own lists, made likewise.
+    pub(crate) fn brief(&self, render: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.rendered.brief.get_or_init(|| render(self))
     }
 }
 
@@ -122,7 +131,10 @@ pub struct Snapshot {
 
 /// The latest snapshot, for readers.
 #[derive(Debug, Clone)]
-pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
+pub struct Snapshots {
+    current: watch::Receiver<Arc<Snapshot>>,
+    changes: Changes,
+}
 
 /// The one hand that publishes.
 #[derive(Debug)]
@@ -130,6 +142,9 @@ pub struct Publisher {
     current: Snapshot,
     apps: usize,
     instances: BTreeMap<Condition, usize>,
+    /// What was put since the last publication.
+    touched: Vec<AppId>,
+    changes: Changes,
     readers: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -156,6 +171,11 @@ impl Snapshot {
         (self.boot, self.revision)
     }
 
+    /// The same, as clients name it.
+    pub fn world_revision(&self) -> WorldRevision {
+        WorldRevision { boot: self.boot, number: self.revision }
+    }
+
     /// One app.
     pub fn app(&self, id: &AppId) -> Option<&Arc<AppSnapshot>> {
         self.shards[shard_of(id)].get(id)
@@ -168,14 +188,13 @@ impl Snapshot {
         apps
     }
 
-    /// Whether a declared app is in the group that has the path of `id`.
-    pub fn has_below(&self, id: &AppId) -> bool {
-        let below = format!("{id}/");
-        self.shards.iter().any(|shard| {
-            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
-            let mut near = shard.range::<str, _>(from).take_while(|(other, _)| other.as_str().starts_with(&below));
-            near.any(|(_, app)| app.state.declared.is_some())
-        })
+    /// The apps in a group, at any depth, by id; those, too, that are declared no more and still stopping. Costs what
+    /// is found, however many others there are.
+    pub fn apps_within(&self, group: &GroupId) -> Vec<&Arc<AppSnapshot>> {
+        let found = self.shards.iter().flat_map(|shard| within(shard, group));
+        let mut apps: Vec<&Arc<AppSnapshot>> = found.map(|(_, app)| app).collect();
+        apps.sort_unstable_by(|a, b| a.state.id.cmp(&b.state.id));
+        apps
     }
 
     /// Says whether the app was there before.
@@ -188,6 +207,16 @@ impl Snapshot {
     }
 }
 
+/// What of `map` lies in a group, at any depth; the group itself does not.
+pub fn within<'a, K: Borrow<str> + Ord, V>(
+    map: &'a BTreeMap<K, V>,
+    group: &GroupId,
+) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
+    let below = if group.is_root() { "/".to_owned() } else { format!("{group}/") };
+    let near = map.range::<str, _>((Bound::Excluded(below.as_str()), Bound::Unbounded));
+    near.take_while(move |(key, _)| (*key).borrow().starts_with(&below))
+}
+
 fn shard_of(id: &AppId) -> usize {
     let mut hasher = DefaultHasher::new();
     id.as_str().hash(&mut hasher);
@@ -197,12 +226,25 @@ fn shard_of(id: &AppId) -> usize {
 impl Snapshots {
     /// The latest snapshot.
     pub fn latest(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Waits until another snapshot is there than the one that this reader waited for last. Never ends when nobody
+    /// publishes any more.
+    pub async fn next(&mut self) {
+        if self.current.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The apps that have changed after one revision and up to that of a snapshot, each with its last change.
+    pub fn changes(&self, after: u64, snapshot: &Snapshot) -> Result<Vec<(u64, AppId)>, Forgotten> {
+        self.changes.between(after, snapshot.revision)
     }
 
     /// Waits until something was published at all: what was stored is there to be read.
     pub async fn first(&self) {
-        let mut snapshots = self.0.clone();
+        let mut snapshots = self.current.clone();
         if snapshots.wait_for(|snapshot| snapshot.at > Timestamp::EPOCH).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -210,7 +252,7 @@ impl Snapshots {
 
     /// Waits until nothing is unknown any more: the store, the directory and the cluster have all been heard.
     pub async fn settled(&self) {
-        let mut snapshots = self.0.clone();
+        let mut snapshots = self.current.clone();
         let settled = snapshots.wait_for(|snapshot| matches!(snapshot.settled, Settled::Yes)).await;
         if settled.is_err() {
             // Whoever publishes is gone, and what is not known by now never will be.
@@ -224,7 +266,10 @@ impl Publisher {
     pub fn new() -> (Self, Snapshots) {
         let current = Snapshot::empty();
         let (readers, snapshots) = watch::channel(Arc::new(current.clone()));
-        (Self { current, apps: 0, instances: BTreeMap::new(), readers }, Snapshots(snapshots))
+        let changes = Changes::default();
+        let snapshots = Snapshots { current: snapshots, changes: changes.clone() };
+        let (instances, touched) = (BTreeMap::new(), Vec::new());
+        (Self { current, apps: 0, instances, touched, changes, readers }, snapshots)
     }
 
     /// What was published of an app last.
@@ -234,16 +279,18 @@ impl Publisher {
 
     /// Notes an app's new state; nothing when it is gone. Readers see it with the next [`Publisher::publish`].
     pub fn put(&mut self, id: &AppId, app: Option<AppSnapshot>) {
-        for old in self.current.app(id).into_iter().flat_map(|app| app.state.instances.iter()) {
-            self.instances.entry(old.condition).and_modify(|count| *count -= 1);
+        for (condition, old) in self.current.app(id).into_iter().flat_map(|app| app.state.instances.by_condition())
+        {
+            self.instances.entry(condition).and_modify(|count| *count -= old);
         }
-        for new in app.iter().flat_map(|app| app.state.instances.iter()) {
-            *self.instances.entry(new.condition).or_default() += 1;
+        for (condition, new) in app.iter().flat_map(|app| app.state.instances.by_condition()) {
+            *self.instances.entry(condition).or_default() += new;
         }
         let is = usize::from(app.is_some());
         let changed = self.current.revision + 1;
         let app = app.map(|app| Arc::new(AppSnapshot { changed, rendered: Rendered::default(), ..app }));
         let was = usize::from(self.current.put(id, app));
+        self.touched.push(id.clone());
         self.apps = self.apps + is - was;
     }
 
@@ -272,8 +319,8 @@ impl Publisher {
     }
 
     /// Notes what there is beside apps.
-    pub fn put_shelf(&mut self, shelf: Shelf) {
-        self.current.shelf = Arc::new(shelf);
+    pub fn put_shelf(&mut self, all: Shelf) {
+        self.current.shelf = Arc::new(all);
     }
 
     /// Notes the agents.
@@ -294,6 +341,8 @@ impl Publisher {
         self.current.at = at;
         self.current.settled = settled;
         self.current.revision += 1;
+        // First, so that whoever sees the snapshot finds what it changed.
+        self.changes.note(self.current.revision, std::mem::take(&mut self.touched));
         self.readers.send_replace(Arc::new(self.current.clone()));
     }
 }

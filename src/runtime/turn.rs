@@ -1,22 +1,23 @@
 //! The loop itself: take in everything that waits, step once, carry out the effects, publish.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ekiden_model::edit::{Answer, RequestId};
+use ekiden_model::edit::{Answer, Edit, Refusal, RequestId};
 use ekiden_model::effect::{Effect, Probe};
 use ekiden_model::event::Event;
 use ekiden_model::health::ProbeKind;
 use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
 use ekiden_model::record::Write;
-use ekiden_model::{AppId, Condition, InstanceKey, Timestamp};
+use ekiden_model::{AppId, Condition, GroupId, InstanceKey, Timestamp};
 use ekiden_reconciler::Reconciler;
 use futures_util::stream::{BoxStream, StreamExt, once, select_all};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::event_log::EventLog;
+use super::event_log::{EventLog, Occurrence};
 use super::snapshot::{AppSnapshot, Link, Publisher, Shelf};
 use super::tasks::Cause;
 use super::{Clock, narrator};
@@ -89,6 +90,11 @@ pub trait Hands: Send {
         instance: InstanceKey,
         kind: ProbeKind,
     ) -> impl Future<Output = ()> + Send;
+
+    /// The master we are connected with, for people; nothing for a cluster that has none.
+    fn master(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// The loop and all it owns.
@@ -104,7 +110,17 @@ pub struct Turn<H> {
     /// The last request taken in.
     asked: RequestId,
     /// Who waits for the answer to which request.
-    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    waiting: BTreeMap<RequestId, Waiting>,
+    /// Whether the cluster knows us, so that the next connection is not the first.
+    registered: bool,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    /// The group that holds all that was to be changed, where somebody wants something changed.
+    group: Option<GroupId>,
 }
 
 /// Turns a source of inputs into arrivals, the last of which says that the source has ended.
@@ -141,7 +157,8 @@ impl<H: Hands> Turn<H> {
         metrics: Metrics,
     ) -> Self {
         let (link, asked, waiting) = (Link::default(), RequestId::default(), BTreeMap::new());
-        Self { reconciler, hands, clock, events, publisher, metrics, link, asked, waiting }
+        let registered = reconciler.installation().framework.is_some();
+        Self { reconciler, hands, clock, events, publisher, metrics, link, asked, waiting, registered }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -151,7 +168,9 @@ impl<H: Hands> Turn<H> {
         stop: CancellationToken,
     ) -> Result<(), TurnError> {
         let mut arrivals = select_all(sources).ready_chunks(BATCH);
-        // What was restored is worked on at once, and shown to readers before anything happens to it.
+        // What was restored is shown to readers before anything happens to it, and then worked on at once.
+        let now = self.clock.now();
+        self.publish(now, true);
         self.step(vec![Input::Tick]).await?;
         loop {
             let batch = tokio::select! {
@@ -177,8 +196,12 @@ impl<H: Hands> Turn<H> {
                 Arrival::Input(input) => inputs.push(input),
                 Arrival::Request(request) => {
                     self.asked = RequestId(self.asked.0 + 1);
+                    let group = match &request.command {
+                        Command::Edit(edit) => Some(group_of(edit)),
+                        _ => None,
+                    };
                     inputs.push(Input::Command(self.asked, request.command));
-                    self.waiting.insert(self.asked, request.answer);
+                    self.waiting.insert(self.asked, Waiting { answer: request.answer, group });
                 }
                 Arrival::Ended(source) => return Err(TurnError::SourceEnded(source)),
             }
@@ -192,6 +215,7 @@ impl<H: Hands> Turn<H> {
     async fn step(&mut self, inputs: Vec<Input>) -> Result<(), TurnError> {
         let (now, turned) = (self.clock.now(), Instant::now());
         let agents_may_differ = inputs.iter().any(concerns_agents);
+        let turns: Vec<bool> = inputs.iter().filter_map(turns_of_connection).collect();
         for input in &inputs {
             self.metrics.input(input);
             match input {
@@ -215,13 +239,17 @@ impl<H: Hands> Turn<H> {
                 effect => self.carry_out(effect).await.map_err(TurnError::Hands)?,
             }
         }
+        for connected in turns {
+            self.tell_of_connection(now, connected);
+        }
         self.tell(now, facts);
         self.publish(now, agents_may_differ);
         // Last, so that whoever is answered and looks finds what was answered.
         for (request, answer) in answers {
             if let Some(waiting) = self.waiting.remove(&request) {
+                self.tell_of_refusal(now, waiting.group, &answer);
                 // A client that has gone away no longer waits.
-                let _ = waiting.send(answer);
+                let _ = waiting.answer.send(answer);
             }
         }
         self.metrics.turned(turned.elapsed());
@@ -234,6 +262,27 @@ impl<H: Hands> Turn<H> {
         }
         if self.link.connected != connected {
             (self.link.connected, self.link.since) = (connected, Some(now));
+        }
+    }
+
+    fn tell_of_connection(&mut self, now: Timestamp, connected: bool) {
+        let what = if !connected {
+            Occurrence::Disconnected
+        } else if std::mem::replace(&mut self.registered, true) {
+            Occurrence::Reregistered { master: self.hands.master() }
+        } else {
+            let framework = self.reconciler.installation().framework.clone();
+            Occurrence::Registered { framework, master: self.hands.master() }
+        };
+        self.events.say(now, what);
+    }
+
+    /// Marathon tells of changes that were refused, too. One that was made from what has changed meanwhile is made again.
+    fn tell_of_refusal(&self, now: Timestamp, group: Option<GroupId>, answer: &Answer) {
+        if let (Some(group), Answer::Refused(refusal)) = (group, answer)
+            && !matches!(refusal, Refusal::Stale(_))
+        {
+            self.events.say(now, Occurrence::GroupChangeFailed { group, reason: refusal.to_string().into() });
         }
     }
 
@@ -332,6 +381,21 @@ impl<H: Hands> Turn<H> {
     }
 }
 
+/// The innermost group that holds all that somebody wants changed.
+fn group_of(edit: &Edit) -> GroupId {
+    let declared = edit.declare.iter().map(|app| &app.id);
+    GroupId::common(declared.chain(&edit.withdraw).chain(&edit.restart))
+}
+
+/// Whether this is a connection won or lost.
+fn turns_of_connection(input: &Input) -> Option<bool> {
+    match input {
+        Input::Cluster(ClusterEvent::Connected) => Some(true),
+        Input::Cluster(ClusterEvent::Disconnected) => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether the agents may be others after this.
 fn concerns_agents(input: &Input) -> bool {
     matches!(
@@ -356,8 +420,6 @@ async fn until(pause: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ekiden_model::Source;
     use ekiden_model::input::{Abilities, Desired};
     use ekiden_model::limits::Settings;

@@ -3,10 +3,12 @@
 //! One thread walks the pages, others make records of bytes: of a restart with 100,000 instances that is the longest
 //! part.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use ekiden_model::record::{Installation, Record};
@@ -105,11 +107,43 @@ fn verify(path: &Path, file: &File) -> Result<Database, StoreError> {
     if backend.is_empty() {
         return Err(damaged(path, "it is empty"));
     }
-    let mut database = builder().create_with_backend(backend).map_err(|error| unopened(path, error))?;
+    let repair = Rc::new(Cell::new(Repair::None));
+    let noted = Rc::clone(&repair);
+    let mut builder = builder();
+    builder.set_repair_callback(move |session| noted.set(noted.get().at(session.progress())));
+    let mut database = builder.create_with_backend(backend).map_err(|error| unopened(path, error))?;
+    if repair.get() == Repair::OfAllocatorOnly {
+        return Ok(database);
+    }
     match database.check_integrity() {
         Ok(true) => Ok(database),
         Ok(false) => Err(damaged(path, "checksums of its pages do not match")),
         Err(error) => Err(unopened(path, error)),
+    }
+}
+
+/// What redb had to do to open a file whose last user was killed. It begins by verifying the checksum of every page, so
+/// that need not be done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repair {
+    /// Nothing: the file was closed, and nothing has been verified yet.
+    None,
+    /// The pages of the last commit were verified, and only what is not in use was found out anew.
+    OfAllocatorOnly,
+    /// The pages of the last commit did not verify.
+    OfPages,
+}
+
+impl Repair {
+    /// What it is when redb tells that it has got so far: nothing of it is done at 0, and before a half it only tells of
+    /// itself when pages do not verify.
+    fn at(self, progress: f64) -> Self {
+        match self {
+            Self::OfPages => Self::OfPages,
+            _ if progress > 0.0 && progress < 0.5 => Self::OfPages,
+            _ if progress > 0.0 => Self::OfAllocatorOnly,
+            before => before,
+        }
     }
 }
 

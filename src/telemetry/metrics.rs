@@ -90,6 +90,8 @@ pub struct Metrics {
     pub event_streams: Gauge,
     /// Events that a reader was too slow for.
     pub events_dropped: Counter,
+    /// Events that a callback address did not take.
+    pub callbacks_dropped: Counter,
 
     /// What is wrong with the manifests at present: diagnostics shown.
     pub manifest_diagnostics: Gauge,
@@ -204,6 +206,7 @@ impl Metrics {
             http_panics: Counter::default(),
             event_streams: Gauge::default(),
             events_dropped: Counter::default(),
+            callbacks_dropped: Counter::default(),
             manifest_diagnostics: Gauge::default(),
             desired_changes: Counter::default(),
         };
@@ -261,6 +264,8 @@ impl Metrics {
         r.register("http_panics", "HTTP requests that made a handler panic", self.http_panics.clone());
         r.register("event_streams", "Event streams open", self.event_streams.clone());
         r.register("events_dropped", "Events that a reader was too slow for", self.events_dropped.clone());
+        let refused = "Events that an address did not take to which they are sent";
+        r.register("callbacks_dropped", refused, self.callbacks_dropped.clone());
         let diagnostics = self.manifest_diagnostics.clone();
         r.register("manifest_diagnostics", "What is wrong with the manifests at present", diagnostics);
         r.register("desired_changes", "Changes of what is declared", self.desired_changes.clone());
@@ -415,6 +420,7 @@ pub(super) fn killing(cause: KillCause) -> Effect {
         },
         cause,
         version: ekiden_model::Timestamp::EPOCH,
+        agent: "a-1".into(),
         host: "node-1".into(),
     })
 }

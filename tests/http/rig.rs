@@ -73,6 +73,7 @@ impl Rig {
             settings: Settings::default(),
             introduction: Arc::new(Introduction::default()),
             uninstalls: None,
+            callbacks: None,
             terms: terms.clone(),
             stop: stop.clone(),
         };

@@ -230,6 +230,7 @@ pub(crate) fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
         revision: RevisionId(1),
         version: Timestamp::from_millis(1_795_168_800_000),
         app: Arc::new(app.clone()),
+        enforces_group_role: false,
         agent: offer.agent.clone(),
         role: Role::any(),
         claim: Claim {

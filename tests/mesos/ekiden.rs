@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
-use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::client::{self, LOOK_EVERY, PATIENCE, write};
+use crate::client::{self, all_run, write};
 use crate::cluster::Cluster;
 use crate::process::Process;
 
@@ -123,24 +122,13 @@ impl Ekiden {
 
     /// Waits until an app runs so many instances, no more, none on their way up or down, and says which tasks they are.
     pub(crate) async fn until_running(&self, app: &str, count: usize) -> Vec<Value> {
-        self.until(&format!("{app} runs {count}"), async || {
-            let tasks = self.tasks(app).await;
-            let all_run = tasks.iter().all(|task| task["state"] == "TASK_RUNNING");
-            (tasks.len() == count && all_run).then_some(tasks)
-        })
-        .await
+        let what = format!("{app} runs {count}");
+        self.until(&what, async || all_run(self.tasks(app).await, count)).await
     }
 
     /// Waits until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}\n{}", self.state().await);
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+        client::until(what, look, async || self.state().await).await
     }
 
     async fn state(&self) -> String {

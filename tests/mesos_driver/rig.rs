@@ -205,6 +205,7 @@ fn launch_from(offer: &Offer, app: &App, slot: Slot) -> TaskLaunch {
         revision: RevisionId(1),
         version: Timestamp::from_millis(1_795_168_800_000),
         app: Arc::new(app.clone()),
+        enforces_group_role: false,
         agent: offer.agent.clone(),
         role: offer.role.clone(),
         claim: Claim {

@@ -1,8 +1,9 @@
 //! A client of HTTP as plain as can be, and how long tests wait.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -44,6 +45,28 @@ async fn exchange(address: &str, request: &str) -> std::io::Result<Answer> {
     let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
     Ok(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+}
+
+/// Waits until `look` finds what it looks for. If it never does, the test fails with what `state` says there is instead.
+pub(crate) async fn until<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+    state: impl AsyncFnOnce() -> String,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}\n{}", state().await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// These tasks, if they are so many, and none is on its way up or down.
+pub(crate) fn all_run(tasks: Vec<Value>, count: usize) -> Option<Vec<Value>> {
+    let all_run = tasks.iter().all(|task| task["state"] == "TASK_RUNNING");
+    (tasks.len() == count && all_run).then_some(tasks)
 }
 
 /// Writes a file, and makes the folders it is in.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,7 +14,7 @@ use tokio::sync::oneshot;
 #[path = "client.rs"]
 pub(crate) mod client;
 
-use client::{Answer, LOOK_EVERY, PATIENCE, write};
+use client::{Answer, PATIENCE, all_run, write};
 
 /// A running ekiden.
 pub(crate) struct Ekiden {
@@ -95,15 +94,8 @@ impl Ekiden {
     }
 
     /// Waits until `look` finds what it looks for.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}\n{}", self.state().await);
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+        client::until(what, look, async || self.state().await).await
     }
 
     /// Waits until an app runs so many instances, no more, none on their way up or down.
@@ -111,9 +103,7 @@ impl Ekiden {
         self.until(&format!("{app} runs {count}"), async || {
             let answer = self.get(&format!("/v2/apps/{app}/tasks"), "application/json").await;
             let tasks: Value = serde_json::from_str(&answer.body).ok()?;
-            let tasks = tasks["tasks"].as_array()?.clone();
-            let all_run = tasks.iter().all(|task| task["state"] == "TASK_RUNNING");
-            (tasks.len() == count && all_run).then_some(tasks)
+            all_run(tasks["tasks"].as_array()?.clone(), count)
         })
         .await
     }

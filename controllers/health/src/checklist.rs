@@ -37,14 +37,11 @@ impl<'a> Checklists<'a> {
     pub(crate) fn of(app: &'a AppState) -> Self {
         let readiness = app.declared.as_ref().and_then(|declared| declared.app.readiness.as_ref());
         let readiness = readiness.map(ReadinessItem::new);
-        let mut lists = BTreeMap::new();
-        for instance in app.instances.iter() {
-            lists.entry(instance.revision).or_insert_with(|| Checklist {
-                checks: app.health_checks(instance.revision).into_iter().map(Item::new).collect(),
-                readiness: readiness.clone(),
-            });
-        }
-        Self(lists)
+        let lists = app.instances.by_revision().map(|(revision, _)| {
+            let checks = app.health_checks(revision).into_iter().map(Item::new).collect();
+            (revision, Checklist { checks, readiness: readiness.clone() })
+        });
+        Self(lists.collect())
     }
 
     pub(crate) fn of_instance(&self, instance: &Instance) -> &Checklist<'a> {

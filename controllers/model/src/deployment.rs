@@ -3,18 +3,22 @@
 //! A deployment decides nothing and locks nothing. It is the record of a change, kept until what it asked for is there,
 //! so that whoever made the change can follow it, and turn it round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::app::App;
+use crate::app::{App, Dependency, Passage};
 use crate::id::AppId;
 use crate::time::Timestamp;
 
 /// A deployment's name: a uuid that is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeploymentId(u128);
+
+/// Most steps that are told apart: a longer chain of dependencies ends with one long step.
+const STEPS_MAX: usize = 64;
 
 /// Version 8 (free use) and the RFC 9562 variant of a uuid.
 const UUID_MARKS: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
@@ -122,7 +126,49 @@ pub enum Ending {
     Failure(Arc<str>),
 }
 
+impl DeploymentAction {
+    /// What is done to an app that is declared as `new`, and was as `old`.
+    pub fn of(new: &App, old: Option<&App>) -> Self {
+        let Some(old) = old else { return Self::Start };
+        let rolls = new.changes_from(old).iter().any(|change| change.passage == Passage::Roll);
+        if rolls && new.instances > 0 { Self::Restart } else { Self::Scale }
+    }
+}
+
 impl Deployment {
+    /// Puts what depends on other changes of the set in later steps (§4.2). `declared` is what each app is after them.
+    pub fn order<'a>(&mut self, declared: impl Fn(&AppId) -> Option<&'a App>) {
+        let dependencies: Vec<(AppId, &BTreeSet<Dependency>)> = self
+            .changes
+            .keys()
+            .filter_map(|id| Some((id.clone(), &declared(id)?.dependencies)))
+            .filter(|(_, dependencies)| !dependencies.is_empty())
+            .collect();
+        // Each round puts right what is one step further from the beginning.
+        for _ in 0..STEPS_MAX {
+            let mut moved = false;
+            for (id, dependencies) in &dependencies {
+                let on = dependencies.iter().flat_map(|on| {
+                    let from = (Bound::Included(on.0.as_str()), Bound::Unbounded);
+                    let near = self.changes.range::<str, _>(from);
+                    near.take_while(|(other, _)| other.as_str().starts_with(on.0.as_str()))
+                        .filter(|(other, change)| {
+                            on.includes(other) && *other != id && change.action != DeploymentAction::Stop
+                        })
+                        .map(|(_, change)| change.step)
+                });
+                let step = on.max().map_or(1, |before| before + 1);
+                if let Some(change) = self.changes.get_mut(id).filter(|change| change.step != step) {
+                    change.step = step;
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
     /// Whether nothing of it is under way any more, and how it ended then.
     pub fn ending(&self) -> Option<Ending> {
         let mut ending = Ending::Success;

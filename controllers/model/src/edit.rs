@@ -21,8 +21,8 @@ pub struct Edit {
     pub groups: Vec<GroupEdit>,
     /// Pods that are new, changed or to go.
     pub pods: Vec<PodEdit>,
-    /// What it was made from: the versions of the apps, or that there were none. If one of them is another by now, nothing
-    /// is done.
+    /// What it was made from: the versions of apps and pods, or that there were none. If one of them is another by now,
+    /// nothing is done.
     pub made_from: Vec<(AppId, Option<Timestamp>)>,
     /// By what right.
     pub authority: Authority,
@@ -51,8 +51,15 @@ pub struct OverrideAsked {
 /// What is changed about a group itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupEdit {
-    /// It is there, even when nothing is in it.
-    Put(Group),
+    /// It is there, even when nothing is in it, and this is said of it.
+    Put {
+        /// Its path.
+        id: GroupId,
+        /// See [`GroupVersion::dependencies`].
+        dependencies: BTreeSet<GroupId>,
+        /// See [`GroupVersion::enforce_role`].
+        enforce_role: bool,
+    },
     /// Nothing is said about it any more. Where apps are in it, it is there nevertheless.
     Remove(GroupId),
 }
@@ -62,12 +69,32 @@ pub enum GroupEdit {
 pub struct Group {
     /// Its path.
     pub id: GroupId,
-    /// When it was last changed.
-    pub version: Timestamp,
-    /// Paths of which its apps wait; each of its apps has them among its own dependencies, too.
+    /// What was said of it, oldest first, at most [`VERSIONS_KEPT`](crate::history::VERSIONS_KEPT); never
+    /// empty. The last one holds.
+    pub versions: Vec<GroupVersion>,
+}
+
+/// What was said of a group at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupVersion {
+    /// When.
+    pub at: Timestamp,
+    /// Paths for which its apps wait; each of its apps has them among its own dependencies, too.
     pub dependencies: BTreeSet<GroupId>,
-    /// Whether its apps have its name for a role.
+    /// Whether its apps have its name for a role, unless they were declared with another before.
     pub enforce_role: bool,
+}
+
+impl Group {
+    /// What holds.
+    pub fn last(&self) -> Option<&GroupVersion> {
+        self.versions.last()
+    }
+
+    /// What held at that time.
+    pub fn as_of(&self, at: Timestamp) -> Option<&GroupVersion> {
+        self.versions.iter().rev().find(|version| version.at <= at)
+    }
 }
 
 /// What is changed about a pod.
@@ -95,6 +122,13 @@ pub struct Pod {
 
 /// Most versions of a pod that are remembered.
 pub const POD_VERSIONS_KEPT: usize = 10;
+
+impl Pod {
+    /// The version that holds and its definition.
+    pub fn last(&self) -> Option<&(Timestamp, Arc<str>)> {
+        self.versions.last()
+    }
+}
 
 /// Tasks that somebody wants ended (Marathon §1.7).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

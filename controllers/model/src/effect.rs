@@ -92,6 +92,8 @@ pub struct TaskLaunch {
     pub version: Timestamp,
     /// The declaration: the template, and the labels and checks of the moment.
     pub app: Arc<App>,
+    /// Whether the group at the top that the app is in gives its apps its name for a role.
+    pub enforces_group_role: bool,
     /// Where.
     pub agent: Arc<Agent>,
     /// Under which role.

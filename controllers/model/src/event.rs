@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::app::HealthCheck;
 use crate::deployment::{Deployment, Ending};
 use crate::health::Verdict;
-use crate::id::{AppId, InstanceKey, RevisionId};
+use crate::id::{AppId, InstanceKey, RevisionId, TaskId};
 use crate::instance::Condition;
 use crate::port::Port;
 use crate::report::KillCause;
@@ -13,14 +14,14 @@ use crate::time::Timestamp;
 /// One fact.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An app was declared, changed or withdrawn (`group_change_success`).
+    /// An app was declared, changed or withdrawn.
     DesiredChanged {
         /// Which app.
         app: AppId,
         /// Its version; nothing when it was withdrawn.
         version: Option<Timestamp>,
     },
-    /// A change set is on its way (`deployment_info`).
+    /// A change set is on its way (`group_change_success`, `deployment_info`).
     DeploymentStarted(Arc<Deployment>),
     /// One app has come where a deployment wants it (`deployment_step_success`), or stands still on the way
     /// (`deployment_step_failure`).
@@ -75,7 +76,7 @@ pub enum Event {
         /// The cluster's words.
         message: Arc<str>,
         /// The task's id.
-        task: crate::id::TaskId,
+        task: TaskId,
     },
     /// An instance's verdict changed (`instance_health_changed_event`, `health_status_changed_event`).
     HealthChanged {
@@ -98,8 +99,40 @@ pub enum Event {
         cause: KillCause,
         /// Of which version it is.
         version: Timestamp,
+        /// The id of its agent.
+        agent: Arc<str>,
         /// Its host.
         host: Arc<str>,
+    },
+    /// An app has a health check that it had not before (`add_health_check_event`).
+    CheckAdded {
+        /// Which app.
+        app: AppId,
+        /// The version of the declaration.
+        version: Timestamp,
+        /// The check.
+        check: Box<HealthCheck>,
+    },
+    /// An app has a health check no more (`remove_health_check_event`).
+    CheckRemoved {
+        /// Which app.
+        app: AppId,
+    },
+    /// A health check of an instance has failed, and it counts (`failed_health_check_event`).
+    CheckFailed {
+        /// Of which app.
+        app: AppId,
+        /// Of which instance.
+        instance: InstanceKey,
+        /// The check.
+        check: Box<HealthCheck>,
+    },
+    /// A task has ended that we know nothing of (`unknown_instance_terminated_event`).
+    UnknownTerminated {
+        /// Which task.
+        task: TaskId,
+        /// How it ended.
+        condition: Condition,
     },
     /// The last instance of a withdrawn app has ended (`app_terminated_event`).
     AppTerminated {

@@ -98,14 +98,56 @@ impl GroupId {
         Ok(Self(normalise(text, base)?.into()))
     }
 
+    /// The innermost group that all of these apps are in; the root, when there are none.
+    pub fn common<'a>(mut apps: impl Iterator<Item = &'a AppId>) -> Self {
+        let parent = |app: &'a AppId| app.0.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let Some(mut common) = apps.next().map(parent) else { return Self::root() };
+        for app in apps {
+            while !(parent(app).strip_prefix(common)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                common = common.rsplit_once('/').map_or("", |(parent, _)| parent);
+            }
+        }
+        if common.is_empty() { Self::root() } else { Self(common.into()) }
+    }
+
     /// The text of the id, with its leading slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The group around it; nothing around that of everything.
+    pub fn parent(&self) -> Option<Self> {
+        match self.0.rfind('/')? {
+            0 if self.is_root() => None,
+            0 => Some(Self::root()),
+            end => Some(Self(self.0[..end].into())),
+        }
+    }
+
+    /// Whether it is the group of everything.
+    pub fn is_root(&self) -> bool {
+        &*self.0 == "/"
+    }
+
+    /// The group right below that of everything that this is, or is in; nothing for that of everything itself.
+    pub fn top(&self) -> Option<Self> {
+        let first = self.0[1..].split('/').next().filter(|first| !first.is_empty())?;
+        Some(Self(self.0[..=first.len()].into()))
+    }
+
+    /// Whether this is `other`, or lies somewhere in it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self == other || other.contains_path(&self.0)
+    }
+
     /// Whether the app lives in this group or in one below it.
     pub fn contains(&self, app: &AppId) -> bool {
-        &*self.0 == "/" || app.0.strip_prefix(&*self.0).is_some_and(|rest| rest.starts_with('/'))
+        self.contains_path(&app.0)
+    }
+
+    fn contains_path(&self, path: &str) -> bool {
+        self.is_root() || path.strip_prefix(&*self.0).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

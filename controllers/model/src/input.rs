@@ -10,7 +10,7 @@ use crate::deployment::DeploymentId;
 use crate::edit::{Authority, Edit, KillTasks, RequestId};
 use crate::fingerprint::Fingerprint;
 use crate::history::Commit;
-use crate::id::{AgentId, AppId, FrameworkId, OfferId, Role, TaskId};
+use crate::id::{AgentId, AppId, FrameworkId, GroupId, OfferId, Role, TaskId};
 use crate::instance::Condition;
 use crate::offer::Offer;
 use crate::port::Port;
@@ -156,6 +156,9 @@ pub enum Command {
     Abandon(DeploymentId),
     /// When the file that declares this app does so no longer, the app stays, as one declared by the API.
     Keep(AppId),
+    /// The apps of this group shall have its name for a role from now on, or need not any longer. What is declared
+    /// already stays as it is, so it is no change set (`PATCH /v2/groups/{id}`).
+    EnforceRole(GroupId, bool),
     /// Send events to this address, too.
     Listen(Arc<str>),
     /// Send no more events there.

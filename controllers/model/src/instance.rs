@@ -1,6 +1,7 @@
 //! Instances: placed copies of a revision, each a Mesos task.
 
 mod nowhere;
+mod pages;
 mod roll;
 mod slots;
 mod tally;

@@ -95,9 +95,8 @@ impl Reconciler {
             Some(old) => Declared { over, ..redeclared(old, app.clone(), cause.source.clone(), set.version) },
             None => Declared { over, ..Declared::first(app.clone(), set.version, cause.source.clone()) },
         };
-        let action = old.map_or(Some(DeploymentAction::Start), |old| {
-            (old.version != next.version).then(|| action_of(&next.app, &old.app))
-        });
+        let is_news = old.is_none_or(|old| old.version != next.version);
+        let action = is_news.then(|| DeploymentAction::of(&next.app, old.map(|old| &*old.app)));
         let until = next.over.as_ref().map(|over| over.until);
         let old_app = entry.state.declared.replace(next).map(|declared| declared.app);
         self.index_declaration(&id, old_app.as_deref(), Some(app));
@@ -108,6 +107,7 @@ impl Reconciler {
             self.note_change(set, &id, action, old_app.clone());
             let version = Some(set.version);
             self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version }));
+            self.tell_of_checks(set.version, old_app.as_deref(), Some(app), &id);
         }
         self.journal.note_app(&id);
         self.changed(&id);
@@ -123,11 +123,25 @@ impl Reconciler {
         self.index_declaration(id, Some(&*old.app), None);
         self.forget_override(id);
         self.record_version(set, id, None, cause);
-        self.note_change(set, id, DeploymentAction::Stop, Some(old.app));
         self.journal.push(Effect::Notify(Event::DesiredChanged { app: id.clone(), version: None }));
+        self.tell_of_checks(set.version, Some(&*old.app), None, id);
+        self.note_change(set, id, DeploymentAction::Stop, Some(old.app));
         self.journal.note_app(id);
         self.changed(id);
         self.mark_dependents(id);
+    }
+
+    /// Says which health checks an app has from now on, and which no more.
+    fn tell_of_checks(&mut self, version: Timestamp, old: Option<&App>, new: Option<&App>, id: &AppId) {
+        let of = |app: Option<&App>| app.map(|app| app.health_checks.clone()).unwrap_or_default();
+        let (old, new) = (of(old), of(new));
+        for _ in old.iter().filter(|check| !new.contains(check)) {
+            self.journal.push(Effect::Notify(Event::CheckRemoved { app: id.clone() }));
+        }
+        for check in new.into_iter().filter(|check| !old.contains(check)) {
+            let (app, check) = (id.clone(), Box::new(check));
+            self.journal.push(Effect::Notify(Event::CheckAdded { app, version, check }));
+        }
     }
 
     /// All instances of an app are to be replaced.
@@ -213,12 +227,6 @@ impl Reconciler {
     pub(crate) fn declared(&self, id: &AppId) -> Option<&Declared> {
         self.apps.get(id)?.state.declared.as_ref()
     }
-}
-
-/// What a deployment does to an app that is declared anew.
-fn action_of(new: &App, old: &App) -> DeploymentAction {
-    let rolls = new.changes_from(old).iter().any(|change| change.passage == Passage::Roll);
-    if rolls && new.instances > 0 { DeploymentAction::Restart } else { DeploymentAction::Scale }
 }
 
 /// Marathon's stamps (§4.1): a scaling moves `version` and `scaled`, everything else all three.

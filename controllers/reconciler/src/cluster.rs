@@ -123,7 +123,12 @@ impl Reconciler {
     }
 
     fn fold_status(&mut self, status: TaskStatus) {
-        match self.identify(&status.task) {
+        let identity = self.identify(&status.task);
+        if !matches!(identity, Identity::Known(..)) && status.condition.is_terminal() {
+            let (task, condition) = (status.task.clone(), status.condition);
+            self.journal.push(Effect::Notify(Event::UnknownTerminated { task, condition }));
+        }
+        match identity {
             Identity::Known(app, key) => {
                 // A master whose agents have not come back yet takes their tasks for unknown: that is no answer.
                 if status.condition != Condition::Unknown || !self.agents_may_be_missing() {

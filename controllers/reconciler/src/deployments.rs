@@ -4,10 +4,9 @@
 //! changes it next takes it out of the one before.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use ekiden_model::deployment::{Deployment, DeploymentAction, Progress};
+use ekiden_model::deployment::{Deployment, Progress};
 use ekiden_model::event::Event;
 use ekiden_model::instance::Goal;
 use ekiden_model::revision::Phase;
@@ -16,9 +15,6 @@ use ekiden_model::{AppId, Condition, DeploymentId, Effect};
 
 use crate::Reconciler;
 use crate::change::ChangeSet;
-
-/// Most steps that are told apart: a longer chain of dependencies ends with one long step.
-const STEPS_MAX: usize = 64;
 
 /// Those that are not over.
 #[derive(Debug, Default)]
@@ -51,7 +47,7 @@ impl Reconciler {
     /// A change set is on its way.
     pub(crate) fn deploy(&mut self, set: ChangeSet) {
         let mut deployment = Deployment { id: set.id, version: set.version, changes: set.changes };
-        self.order_steps(&mut deployment);
+        deployment.order(|id| self.declared(id).map(|declared| &*declared.app));
         for app in deployment.changes.keys() {
             self.progressed(app, &Progress::Superseded(self.now));
         }
@@ -61,40 +57,6 @@ impl Reconciler {
         self.deployments.restore(deployment);
         self.end_deployment_that_is_over(id);
         self.note_deployment(id);
-    }
-
-    /// Puts what depends on other changes of the set in later steps (§4.2).
-    fn order_steps(&self, deployment: &mut Deployment) {
-        let dependent: Vec<AppId> = deployment
-            .changes
-            .keys()
-            .filter(|id| self.declared(id).is_some_and(|declared| !declared.app.dependencies.is_empty()))
-            .cloned()
-            .collect();
-        // Each round puts right what is one step further from the beginning.
-        for _ in 0..STEPS_MAX {
-            let mut moved = false;
-            for id in &dependent {
-                let Some(declared) = self.declared(id) else { continue };
-                let on = declared.app.dependencies.iter().flat_map(|on| {
-                    let from = (Bound::Included(on.0.as_str()), Bound::Unbounded);
-                    let near = deployment.changes.range::<str, _>(from);
-                    near.take_while(|(other, _)| other.as_str().starts_with(on.0.as_str()))
-                        .filter(|(other, change)| {
-                            on.includes(other) && *other != id && change.action != DeploymentAction::Stop
-                        })
-                        .map(|(_, change)| change.step)
-                });
-                let step = on.max().map_or(1, |before| before + 1);
-                if let Some(change) = deployment.changes.get_mut(id).filter(|change| change.step != step) {
-                    change.step = step;
-                    moved = true;
-                }
-            }
-            if !moved {
-                return;
-            }
-        }
     }
 
     /// Looks how far an app is that was just visited.

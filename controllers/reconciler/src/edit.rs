@@ -10,9 +10,10 @@ use ekiden_model::app::App;
 use ekiden_model::app_state::{Backoff, Override, Source};
 use ekiden_model::deployment::Progress;
 use ekiden_model::edit::{
-    Answer, Authority, Edit, Group, GroupEdit, KillTasks, POD_VERSIONS_KEPT, Pod, PodEdit, Refusal, RequestId,
+    Answer, Authority, Edit, Group, GroupEdit, GroupVersion, KillTasks, POD_VERSIONS_KEPT, Pod, PodEdit, Refusal,
+    RequestId,
 };
-use ekiden_model::history::{Cause, Why};
+use ekiden_model::history::{Cause, VERSIONS_KEPT, Why};
 use ekiden_model::input::Command;
 use ekiden_model::instance::{Goal, KillOrder};
 use ekiden_model::record::LISTENERS_MAX;
@@ -38,7 +39,15 @@ impl Reconciler {
                 let known = self.abandon(deployment);
                 known.then_some(Answer::Done).ok_or(Refusal::NoSuchDeployment(deployment))
             }
-            Command::Keep(id) => self.keep(id),
+            Command::Keep(id) => self.keep(&id),
+            Command::EnforceRole(group, enforce_role) => {
+                let set = self.begin_changes();
+                self.last_version = set.version;
+                let said = self.groups.get(&group).and_then(|group| group.last());
+                let dependencies = said.map(|said| said.dependencies.clone()).unwrap_or_default();
+                self.edit_group(&set, GroupEdit::Put { id: group, dependencies, enforce_role });
+                Ok(Answer::Done)
+            }
             Command::Listen(address) => self.listen(address),
             Command::Unlisten(address) => {
                 if self.installation.listeners.remove(&address) {
@@ -57,7 +66,9 @@ impl Reconciler {
 
     fn edit(&mut self, edit: Edit) -> Result<Answer, Refusal> {
         for (id, version) in &edit.made_from {
-            let is = self.declared(id).map(|declared| declared.version);
+            // Apps and pods share one space of names.
+            let pod = || self.pods.get(id).and_then(|pod| pod.last()).map(|(version, _)| *version);
+            let is = self.declared(id).map(|declared| declared.version).or_else(pod);
             if is != *version {
                 return Err(Refusal::Stale(id.clone()));
             }
@@ -172,11 +183,25 @@ impl Reconciler {
         }
     }
 
+    /// Whether the group at the top that an app is in has its name for the role of its apps (Marathon §2.8).
+    pub(crate) fn enforces_group_role(&self, app: &AppId) -> bool {
+        let top = app.group().top();
+        let said = top.and_then(|top| self.groups.get(&top)).and_then(|group| group.last());
+        said.is_some_and(|said| said.enforce_role)
+    }
+
     fn edit_group(&mut self, set: &ChangeSet, edit: GroupEdit) {
         let id = match edit {
-            GroupEdit::Put(group) => {
-                let id = group.id.clone();
-                self.groups.insert(id.clone(), Arc::new(Group { version: set.version, ..group }));
+            GroupEdit::Put { id, dependencies, enforce_role } => {
+                let group = self
+                    .groups
+                    .entry(id.clone())
+                    .or_insert_with(|| Arc::new(Group { id: id.clone(), versions: Vec::new() }));
+                let versions = &mut Arc::make_mut(group).versions;
+                versions.push(GroupVersion { at: set.version, dependencies, enforce_role });
+                if versions.len() > VERSIONS_KEPT {
+                    versions.remove(0);
+                }
                 id
             }
             GroupEdit::Remove(id) => {
@@ -301,12 +326,11 @@ impl Reconciler {
         let mut set = self.begin_changes();
         for (app, change) in changed {
             let why = Why::RolledBack(id);
-            match &change.before {
-                Some(before) => self.declare_by_request(&mut set, before, &authority, &why),
-                None => {
-                    let cause = self.cause_of(app, &authority, why);
-                    self.withdraw(&mut set, app, cause);
-                }
+            if let Some(before) = &change.before {
+                self.declare_by_request(&mut set, before, &authority, &why);
+            } else {
+                let cause = self.cause_of(app, &authority, why);
+                self.withdraw(&mut set, app, cause);
             }
         }
         // What was restarted, and not changed, has nothing to go back to, and is not followed any longer either.
@@ -315,12 +339,12 @@ impl Reconciler {
         Ok(answer)
     }
 
-    fn keep(&mut self, id: AppId) -> Result<Answer, Refusal> {
-        let declared = self.declared_mut(&id).ok_or_else(|| Refusal::NoSuchApp(id.clone()))?;
+    fn keep(&mut self, id: &AppId) -> Result<Answer, Refusal> {
+        let declared = self.declared_mut(id).ok_or_else(|| Refusal::NoSuchApp(id.clone()))?;
         if declared.source != Source::Api {
             declared.keep = true;
-            self.journal.note_app(&id);
-            self.changed(&id);
+            self.journal.note_app(id);
+            self.changed(id);
         }
         Ok(Answer::Done)
     }

@@ -84,7 +84,8 @@ impl Reconciler {
             reconciler.last_version = reconciler.last_version.max(deployment.version);
             reconciler.deployments.restore(deployment);
         }
-        let stamps = groups.values().map(|group: &Arc<Group>| group.version);
+        let stamps =
+            groups.values().flat_map(|group: &Arc<Group>| group.versions.iter().map(|version| version.at));
         let pod_stamps = pods.values().flat_map(|pod: &Arc<Pod>| pod.versions.iter().map(|(at, _)| *at));
         reconciler.last_version = stamps.chain(pod_stamps).fold(reconciler.last_version, Timestamp::max);
         (reconciler.groups, reconciler.pods) = (groups, pods);

@@ -10,7 +10,7 @@ use ekiden_model::app_state::Declared;
 use ekiden_model::deployment::Progress;
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
-use ekiden_model::health::{Health, ProbeKind};
+use ekiden_model::health::{CheckState, Health, ProbeKind};
 use ekiden_model::input::Abilities;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::report::KillCause;
@@ -299,10 +299,17 @@ impl Reconciler {
         let verdict = health.verdict;
         let judged = entry.state.instances.update(key, |instance| {
             let changed = instance.health.verdict != verdict;
-            instance.health = health;
-            (changed, instance.revision)
+            let before = std::mem::replace(&mut instance.health, health);
+            (changed, instance.revision, newly_failed(&before.checks, &instance.health.checks))
         });
-        let Some((changed, revision)) = judged else { return false };
+        let Some((changed, revision, failed)) = judged else { return false };
+        if !failed.is_empty() {
+            let checks = entry.state.health_checks(revision);
+            for check in failed.into_iter().filter_map(|index| checks.get(index)) {
+                let (app, check) = (id.clone(), Box::new((*check).clone()));
+                self.journal.push(Effect::Notify(Event::CheckFailed { app, instance: key, check }));
+            }
+        }
         let version = entry.state.revision(revision).map_or(Timestamp::EPOCH, |revision| revision.version);
         self.journal.note_slot(id, key.slot);
         if changed {
@@ -338,6 +345,7 @@ impl Reconciler {
             revision: revision.id,
             version: revision.version,
             app: as_declared_now(revision, entry.state.declared.as_ref()),
+            enforces_group_role: self.enforces_group_role(id),
             agent: agent.clone(),
             role: role.clone(),
             claim: launch.claim.clone(),
@@ -392,8 +400,8 @@ impl Reconciler {
         self.journal.note_slot(id, key.slot);
         self.journal.push(Effect::Kill { task, agent: Some(agent.id.clone()), grace });
         if !repeated {
-            let host = agent.hostname.clone();
-            let event = Event::Killing { app: id.clone(), instance: key, cause, version, host };
+            let (host, agent) = (agent.hostname.clone(), agent.id.as_str().into());
+            let event = Event::Killing { app: id.clone(), instance: key, cause, version, agent, host };
             self.journal.push(Effect::Notify(event));
         }
         true
@@ -463,10 +471,20 @@ fn unsupported(template: &Template, abilities: &Abilities) -> Option<&'static st
 /// How an app looks to those who wait for it: satisfied when all its instances are of its latest revision, healthy
 /// and ready.
 fn standing_of(app: &AppState, wanted: u32) -> DependencyState {
-    let healthy = app.instances.iter().filter(|instance| instance.is_healthy()).count() as u32;
+    let healthy = app.instances.total().healthy;
     let complete = app.rollout.as_ref().is_some_and(|rollout| rollout.phase == Phase::Complete);
     let current = app.declared.as_ref().zip(app.newest()).is_some_and(|(d, r)| d.app.same_revision(&r.app));
     DependencyState { app: app.id.clone(), healthy, wanted, satisfied: complete && current && healthy >= wanted }
+}
+
+/// The checks of which there is a failure more than before, by their places.
+fn newly_failed(before: &[CheckState], now: &[CheckState]) -> Vec<usize> {
+    let is_news = |index: usize, state: &CheckState| {
+        let old = before.get(index).filter(|old| old.question == state.question);
+        let known = old.map_or((0, None), |old| (old.consecutive_failures, old.last_failure));
+        state.consecutive_failures > known.0 || state.last_failure > known.1
+    };
+    now.iter().enumerate().filter(|(index, state)| is_news(*index, state)).map(|(index, _)| index).collect()
 }
 
 /// What a passage from `old` to `new` tells the world; nothing while it merely goes on.

@@ -1,25 +1,40 @@
-//! `GET /v1/apps`: all apps in a line each; `GET /v1/apps/{id}/status`: everything about one.
+//! `GET /v1/apps`: all apps in a line each, in pages if asked for; `GET /v1/apps/{id}/status`: everything about one.
 
+use bytes::Bytes;
+use ekiden_model::edit::Answer;
+use ekiden_model::input::Command;
 use ekiden_model::revision::{Phase, Standing};
 use ekiden_model::view::Settled;
-use ekiden_model::{AppState, Source};
+use ekiden_model::{AppId, AppState};
 use serde_json::{Value, json};
 
 use super::instances::instance;
-use super::reasons;
+use super::page::Page;
+use super::provenance::source;
+use super::{conditions, provenance, reasons};
 use crate::api::reply::{self, Response};
 use crate::api::v2::apps::find_app;
+use crate::api::v2::change;
 use crate::api::v2::stats::Counts;
 use crate::api::{Api, Request};
+use crate::desired::DirectoryStatus;
 use crate::runtime::AppSnapshot;
 
 /// All apps, in brief; with `?embed=definition`, each with its whole definition, as a manifest would have it.
 pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
     let whole = request.all("embed").any(|embed| embed == "definition");
+    let page = match Page::of(request).and_then(|page| Ok((page.after_app()?, page))) {
+        Ok(page) => page,
+        Err(refusal) => return *refusal,
+    };
+    let (after, page) = page;
     let snapshot = api.snapshots.latest();
-    let apps: Vec<Value> = snapshot
-        .apps()
-        .into_iter()
+    let mut apps = snapshot.apps();
+    apps.retain(|app| after.as_ref().is_none_or(|after| app.state.id > *after));
+    let (apps, more) = page.cut(apps);
+    let next = apps.last().filter(|_| more).map(|app| app.state.id.as_str());
+    let shown: Vec<Value> = apps
+        .iter()
         .map(|app| {
             let mut shown = brief(app);
             if let (true, Some(declared)) = (whole, &app.state.declared) {
@@ -28,13 +43,24 @@ pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
             shown
         })
         .collect();
-    reply::json(&json!({ "at": snapshot.at.to_string(), "apps": apps, "agents": snapshot.agents.len() }))
+    let (at, revision) = (snapshot.at.to_string(), snapshot.world_revision().to_string());
+    let agents = snapshot.agents.len();
+    reply::json(&json!({ "at": at, "revision": revision, "apps": shown, "agents": agents, "next": next }))
 }
 
 /// Everything about one app.
 pub(in crate::api) fn status(api: &Api, id: &str) -> Response {
     let snapshot = api.snapshots.latest();
     let Some(app) = find_app(&snapshot, id) else { return reply::no_such_app(id) };
+    let mut status = status_of(app, &api.directory.status().borrow());
+    status["at"] = json!(snapshot.at.to_string());
+    status["revision"] = json!(snapshot.world_revision().to_string());
+    status["settled"] = json!(matches!(snapshot.settled, Settled::Yes));
+    reply::json(&status)
+}
+
+/// Everything about an app that is its own.
+pub(super) fn status_of(app: &AppSnapshot, directory: &DirectoryStatus) -> Value {
     let state = &app.state;
     let spec = state.declared.as_ref().map(|declared| {
         json!({
@@ -47,15 +73,33 @@ pub(in crate::api) fn status(api: &Api, id: &str) -> Response {
     });
     let instances: Vec<Value> = state.instances.iter().map(|one| instance(state, one)).collect();
     let last_failure = state.last_failure.as_ref().map(reasons::failure);
-    reply::json(&json!({
-        "at": snapshot.at.to_string(),
+    json!({
         "id": state.id.as_str(),
+        "phase": phase(app),
+        "conditions": conditions::all(app),
         "spec": spec,
+        "provenance": provenance::of(state, directory),
+        "drift": state.declared.as_ref().map(provenance::drift),
+        "deployment": app.deployment.map(|deployment| deployment.to_string()),
         "target": target(app),
         "observed": { "counts": counts(state), "instances": instances, "lastFailure": last_failure },
         "waitingFor": reasons::all(&app.report),
-        "settled": matches!(snapshot.settled, Settled::Yes),
-    }))
+    })
+}
+
+/// An app in brief, as JSON text.
+pub(super) fn brief_text(app: &AppSnapshot) -> Bytes {
+    app.brief(|app| brief(app).to_string().into()).clone()
+}
+
+/// When the app's file declares it no longer, it stays, as one that the API declares.
+pub(in crate::api) async fn keep(api: &Api, id: &str) -> Response {
+    let Ok(app) = AppId::parse(id) else { return reply::no_such_app(id) };
+    match change::carry_out(api, Command::Keep(app.clone())).await {
+        Ok(Answer::Refused(refusal)) => change::refused(&refusal),
+        Ok(_) => reply::json(&json!({ "id": app.as_str(), "keep": true })),
+        Err(refused) => *refused,
+    }
 }
 
 fn brief(app: &AppSnapshot) -> Value {
@@ -69,6 +113,8 @@ fn brief(app: &AppSnapshot) -> Value {
         "phase": phase(app),
         "version": declared.map(|declared| declared.version.to_string()),
         "source": declared.map(|declared| source(&declared.source)),
+        "overridden": declared.is_some_and(|declared| declared.over.is_some()),
+        "deployment": app.deployment.map(|deployment| deployment.to_string()),
         "waitingFor": waiting,
     })
 }
@@ -141,11 +187,4 @@ fn target(app: &AppSnapshot) -> Value {
         "servicePorts": service_ports,
         "backoff": backoff,
     })
-}
-
-fn source(source: &Source) -> Value {
-    match source {
-        Source::File { path, line } => json!({ "kind": "file", "path": path, "line": line }),
-        Source::Api => json!({ "kind": "api" }),
-    }
 }

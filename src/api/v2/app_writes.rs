@@ -12,8 +12,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::apps::{created, find_app};
+use super::beside;
 use super::change::{self, authority, flag};
 use super::definition::{self, Problems};
+use super::groups;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::Snapshot;
@@ -34,18 +36,18 @@ pub(in crate::api) async fn create(api: &Api, request: &Request) -> Response {
 
 async fn try_create(api: &Api, request: &Request) -> Result<Response, Refused> {
     let authority = authority(request)?;
-    let app = read(definition::object(request)?, "")?;
+    let snapshot = api.snapshots.latest();
+    let app = inheriting(&snapshot, read(definition::object(request)?, "")?, None, "")?;
     let exists = || {
         let text = format!("An app with id [{}] already exists.", app.id);
         Box::new(reply::message(StatusCode::CONFLICT, &text))
     };
-    let snapshot = api.snapshots.latest();
     if declared(&snapshot, &app.id).is_some() {
         return Err(exists());
     }
-    check(&snapshot, std::slice::from_ref(&app))?;
     let edit =
         Edit { declare: vec![app.clone()], made_from: vec![(app.id.clone(), None)], authority, ..Edit::default() };
+    check(&snapshot, &edit)?;
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, version } => {
             let response = created(&api.snapshots.latest(), &app, deployment, version);
@@ -130,11 +132,12 @@ async fn write(
                 None => return Err(Box::new(reply::no_such_app(id.as_ref().map_or("", AppId::as_str)))),
             };
             check_precondition(request, is)?;
+            let app = inheriting(&snapshot, app, is, &at)?;
             made_from.push((app.id.clone(), is.map(|is| is.version)));
             declare.push(app);
         }
-        check(&snapshot, &declare)?;
         let edit = Edit { declare, made_from, authority: authority.clone(), ..Edit::default() };
+        check(&snapshot, &edit)?;
         match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
             Answer::Deployed { deployment, version } => return Ok((deployment, version)),
             Answer::Refused(Refusal::Stale(_)) => {}
@@ -225,8 +228,14 @@ fn read(definition: Definition, at: &str) -> Result<Arc<App>, Refused> {
     definition::read_app(definition, &GroupId::root(), at).map_err(|problems| Box::new(problems.response()))
 }
 
-fn check(snapshot: &Snapshot, apps: &[Arc<App>]) -> Result<(), Refused> {
-    let problems = definition::check_beside(snapshot, apps, &[]);
+/// With what follows from the groups that it is in.
+fn inheriting(snapshot: &Snapshot, app: Arc<App>, is: Option<&Declared>, at: &str) -> Result<Arc<App>, Refused> {
+    let inherited = groups::inheriting(snapshot, app, is.map(|is| &*is.app), at);
+    inherited.map_err(|problems| Box::new(problems.response()))
+}
+
+fn check(snapshot: &Snapshot, edit: &Edit) -> Result<(), Refused> {
+    let problems = beside::check(snapshot, edit, |_| String::new());
     if problems.is_empty() { Ok(()) } else { Err(Box::new(problems.response())) }
 }
 

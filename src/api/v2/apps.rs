@@ -57,11 +57,10 @@ fn listed<'a>(
 ) -> Vec<Bytes> {
     let mut pieces = vec![Bytes::from_static(begins)];
     for app in apps {
-        if pieces.len() > 1 {
-            pieces.push(Bytes::from_static(b","));
-        }
-        let render = |app: &AppSnapshot| rendered(app, embeds);
-        pieces.push(if embeds.is_empty() { app.listed(render).clone() } else { render(app) });
+        // What is kept begins with the comma that all but the first need: a piece less to be sent for each.
+        let render = |app: &AppSnapshot| Bytes::from([b",", &rendered(app, embeds)[..]].concat());
+        let piece = if embeds.is_empty() { app.listed(render).clone() } else { render(app) };
+        pieces.push(if pieces.len() > 1 { piece } else { piece.slice(1..) });
     }
     pieces.push(Bytes::from_static(b"]}"));
     pieces
@@ -167,7 +166,7 @@ fn info(app: &AppSnapshot, declared: &Declared, embeds: &BTreeSet<Embed>) -> Val
                     set("lastTaskFailure", failure);
                 }
             }
-            Embed::TaskStats => _ = set("tasksStats", task_stats(state, wall())),
+            Embed::TaskStats => _ = set("taskStats", task_stats(state, wall())),
         }
     }
     Value::Object(info)
@@ -220,7 +219,8 @@ pub(super) fn readiness_results(state: &AppState) -> Value {
     json!(results)
 }
 
-fn last_failure(state: &AppState) -> Option<Value> {
+/// The last failure of an instance.
+pub(super) fn last_failure(state: &AppState) -> Option<Value> {
     let failure = state.last_failure.as_ref()?;
     let mut shown = json!({
         "appId": state.id.as_str(),

@@ -62,7 +62,7 @@ fn override_asked(request: &Request) -> Result<Option<OverrideAsked>, Box<Respon
 }
 
 /// Hands a command to the loop.
-pub(super) async fn carry_out(api: &Api, command: Command) -> Result<Answer, Box<Response>> {
+pub(in crate::api) async fn carry_out(api: &Api, command: Command) -> Result<Answer, Box<Response>> {
     let answer = api.requests.carry_out(command).await;
     answer.map_err(|closing| Box::new(reply::message(StatusCode::SERVICE_UNAVAILABLE, &closing.to_string())))
 }
@@ -88,7 +88,7 @@ pub(super) fn contended() -> Response {
 }
 
 /// What a write is answered with that was refused.
-pub(super) fn refused(refusal: &Refusal) -> Response {
+pub(in crate::api) fn refused(refusal: &Refusal) -> Response {
     let text = refusal.to_string();
     match refusal {
         Refusal::NoSuchApp(id) => reply::no_such_app(id.as_str()),

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use ekiden_model::app::{App, PortDefinition, Template};
-use ekiden_model::{AppId, GroupId, Port};
+use ekiden_model::{GroupId, Port};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::api::Request;
 use crate::api::reply::{self, Response};
-use crate::manifest::{self, Code, DeclaredApp, Diagnostic};
-use crate::runtime::Snapshot;
+use crate::manifest::{self, Code, Diagnostic, PodDefinition};
 
 /// How often members that nobody knows are taken out of one definition: each reading tells of a hundred.
 const PRUNINGS_MAX: usize = 10;
@@ -149,10 +148,24 @@ pub(super) fn objects(request: &Request) -> Result<Vec<Map<String, Value>>, Box<
 
 /// Reads an app; a relative id is resolved against `base`. `at` is where in the body it stands.
 pub(super) fn read_app(definition: Map<String, Value>, base: &GroupId, at: &str) -> Result<Arc<App>, Problems> {
+    read_known(definition, at, |body| manifest::read_app_json(body, base))
+}
+
+/// Reads a pod; a relative id is one below the root.
+pub(super) fn read_pod(definition: Map<String, Value>) -> Result<PodDefinition, Problems> {
+    read_known(definition, "", |body| manifest::read_pod_json(body, &GroupId::root()))
+}
+
+/// Reads what is left of a definition when members that nobody knows are taken out.
+fn read_known<T>(
+    definition: Map<String, Value>,
+    at: &str,
+    read: impl Fn(&[u8]) -> Result<T, Vec<Diagnostic>>,
+) -> Result<T, Problems> {
     let mut definition = Value::Object(definition);
     for _ in 0..PRUNINGS_MAX {
-        let diagnostics = match manifest::read_app_json(definition.to_string().as_bytes(), base) {
-            Ok(app) => return Ok(app),
+        let diagnostics = match read(definition.to_string().as_bytes()) {
+            Ok(read) => return Ok(read),
             Err(diagnostics) => diagnostics,
         };
         let unknown: Vec<&str> = diagnostics
@@ -249,64 +262,6 @@ pub(super) fn without_leases(app: Arc<App>, before: &App, leased: &[Option<Port>
 fn leaves_host_network(update: &Map<String, Value>) -> bool {
     let networks = update.get("networks").and_then(Value::as_array);
     networks.is_some_and(|networks| networks.iter().any(|network| network["mode"] != "host"))
-}
-
-/// What is wrong with `apps` beside what else is declared. Work follows the change: the whole set is looked at only
-/// where dependencies are new.
-pub(super) fn check_beside(snapshot: &Snapshot, apps: &[Arc<App>], without: &[AppId]) -> Problems {
-    let mut problems = Problems::default();
-    let declared = |id: &AppId| {
-        let app = snapshot.app(id).and_then(|app| app.state.declared.as_ref());
-        app.filter(|_| !without.contains(id))
-    };
-    for app in apps {
-        let id = app.id.as_str();
-        let mut above = app.id.group();
-        while above != GroupId::root() {
-            let taken = AppId::parse(above.as_str()).ok().filter(|above| declared(above).is_some());
-            if taken.is_some() {
-                problems.extend(Problems::invalid("/id", format!("`{above}` is an app and cannot hold `{id}`")));
-            }
-            above = parent(&above);
-        }
-        if snapshot.shelf.pods.contains_key(&app.id) {
-            problems.extend(Problems::invalid("/id", format!("a pod with id [{id}] already exists")));
-        }
-        if declared(&app.id).is_none() && snapshot.has_below(&app.id) {
-            problems.extend(Problems::invalid("/id", format!("a group with id [{id}] already exists")));
-        }
-    }
-    let depends_anew = |app: &&Arc<App>| {
-        let before = declared(&app.id).map(|declared| &declared.app.dependencies);
-        !app.dependencies.is_empty() && before != Some(&app.dependencies)
-    };
-    if problems.is_empty() && apps.iter().any(|app| depends_anew(&app)) {
-        let others = snapshot
-            .apps()
-            .into_iter()
-            .filter_map(|app| app.state.declared.as_ref())
-            .filter(|declared| !without.contains(&declared.app.id))
-            .filter(|declared| !apps.iter().any(|app| app.id == declared.app.id))
-            .map(|declared| &declared.app);
-        let set: Vec<DeclaredApp> = others
-            .chain(apps)
-            .map(|app| DeclaredApp { app: app.clone(), path: "".into(), line: 0, column: 0, snippet: None })
-            .collect();
-        let cycles: Vec<Diagnostic> = manifest::check_set(&set)
-            .into_iter()
-            .filter(|diagnostic| diagnostic.code == Code::DependencyCycle)
-            .collect();
-        for cycle in cycles {
-            problems.extend(Problems::invalid("/dependencies", cycle.message));
-        }
-    }
-    problems
-}
-
-fn parent(group: &GroupId) -> GroupId {
-    let text = group.as_str();
-    let above = text.rfind('/').map_or("/", |slash| &text[..slash.max(1)]);
-    GroupId::resolve(above, &GroupId::root()).unwrap_or_else(|_| GroupId::root())
 }
 
 #[cfg(test)]

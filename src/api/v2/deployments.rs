@@ -42,7 +42,8 @@ pub(in crate::api) async fn cancel(api: &Api, id: &str, request: &Request) -> Re
     }
 }
 
-fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
+/// One deployment.
+pub(in crate::api) fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
     let steps = Steps::of(deployment);
     let current = steps.current();
     let actions = |step: &Step<'_>| -> Vec<Value> {
@@ -67,6 +68,11 @@ fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
     })
 }
 
+/// The steps of a change set, as Marathon numbers them.
+pub(super) fn steps(deployment: &Deployment) -> Value {
+    Steps::of(deployment).shown()
+}
+
 /// The plan as events tell it: what clients read of it is the id and the actions.
 pub(super) fn plan(deployment: &Deployment) -> Value {
     let version = deployment.version.to_string();
@@ -82,17 +88,9 @@ pub(super) fn plan(deployment: &Deployment) -> Value {
     })
 }
 
-/// The step that an app's change is in; the first one that is not through, when no app is named.
-pub(super) fn current_step(deployment: &Deployment, app: Option<&AppId>) -> Value {
-    let steps = Steps::of(deployment);
-    let of_app = app.and_then(|app| steps.0.iter().rposition(|step| step.changes.contains_key(app)));
-    let index = of_app.unwrap_or_else(|| steps.current());
-    steps.0.get(index).map_or_else(|| json!({ "actions": [] }), Step::shown)
-}
-
 /// A deployment's steps as Marathon builds them: what goes, what is new, and then level by level what is scaled or
 /// replaced.
-struct Steps<'a>(Vec<Step<'a>>);
+pub(super) struct Steps<'a>(Vec<Step<'a>>);
 
 struct Step<'a> {
     stage: Stage,
@@ -107,7 +105,7 @@ enum Stage {
 }
 
 impl<'a> Steps<'a> {
-    fn of(deployment: &'a Deployment) -> Self {
+    pub(super) fn of(deployment: &'a Deployment) -> Self {
         let mut stages: BTreeMap<Stage, BTreeMap<&AppId, &Change>> = BTreeMap::new();
         for (app, change) in &deployment.changes {
             let in_stages: &[Stage] = match change.action {
@@ -122,12 +120,31 @@ impl<'a> Steps<'a> {
         Self(stages.into_iter().map(|(stage, changes)| Step { stage, changes }).collect())
     }
 
-    /// The first step that is not through. Registering what is new is through at once.
-    fn current(&self) -> usize {
-        let is_open = |step: &Step<'_>| {
-            step.stage != Stage::Start && step.changes.values().any(|change| change.progress == Progress::UnderWay)
-        };
-        self.0.iter().position(is_open).unwrap_or(self.0.len())
+    /// The first step that is not through; one more than there are, when all are.
+    pub(super) fn current(&self) -> usize {
+        (0..self.len()).find(|index| !self.is_through(*index)).unwrap_or(self.len())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing of a step is under way. Registering what is new is through at once.
+    pub(super) fn is_through(&self, index: usize) -> bool {
+        self.0.get(index).is_none_or(|step| {
+            step.stage == Stage::Start || step.changes.values().all(|change| change.progress != Progress::UnderWay)
+        })
+    }
+
+    /// The last step that an app's change is in.
+    pub(super) fn last_of(&self, app: &AppId) -> Option<usize> {
+        self.0.iter().rposition(|step| step.changes.contains_key(app))
+    }
+
+    /// A step with its actions; one without any, when there is no such step.
+    pub(super) fn at(&self, index: usize) -> Value {
+        self.0.get(index).map_or_else(|| json!({ "actions": [] }), Step::shown)
     }
 
     fn shown(&self) -> Value {

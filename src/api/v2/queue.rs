@@ -72,13 +72,11 @@ fn item(app: &AppSnapshot, with_offers: bool, now: Timestamp) -> Option<Value> {
     });
     let left = app.state.backoff.until.map_or(0, |until| until.since(now).as_millis().div_ceil(1000) as u64);
     let since = app.state.rollout.as_ref().map_or(declared.version, |rollout| rollout.since);
-    let role = declared.app.template.role.as_ref().map_or("*", |role| role.as_str());
     let refused = refusals.map_or(0, Refusals::lots);
     let rows = funnel(refusals);
     let mut item = json!({
         "app": definition(declared, &app.state.service_ports),
         "count": count,
-        "role": role,
         "since": since.to_string(),
         "delay": { "timeLeftSeconds": left, "overdue": left == 0 },
         "processedOffersSummary": {
@@ -88,6 +86,10 @@ fn item(app: &AppSnapshot, with_offers: bool, now: Timestamp) -> Option<Value> {
             "rejectSummaryLaunchAttempt": rows,
         },
     });
+    // Marathon 1.9 and later always say it; a widely used client knows of no such member (clients.md §4).
+    if let Some(role) = &declared.app.template.role {
+        item["role"] = json!(role.as_str());
+    }
     if with_offers {
         // The refused offers themselves are not kept, only why they were refused.
         item["lastUnusedOffers"] = json!([]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// All terms of a selector.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Selector(Vec<Term>);
+pub(in crate::api) struct Selector(Vec<Term>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Term {
@@ -20,11 +20,11 @@ struct Term {
 #[error(
     "`{0}` is no label selector: write `key`, `key==value`, `key!=value`, `key in (a,b)` or `key notin (a,b)`"
 )]
-pub(super) struct SelectorError(String);
+pub(in crate::api) struct SelectorError(String);
 
 impl Selector {
     /// Reads a selector.
-    pub(super) fn parse(text: &str) -> Result<Self, SelectorError> {
+    pub(in crate::api) fn parse(text: &str) -> Result<Self, SelectorError> {
         let refused = || SelectorError(text.to_owned());
         let mut terms = Vec::new();
         let mut rest = Reader { rest: text };
@@ -39,7 +39,7 @@ impl Selector {
     }
 
     /// Whether an app with these labels is meant.
-    pub(super) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(in crate::api) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|term| {
             labels.get(&term.key).is_some_and(|label| {
                 term.values.as_ref().is_none_or(|values| values.contains(label) != term.negated)

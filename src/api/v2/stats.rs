@@ -39,7 +39,7 @@ impl Counts {
     }
 }
 
-/// `tasksStats`: the counts and ages of those started after the last scaling, of today's and of earlier versions.
+/// `taskStats`: the counts and ages of those started after the last scaling, of today's and of earlier versions.
 pub(super) fn task_stats(app: &AppState, now: Timestamp) -> Value {
     let Some(declared) = &app.declared else { return json!({}) };
     let checked = !declared.app.health_checks.is_empty();

@@ -5,11 +5,15 @@ use ekiden_model::{AppState, Condition, Instance};
 use serde_json::{Map, Value, json};
 
 use super::apps::{apps_below, find_app};
+use super::tasks_text;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 
 /// All tasks that are not over, or those in the states asked for.
 pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
+    if request.prefers_text() {
+        return tasks_text::show(&api.snapshots.latest().apps(), request);
+    }
     let statuses: Vec<&str> = request.all("status").collect();
     let wanted = |instance: &&Instance| {
         instance.condition.is_live()
@@ -33,14 +37,18 @@ fn has_status(condition: Condition, status: &str) -> bool {
 }
 
 /// The tasks of one app, or of all apps of a group (`group/*`).
-pub(in crate::api) fn of_app(api: &Api, id: &str) -> Response {
+pub(in crate::api) fn of_app(api: &Api, id: &str, request: &Request) -> Response {
     let snapshot = api.snapshots.latest();
     if let Some(group) = id.strip_suffix('*') {
         let Some(apps) = apps_below(&snapshot, group) else { return reply::no_such_app(id) };
+        if request.prefers_text() {
+            return tasks_text::show(&apps, request);
+        }
         let tasks: Vec<Value> = apps.iter().flat_map(|app| of_state(&app.state)).collect();
         return reply::json(&json!({ "tasks": tasks }));
     }
     match find_app(&snapshot, id) {
+        Some(app) if request.prefers_text() => tasks_text::show(&[app], request),
         Some(app) => reply::json(&json!({ "tasks": of_state(&app.state) })),
         None => reply::no_such_app(id),
     }

@@ -31,6 +31,13 @@ fn constraint(source: &mut Source<'_>, item: &Node) -> Option<Constraint> {
     Some(Constraint { field: Field::parse(name), operator })
 }
 
+/// Checks a constraint whose parts have names, as pods write it.
+pub(in crate::manifest) fn check_named(source: &mut Source<'_>, constraint: Object<'_>) {
+    let Some(operator) = constraint.node("operator") else { return };
+    let value = constraint.node("value").and_then(|value| Some((value.as_text()?, value.span)));
+    parse(source, operator, value, constraint.span());
+}
+
 fn parse(source: &mut Source<'_>, operator: &Node, value: Option<(&str, Span)>, whole: Span) -> Option<Operator> {
     let name = operator.as_text()?;
     let text = value.map(|(text, _)| text);

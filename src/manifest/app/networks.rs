@@ -9,14 +9,14 @@ use crate::manifest::object::Object;
 use crate::manifest::source::Source;
 
 /// The networks of an app. All are of one mode.
-pub(super) struct Networks {
+pub(in crate::manifest) struct Networks {
     pub(super) list: Vec<Network>,
-    pub(super) mode: NetworkMode,
+    pub(in crate::manifest) mode: NetworkMode,
     /// The names of those that have one.
-    pub(super) names: HashSet<String>,
+    pub(in crate::manifest) names: HashSet<String>,
 }
 
-pub(super) fn read(source: &mut Source<'_>, app: Object<'_>) -> Networks {
+pub(in crate::manifest) fn read(source: &mut Source<'_>, app: Object<'_>) -> Networks {
     let docker = app.object("container").and_then(|container| container.object("docker"));
     let docker = docker.filter(|docker| docker.has("network"));
     exclude_legacy(source, app, docker);

@@ -9,7 +9,13 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Group {
     id: String,
-    version: i64,
+    versions: Vec<GroupVersion>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct GroupVersion {
+    at: i64,
     dependencies: Vec<String>,
     enforce_role: bool,
 }
@@ -23,24 +29,32 @@ pub(super) struct Pod {
 
 impl Group {
     pub(super) fn of(model: &edit::Group) -> Self {
-        let edit::Group { id, version, dependencies, enforce_role } = model;
-        Self {
-            id: id.to_string(),
-            version: version.as_millis(),
-            dependencies: dependencies.iter().map(ToString::to_string).collect(),
-            enforce_role: *enforce_role,
-        }
+        let edit::Group { id, versions } = model;
+        let versions = versions.iter().map(|version| {
+            let edit::GroupVersion { at, dependencies, enforce_role } = version;
+            GroupVersion {
+                at: at.as_millis(),
+                dependencies: dependencies.iter().map(ToString::to_string).collect(),
+                enforce_role: *enforce_role,
+            }
+        });
+        Self { id: id.to_string(), versions: versions.collect() }
     }
 
     pub(super) fn read(self) -> Result<edit::Group, String> {
-        let Self { id, version, dependencies, enforce_role } = self;
+        let Self { id, versions } = self;
+        if versions.is_empty() {
+            return Err(format!("the group {id} has no versions"));
+        }
         let read = |id: &str| GroupId::resolve(id, &GroupId::root()).map_err(|error| error.to_string());
-        Ok(edit::Group {
-            id: read(&id)?,
-            version: Timestamp::from_millis(version),
-            dependencies: dependencies.iter().map(|id| read(id)).collect::<Result<_, _>>()?,
-            enforce_role,
-        })
+        let versions = versions.into_iter().map(|GroupVersion { at, dependencies, enforce_role }| {
+            Ok(edit::GroupVersion {
+                at: Timestamp::from_millis(at),
+                dependencies: dependencies.iter().map(|id| read(id)).collect::<Result<_, String>>()?,
+                enforce_role,
+            })
+        });
+        Ok(edit::Group { id: read(&id)?, versions: versions.collect::<Result<_, String>>()? })
     }
 }
 

@@ -196,6 +196,7 @@ impl Ledger {
             Command::Cancel(..)
             | Command::Abandon(_)
             | Command::Keep(_)
+            | Command::EnforceRole(..)
             | Command::Listen(_)
             | Command::Unlisten(_) => {}
         }

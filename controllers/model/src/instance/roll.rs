@@ -4,9 +4,10 @@
 //! [`Instances::update`], [`Instances::remove`]), so that a decision about an app of 100,000 instances looks at those
 //! that need something and at no other. Deciding is not done here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::pages::Pages;
 use super::slots::Vacancies;
 use super::{Condition, Goal, Instance, Nowhere, Question, Tally};
 use crate::agent::Agent;
@@ -20,10 +21,9 @@ use crate::time::Timestamp;
 /// The instances of one app, and what must be known of slots that have none.
 #[derive(Debug, Clone, Default)]
 pub struct Instances {
-    /// Apart, so that an app of one instance does not hold a tree node of eleven; shared, so that a copy of the roll for
-    /// readers costs as many pointers as there are instances, and a change of one instance the copy of that one.
-    all: BTreeMap<InstanceKey, Arc<Instance>>,
-    last: BTreeMap<Slot, Incarnation>,
+    all: Pages,
+    /// How many are in each condition, of those that one is in.
+    conditions: Vec<(Condition, usize)>,
     /// No launch has an incarnation up to this, in whatever slot.
     after: Option<Incarnation>,
     /// Per revision that has instances, by its id.
@@ -158,7 +158,7 @@ impl Facet {
 impl Instances {
     /// The incarnation that the next launch in `slot` has.
     pub fn next_incarnation(&self, slot: Slot) -> Incarnation {
-        let last = self.last.get(&slot).copied();
+        let last = self.all.last(slot);
         last.max(self.after).map_or(Incarnation::FIRST, Incarnation::next)
     }
 
@@ -169,18 +169,17 @@ impl Instances {
 
     /// The last incarnation launched in `slot`, if there ever was one.
     pub fn last_incarnation(&self, slot: Slot) -> Option<Incarnation> {
-        self.last.get(&slot).copied()
+        self.all.last(slot)
     }
 
     /// The last incarnation of each slot that ever had one.
     pub fn last_incarnations(&self) -> impl Iterator<Item = (Slot, Incarnation)> + '_ {
-        self.last.iter().map(|(slot, last)| (*slot, *last))
+        self.all.lasts()
     }
 
     /// Remembers that `slot` has had launches up to `incarnation`.
     pub fn note_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
-        let last = self.last.entry(slot).or_insert(incarnation);
-        *last = (*last).max(incarnation);
+        self.all.note_last(slot, incarnation);
     }
 
     /// Adds a new instance.
@@ -193,13 +192,13 @@ impl Instances {
         if instance.condition == Condition::Provisioned {
             self.latest = Some(key);
         }
-        self.all.insert(key, Arc::new(instance));
+        self.all.insert(instance);
         self.enlist(&facet, &agent);
     }
 
     /// Changes an instance; `None` when there is no such instance. Its key stays what it is.
     pub fn update<T>(&mut self, key: InstanceKey, change: impl FnOnce(&mut Instance) -> T) -> Option<T> {
-        let instance = Arc::make_mut(self.all.get_mut(&key)?);
+        let instance = self.all.get_mut(key)?;
         let (before, agent_before) = (Facet::of(instance), instance.agent.clone());
         let result = change(instance);
         instance.key = key;
@@ -215,26 +214,24 @@ impl Instances {
 
     /// Forgets an instance; its incarnation stays used.
     pub fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
-        let instance = Arc::unwrap_or_clone(self.all.remove(&key)?);
+        let instance = Arc::unwrap_or_clone(self.all.remove(key)?);
         self.delist(&Facet::of(&instance), &instance.agent);
         Some(instance)
     }
 
     /// One instance.
     pub fn get(&self, key: InstanceKey) -> Option<&Instance> {
-        self.all.get(&key).map(|instance| &**instance)
+        self.all.get(key)
     }
 
     /// All instances, by slot and incarnation; terminal ones until they are forgotten.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Instance> {
-        self.all.values().map(|instance| &**instance)
+        self.all.iter()
     }
 
     /// The instances in one slot, oldest first.
     pub fn in_slot(&self, slot: Slot) -> impl DoubleEndedIterator<Item = &Instance> {
-        let key = |incarnation| InstanceKey { slot, incarnation };
-        let last = Incarnation(std::num::NonZeroU32::MAX);
-        self.all.range(key(Incarnation::FIRST)..=key(last)).map(|(_, instance)| &**instance)
+        self.all.in_slot(slot)
     }
 
     /// The instances that live and shall.
@@ -249,7 +246,12 @@ impl Instances {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.all.len() == 0
+    }
+
+    /// How many are in each condition, of those that one is in.
+    pub fn by_condition(&self) -> impl Iterator<Item = (Condition, usize)> + '_ {
+        self.conditions.iter().copied()
     }
 
     /// The revisions that have instances, terminal ones included, oldest first, with how many.
@@ -394,6 +396,10 @@ impl Instances {
             let group = Group { revision: facet.revision, members: 0, census, vacant, on_agent };
             self.groups.insert(at, group);
         }
+        match self.conditions.iter_mut().find(|(condition, _)| *condition == facet.condition) {
+            Some((_, count)) => *count += 1,
+            None => self.conditions.push((facet.condition, 1)),
+        }
         let group = &mut self.groups[at];
         group.members += 1;
         group.census.change(facet, |count| *count += 1);
@@ -422,6 +428,12 @@ impl Instances {
             self.vacate(facet);
             for located in self.located.get_mut() {
                 located.keys.remove(&facet.key);
+            }
+        }
+        if let Some(at) = self.conditions.iter().position(|(condition, _)| *condition == facet.condition) {
+            self.conditions[at].1 -= 1;
+            if self.conditions[at].1 == 0 {
+                self.conditions.swap_remove(at);
             }
         }
         if let Some(at) = self.groups.iter().position(|group| group.revision == facet.revision) {
@@ -490,6 +502,6 @@ fn vacant(vacancies: Option<&Vacancies>) -> impl Iterator<Item = Slot> + '_ {
 impl PartialEq for Instances {
     /// The indices follow from the instances; how they came about does not matter.
     fn eq(&self, other: &Self) -> bool {
-        self.all == other.all && self.last == other.last
+        self.all == other.all
     }
 }

@@ -65,28 +65,14 @@ struct Tcp {
 
 impl<'a> HealthCheckInfo<'a> {
     pub(super) fn of(check: &'a HealthCheck, launch: &TaskLaunch) -> Self {
+        let question = Question::of(&check.kind, launch);
         let protocol = Some(if check.ipv6 { "IPV6" } else { "IPV4" });
-        let (mut command, mut http, mut tcp) = (None, None, None);
-        let kind = match &check.kind {
-            CheckKind::Command { command: text } => {
-                command = Some(CommandInfo::shell(text));
-                "COMMAND"
-            }
-            CheckKind::Http { tls, address, path, .. } => {
-                let scheme = Some(if *tls { "https" } else { "http" });
-                http = Some(Http { scheme, protocol, port: port(*address, launch), path });
-                "HTTP"
-            }
-            CheckKind::Tcp { address, .. } => {
-                tcp = Some(Tcp { protocol, port: port(*address, launch) });
-                "TCP"
-            }
-        };
+        let scheme = Some(if question.tls { "https" } else { "http" });
         Self {
-            kind,
-            command,
-            http,
-            tcp,
+            kind: question.kind,
+            command: question.command.map(CommandInfo::shell),
+            http: question.http.map(|http| Http { scheme, protocol, ..http }),
+            tcp: question.tcp.map(|tcp| Tcp { protocol, ..tcp }),
             delay_seconds: check.delay.as_secs_f64(),
             interval_seconds: check.interval.as_secs_f64(),
             timeout_seconds: check.timeout.as_secs_f64(),
@@ -99,29 +85,41 @@ impl<'a> HealthCheckInfo<'a> {
 
 impl<'a> CheckInfo<'a> {
     pub(super) fn of(check: &'a Check, launch: &TaskLaunch) -> Self {
-        let (mut command, mut http, mut tcp) = (None, None, None);
-        let kind = match &check.kind {
-            CheckKind::Command { command: text } => {
-                command = Some(CheckCommand { command: CommandInfo::shell(text) });
-                "COMMAND"
-            }
-            CheckKind::Http { address, path, .. } => {
-                http = Some(Http { scheme: None, protocol: None, port: port(*address, launch), path });
-                "HTTP"
-            }
-            CheckKind::Tcp { address, .. } => {
-                tcp = Some(Tcp { protocol: None, port: port(*address, launch) });
-                "TCP"
-            }
-        };
+        let question = Question::of(&check.kind, launch);
         Self {
-            kind,
-            command,
-            http,
-            tcp,
+            kind: question.kind,
+            command: question.command.map(|command| CheckCommand { command: CommandInfo::shell(command) }),
+            http: question.http,
+            tcp: question.tcp,
             delay_seconds: check.delay.as_secs_f64(),
             interval_seconds: check.interval.as_secs_f64(),
             timeout_seconds: check.timeout.as_secs_f64(),
+        }
+    }
+}
+
+/// What is asked: one of the three, in the words that both checks have.
+struct Question<'a> {
+    kind: &'static str,
+    command: Option<&'a str>,
+    http: Option<Http<'a>>,
+    tcp: Option<Tcp>,
+    tls: bool,
+}
+
+impl<'a> Question<'a> {
+    fn of(kind: &'a CheckKind, launch: &TaskLaunch) -> Self {
+        let none = Self { kind: "", command: None, http: None, tcp: None, tls: false };
+        match kind {
+            CheckKind::Command { command } => Self { kind: "COMMAND", command: Some(command), ..none },
+            CheckKind::Http { tls, address, path, .. } => {
+                let http = Http { scheme: None, protocol: None, port: port(*address, launch), path };
+                Self { kind: "HTTP", http: Some(http), tls: *tls, ..none }
+            }
+            CheckKind::Tcp { address, .. } => {
+                let tcp = Tcp { protocol: None, port: port(*address, launch) };
+                Self { kind: "TCP", tcp: Some(tcp), ..none }
+            }
         }
     }
 }

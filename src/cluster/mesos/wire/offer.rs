@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::resources::{Offered, Ranges, Reservations, Split};
 use super::values::{Number, Text, Unavailability, Value};
 
-/// `Offer`.
+/// `Offer`. What it says of its agent is what [`AgentInfo`] says, under another name for the id. Flattened, it would be
+/// copied before it is read, and most of what a master sends is offers.
 #[derive(Debug, Deserialize)]
 pub(super) struct OfferInfo<'a> {
     #[serde(borrow)]
@@ -96,10 +97,16 @@ pub(super) fn read(infos: Vec<OfferInfo<'_>>) -> (Vec<Offer>, Reservations) {
         let split = Split::of(info.resources);
         reservations.forget(&id);
         reservations.insert(&id, split.stacks);
+        let agent = AgentInfo {
+            id: info.agent_id,
+            hostname: info.hostname,
+            attributes: info.attributes,
+            domain: info.domain,
+        };
         let role = info.allocation_info.and_then(|allocation| allocation.role);
         let offer = Offer {
             id: id.clone(),
-            agent: Arc::new(agent(&info.agent_id, &info.hostname, info.attributes, info.domain)),
+            agent: Arc::new(agent.into()),
             role: role.map_or_else(Role::any, |role| Role::new(&*role.0)),
             unreserved: split.unreserved,
             reserved: split.reserved,
@@ -118,28 +125,20 @@ pub(super) fn read(infos: Vec<OfferInfo<'_>>) -> (Vec<Offer>, Reservations) {
 
 impl From<AgentInfo<'_>> for Agent {
     fn from(info: AgentInfo<'_>) -> Self {
-        agent(&info.id, &info.hostname, info.attributes, info.domain)
-    }
-}
-
-fn agent(
-    id: &Value<Text<'_>>,
-    hostname: &Text<'_>,
-    attributes: Vec<Attribute<'_>>,
-    domain: Option<Domain<'_>>,
-) -> Agent {
-    let fault_domain = domain.and_then(|domain| domain.fault_domain);
-    let (region, zone) = fault_domain.map(|domain| (domain.region, domain.zone)).unzip();
-    let name = |named: Named<'_>| Arc::from(&*named.name.0);
-    Agent {
-        id: AgentId::new(&*id.value.0),
-        hostname: Arc::from(&*hostname.0),
-        attributes: attributes
-            .into_iter()
-            .filter_map(|attribute| Some((attribute.name.0.to_string(), attribute.shown()?)))
-            .collect(),
-        region: region.map(name),
-        zone: zone.map(name),
+        let fault_domain = info.domain.and_then(|domain| domain.fault_domain);
+        let (region, zone) = fault_domain.map(|domain| (domain.region, domain.zone)).unzip();
+        let name = |named: Named<'_>| Arc::from(&*named.name.0);
+        Self {
+            id: AgentId::new(&*info.id.value.0),
+            hostname: Arc::from(&*info.hostname.0),
+            attributes: info
+                .attributes
+                .into_iter()
+                .filter_map(|attribute| Some((attribute.name.0.to_string(), attribute.shown()?)))
+                .collect(),
+            region: region.map(name),
+            zone: zone.map(name),
+        }
     }
 }
 

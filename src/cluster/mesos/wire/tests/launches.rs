@@ -50,6 +50,7 @@ pub(super) fn launch(app: &Arc<App>) -> TaskLaunch {
         revision: RevisionId(1),
         version: Timestamp::from_millis(1_795_168_800_000),
         app: Arc::clone(app),
+        enforces_group_role: false,
         agent: Arc::new(agent),
         role: app.template.role.clone().unwrap_or_else(Role::any),
         claim: Claim { unreserved, reserved: Bundle::default() },
