@@ -11,13 +11,18 @@ use std::time::Duration;
 
 use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
+use ekiden_model::app_state::{Override, Source};
+use ekiden_model::edit::RequestId;
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
-use ekiden_model::record::AppRecord;
+use ekiden_model::record::{AppRecord, Record, Write};
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
-use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
+use ekiden_model::{
+    AgentId, AppId, Condition, Deployment, DeploymentId, Input, InstanceId, InstanceKey, RevisionId, TaskId,
+    Timestamp,
+};
 
 use crate::store::Records;
 
@@ -81,6 +86,25 @@ pub struct Ledger {
     pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
     pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
+    /// Requests that wait for their answer.
+    pub requests: BTreeMap<RequestId, Asked>,
+    /// Apps of which something else may be declared than their files say.
+    by_request: BTreeSet<AppId>,
+    /// All deployments, as they were announced last.
+    pub deployments: BTreeMap<DeploymentId, Deployment>,
+    /// What was announced to hold for a while instead of a file.
+    pub overrides: BTreeMap<AppId, Override>,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What is wanted.
+    pub command: Command,
+    /// Whether the next process is asked again what this one does not answer.
+    pub again: bool,
+    /// How often it was sent.
+    pub times: u32,
 }
 
 /// What the process was told of a task.
@@ -164,9 +188,13 @@ impl Ledger {
             match input {
                 Input::Desired(desired) => {
                     for (app, _) in &desired.declare {
-                        self.declare(app);
+                        // What a file said when it was overridden it says still.
+                        if self.overrides.get(&app.id).is_none_or(|over| over.file != *app) {
+                            self.declare(app);
+                        }
                     }
-                    for app in &desired.withdraw {
+                    let files = desired.withdraw.iter().filter(|app| !self.is_kept(app)).collect::<Vec<_>>();
+                    for app in files {
                         self.declared.remove(app);
                         self.forget_checks(app);
                     }
@@ -200,6 +228,51 @@ impl Ledger {
             | Command::Listen(_)
             | Command::Unlisten(_) => {}
         }
+    }
+
+    /// Whether an app stays although no file declares it.
+    fn is_kept(&self, app: &AppId) -> bool {
+        let declared = self.announced.apps.get(app).and_then(|record| record.declared.as_ref());
+        declared.is_some_and(|declared| declared.source == Source::Api || declared.keep)
+    }
+
+    /// What was asked for through the API is told by its record, which is announced with all that follows of it: whether a
+    /// request was followed or refused depends on what Ekiden knew at that moment. What it promised is looked at when it is
+    /// answered.
+    pub fn note_declared(&mut self, write: &Write) {
+        match write {
+            Write::Put(Record::App(record)) => {
+                let Some(declared) = &record.declared else {
+                    if self.by_request.contains(&record.id) {
+                        self.withdraw(&record.id);
+                    }
+                    return;
+                };
+                let by_request = declared.source == Source::Api || declared.over.is_some();
+                let was = self.by_request.contains(&record.id);
+                if (by_request || was) && self.declared.get(&record.id) != Some(&declared.app) {
+                    self.declare(&declared.app);
+                }
+                if by_request {
+                    self.by_request.insert(record.id.clone());
+                } else {
+                    self.by_request.remove(&record.id);
+                }
+            }
+            Write::DeleteApp(app) if self.by_request.remove(app) => self.withdraw(app),
+            _ => {}
+        }
+    }
+
+    fn withdraw(&mut self, app: &AppId) {
+        if self.declared.remove(app).is_some() {
+            self.forget_checks(app);
+        }
+    }
+
+    /// Whether Ekiden's own time may be another than its clock's.
+    pub fn clock_went_back(&self) -> bool {
+        self.ahead > Duration::ZERO
     }
 
     fn declare(&mut self, app: &Arc<App>) {
@@ -542,6 +615,15 @@ impl Ledger {
             .values()
             .filter_map(|record| Some((record.id.clone(), record.declared.as_ref()?.app.clone())))
             .collect();
+        let declared = durable.apps.values().filter_map(|record| Some((&record.id, record.declared.as_ref()?)));
+        let (mut by_request, mut overrides) = (BTreeSet::new(), BTreeMap::new());
+        for (app, declared) in declared {
+            if declared.source == Source::Api || declared.over.is_some() {
+                by_request.insert(app.clone());
+            }
+            overrides.extend(declared.over.clone().map(|over| (app.clone(), over)));
+        }
+        (self.by_request, self.overrides) = (by_request, overrides);
         self.backoff.clear();
         for record in durable.apps.values() {
             if let Some(until) = record.backoff.until {

@@ -56,13 +56,16 @@ impl Check<'_> {
             .iter()
             .map(|(app, instances)| instances.iter().map(|one| self.ledger.task_id(app, one.key)).collect())
             .collect();
+        self.ended_overrides(writes, &mut found);
         for write in writes {
+            self.ledger.note_declared(write);
             self.ledger.announced.apply(write);
             self.note_key(write);
             if let Write::Put(Record::Installation(installation)) = write {
                 self.ledger.strangers.extend(installation.disowned.iter().cloned());
             }
         }
+        self.change_sets(writes, &mut found);
         for ((app, old), ids) in before.iter().zip(&ids) {
             let decided = self.decided(app, old);
             for instance in &decided.taken_over {

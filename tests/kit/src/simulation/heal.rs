@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app::{Constraint, Operator};
+use ekiden_model::deployment::Progress;
+use ekiden_model::record::Record;
 use ekiden_model::revision::Phase;
 use ekiden_model::{App, AppId, Reason, Report, Resources};
 
@@ -194,7 +196,33 @@ impl Simulation {
         if let Err(left) = self.check().left_over(&declared) {
             healed.differing.insert(crate::build::app_id("/left-over"), left);
         }
+        let open = self.open_ends(&healed);
+        if !open.is_empty() {
+            healed.differing.insert(crate::build::app_id("/open-ends"), open.join("; "));
+        }
         healed
+    }
+
+    /// What is to be over although every app may be as declared: requests that wait for their answer, what holds instead of
+    /// a file, and deployments of apps that match.
+    fn open_ends(&self, healed: &Healed) -> Vec<String> {
+        let requests = self.ledger.requests.iter();
+        let mut open: Vec<String> = requests
+            .map(|(request, asked)| format!("request {} is not answered: {:?}", request.0, asked.command))
+            .collect();
+        let records = &self.store.durable;
+        let overridden = records.apps.values().filter_map(|record| {
+            let over = record.declared.as_ref()?.over.as_ref()?;
+            Some(format!("{} is overridden until {}", record.id, over.until))
+        });
+        open.extend(overridden);
+        for record in records.others.values() {
+            let Record::Deployment(deployment) = record else { continue };
+            let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
+            let through = under_way.map(|(app, _)| app).filter(|app| !healed.differing.contains_key(*app));
+            open.extend(through.map(|app| format!("{app} matches and is on its way in {}", deployment.id)));
+        }
+        open
     }
 
     /// On how many agents a global app is to run, in truth, those left out that are to be left.

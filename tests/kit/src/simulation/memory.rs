@@ -91,6 +91,8 @@ impl Simulation {
         self.line.log(format_args!("the store is replaced: {} apps on record", records.apps.len()));
         self.store.crash(0);
         self.ledger.clock_forgotten(&records);
+        self.look_at_other_store(&records);
+        self.ledger.deployments.clear();
         self.store.durable = records;
         // A task on an agent that nobody hears of is found too late: another may have its slot by then (docs/safe-mode.md).
         let heard_of = |task: &&crate::cluster::SimTask| {
