@@ -78,6 +78,11 @@ impl Simulation {
         };
         let copies: Vec<Records> = self.copies.iter().filter(is_ours).cloned().collect();
         let Some(copy) = self.line.rng.pick(&copies).cloned() else { return };
+        // What was copied later is of a store that is given up with this: it and the one that goes on from here would give
+        // the same ids to different tasks (docs/safe-mode.md, limits).
+        if let Some(at) = self.copies.iter().position(|other| *other == copy) {
+            self.copies.truncate(at + 1);
+        }
         self.replace_store(copy, down_for);
     }
 
