@@ -7,7 +7,6 @@ mod commands;
 #[path = "support/ekiden.rs"]
 mod ekiden;
 #[path = "support/writes.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod writes;
 
 use std::collections::BTreeSet;
