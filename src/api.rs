@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use ekiden_model::TaskId;
 use ekiden_model::input::Command;
 use ekiden_model::limits::Settings;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use certificate::{CertificateError, CertificateFiles};
@@ -98,6 +99,8 @@ pub struct Api {
     /// Addresses named on the command line that events are sent to; nothing where events are sent nowhere
     /// (`--event_subscriber`).
     pub callbacks: Option<Arc<BTreeSet<Arc<str>>>>,
+    /// One forecast is made at a time: each may take a core for seconds.
+    pub forecasts: Arc<Semaphore>,
     /// Where it is offered, and on which terms.
     pub terms: Terms,
     /// Ends the streams.
@@ -255,6 +258,7 @@ impl Api {
             Endpoint::KeepApp => v1::apps::keep(self, first).await,
             Endpoint::OurAppHistory => v1::history::show(self, first, request),
             Endpoint::Watch => v1::watch::stream(self, request),
+            Endpoint::Plan => v1::plan::foresee(self, request).await,
             Endpoint::OurInstances => v1::instances::list(self, request),
             Endpoint::OurStatus => v1::status::show(self),
             Endpoint::Uninstall => v1::uninstall::carry_out(self).await,
