@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 use ekiden_model::TaskId;
 use ekiden_model::input::Command;
 use ekiden_model::limits::Settings;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use certificate::{CertificateError, CertificateFiles};
@@ -99,8 +98,6 @@ pub struct Api {
     /// Addresses named on the command line that events are sent to; nothing where events are sent nowhere
     /// (`--event_subscriber`).
     pub callbacks: Option<Arc<BTreeSet<Arc<str>>>>,
-    /// One forecast is made at a time: each may take a core for seconds.
-    pub forecasts: Arc<Semaphore>,
     /// Where it is offered, and on which terms.
     pub terms: Terms,
     /// Ends the streams.

@@ -22,7 +22,7 @@ use ekiden_model::record::{Installation, Record, Write};
 use ekiden_model::{App, AppId, InstanceKey, Source, TaskId};
 use ekiden_reconciler::{Reconciler, RestoreError};
 use futures_util::{StreamExt, stream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::callbacks::Callbacks;
@@ -312,7 +312,6 @@ impl<C: Cluster> Server<C> {
             settings,
             introduction: Arc::new(introduction),
             uninstalls: C::REMEMBERS_US.then_some(uninstalls),
-            forecasts: Arc::new(Semaphore::new(1)),
             terms,
             stop: serving.stop().clone(),
         };

@@ -14,7 +14,7 @@ use ekiden_model::{AppId, Condition, GroupId, InstanceKey, Timestamp};
 use ekiden_reconciler::Reconciler;
 use ekiden_reconciler::forecast::Outset;
 use futures_util::stream::{BoxStream, StreamExt, once, select_all};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ pub enum Arrival {
     /// Somebody wants something, and waits for the answer.
     Request(Request),
     /// Somebody wants to foresee something.
-    Look(oneshot::Sender<Look>),
+    Look(oneshot::Sender<(Arc<Snapshot>, Outset)>),
     /// A source that must not end has ended.
     Ended(&'static str),
 }
@@ -62,11 +62,16 @@ pub struct Look {
     pub snapshot: Arc<Snapshot>,
     /// The rest. Its apps are to be added.
     pub outset: Outset,
+    /// One forecast is made at a time, since each may take a core for seconds: others wait until this is dropped.
+    pub turn: OwnedSemaphorePermit,
 }
 
 /// The way to ask the loop for something.
 #[derive(Debug, Clone)]
-pub struct Requests(mpsc::Sender<Arrival>);
+pub struct Requests {
+    arrivals: mpsc::Sender<Arrival>,
+    looks: Arc<Semaphore>,
+}
 
 /// The loop is ending and takes no more requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -147,21 +152,25 @@ impl Requests {
     /// A way to ask, and the arrivals that come of it.
     pub fn new() -> (Self, BoxStream<'static, Arrival>) {
         let (sender, receiver) = mpsc::channel(REQUESTS_WAITING);
-        (Self(sender), ReceiverStream::new(receiver).boxed())
+        let requests = Self { arrivals: sender, looks: Arc::new(Semaphore::new(1)) };
+        (requests, ReceiverStream::new(receiver).boxed())
     }
 
     /// Hands in a command and waits for its answer, which comes when what it changed is durable.
     pub async fn carry_out(&self, command: Command) -> Result<Answer, Closing> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Arrival::Request(Request { command, answer })).await.map_err(|_| Closing)?;
+        self.arrivals.send(Arrival::Request(Request { command, answer })).await.map_err(|_| Closing)?;
         answered.await.map_err(|_| Closing)
     }
 
-    /// What a forecast begins with. It costs the loop a copy of what is free, and nothing unless somebody asks.
+    /// What a forecast begins with, once nobody else makes one. It costs the loop a copy of what is free, and nothing
+    /// unless somebody asks.
     pub async fn look(&self) -> Result<Look, Closing> {
+        let turn = Arc::clone(&self.looks).acquire_owned().await.map_err(|_| Closing)?;
         let (answer, answered) = oneshot::channel();
-        self.0.send(Arrival::Look(answer)).await.map_err(|_| Closing)?;
-        answered.await.map_err(|_| Closing)
+        self.arrivals.send(Arrival::Look(answer)).await.map_err(|_| Closing)?;
+        let (snapshot, outset) = answered.await.map_err(|_| Closing)?;
+        Ok(Look { snapshot, outset, turn })
     }
 }
 
@@ -233,9 +242,8 @@ impl<H: Hands> Turn<H> {
         self.step(inputs).await?;
         // Once the step is published, so that both halves are of one moment.
         for look in looks {
-            let (snapshot, outset) = (self.publisher.latest(), self.reconciler.outset());
             // Who has gone away no longer waits.
-            let _ = look.send(Look { snapshot, outset });
+            let _ = look.send((self.publisher.latest(), self.reconciler.outset()));
         }
         Ok(())
     }
