@@ -218,7 +218,7 @@ impl Api {
             Endpoint::AppTasks => v2::tasks::of_app(self, first, request),
             Endpoint::App => v2::apps::show(self, first, request),
             Endpoint::Tasks => v2::tasks::list(self, request),
-            Endpoint::Queue => v2::queue::list(self, request),
+            Endpoint::Queue => v2::queue::list(self, request).await,
             Endpoint::QueueDelay => v2::queue::reset_delay(self, first).await,
             Endpoint::Deployments => v2::deployments::list(self),
             Endpoint::CancelDeployment => v2::deployments::cancel(self, first, request).await,

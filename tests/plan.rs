@@ -1,6 +1,6 @@
 //! Plans of the real binary: what is foreseen is what then happens, and planning does nothing.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "support/commands.rs"]
 mod commands;
@@ -32,24 +32,28 @@ async fn what_is_foreseen_is_what_then_happens_and_planning_does_nothing() {
     let ekiden = Ekiden::start("42360-42399", &[("web.yaml", WEB)]).await;
     let before = ekiden.until_running("/web", 2).await;
 
-    // More than the 8 cpus have room for, beside the two that run.
-    let more = "id: /batch\ncmd: exec sleep 1000\ncpus: 2\nmem: 16\ninstances: 4\n";
-    let rolled = WEB.replace("1000", "2000");
-    let asked = json!({ "files": { "web.yaml": rolled, "batch.yaml": more }, "prune": true });
-    let answer = plan(&ekiden, &asked).await;
-    assert_eq!(answer["placementKnown"], true, "{answer}");
-    assert_eq!(answer["summary"], "1 to create, 1 to roll");
-    let [batch, web] = &answer["changes"].as_array().expect("a list")[..] else { panic!("{answer}") };
-    assert_eq!((batch["app"].as_str(), web["app"].as_str()), (Some("/batch"), Some("/web")));
-    assert_eq!(batch["kind"]["create"]["instances"], 4);
+    let rolled = json!({ "files": { "web.yaml": WEB.replace("1000", "2000") } });
+    let answer = plan(&ekiden, &rolled).await;
+    let web = &answer["changes"][0];
+    assert_eq!((&web["kind"], lengths(&web["placement"])), (&json!("roll"), (2, 2)), "{web}");
     assert!(web["diff"].as_str().is_some_and(|diff| diff.contains("+  \"cmd\": \"exec sleep 2000\"")), "{web}");
     assert_eq!((&web["owner"]["path"], &web["owner"]["line"]), (&json!("web.yaml"), &json!(1)));
+    assert!(web["placement"]["steps"].as_array().is_some_and(|steps| steps.len() > 1), "{web}");
+    assert_eq!((&web["placement"]["floor"], &web["placement"]["ceiling"]), (&json!(2), &json!(4)));
+
+    // More than the 8 cpus have room for, beside the two that run.
+    let more = "id: /batch\ncmd: exec sleep 1000\ncpus: 2\nmem: 16\ninstances: 4\n";
+    let asked = json!({ "files": { "web.yaml": WEB, "batch.yaml": more }, "prune": true });
+    let answer = plan(&ekiden, &asked).await;
+    assert_eq!(answer["placementKnown"], true, "{answer}");
+    assert_eq!(answer["summary"], "1 to create");
+    let [batch] = &answer["changes"].as_array().expect("a list")[..] else { panic!("{answer}") };
+    assert_eq!((&batch["app"], &batch["kind"]["create"]["instances"]), (&json!("/batch"), &json!(4)));
     assert_eq!(batch["owner"], Value::Null);
     let missing = batch["placement"]["missing"].as_u64().expect("a number");
     let (starts, _) = lengths(&batch["placement"]);
     assert!(starts > 0 && missing > 0 && starts as u64 + missing == 4, "{batch}");
     assert!(batch["placement"]["waitingFor"].to_string().contains("lacks cpus"), "{batch}");
-    assert_eq!(lengths(&web["placement"]), (2, 2), "{web}");
 
     assert_eq!(ekiden.until_running("/web", 2).await, before, "planning restarts nothing");
     assert_eq!(ekiden.get("/v2/apps/batch", "*/*").await.status, 404, "and stores nothing");
@@ -59,13 +63,20 @@ async fn what_is_foreseen_is_what_then_happens_and_planning_does_nothing() {
     ekiden.until_running("/batch", starts).await;
     let host = &batch["placement"]["starts"][0]["agent"]["host"];
     assert_eq!(ekiden.json("/v2/apps/batch/tasks").await["tasks"][0]["host"], *host);
+
+    let queue = ekiden.json("/v2/queue?embed=lastUnusedOffers").await;
+    let unused = &queue["queue"][0]["lastUnusedOffers"][0];
+    assert_eq!(unused["reason"], json!(["InsufficientCpus"]), "{queue}");
+    assert_eq!(unused["offer"]["hostname"], *host);
+    assert!(unused["offer"]["resources"].to_string().contains("\"cpus\"") && unused["timestamp"].is_string());
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_told_with_file_and_line_and_who_owns_an_app_is_told() {
     let ekiden = Ekiden::start("42400-42439", &[("web.yaml", WEB)]).await;
     ekiden.until_running("/web", 2).await;
-    let asked = json!({ "files": { "ok.yaml": "id: /ok\ncmd: x\n", "prod/bad.yaml": "id: api\ncmd: x\ncpus: many\n" } });
+    let asked =
+        json!({ "files": { "ok.yaml": "id: /ok\ncmd: x\n", "prod/bad.yaml": "id: api\ncmd: x\ncpus: many\n" } });
     let (status, answer) = ekiden.write_json("POST", "/v1/plan", &asked).await;
     assert_eq!(status, 422, "{answer}");
     let found = &answer["diagnostics"][0];

@@ -96,7 +96,10 @@ async fn foreseen(asked: &Value, global: &Global, terminal: &Terminal) -> Result
 }
 
 fn show_foreseen(answer: &Value, global: &Global, terminal: &mut Terminal) -> Result<Ended, Cause> {
-    let (changes, others) = (list(&answer["changes"]), list(&answer["others"]));
+    let changes = list(&answer["changes"]);
+    // What goes on anyway is told only beside what would change.
+    let is_asked = !(changes.is_empty() && list(&answer["lost"]).is_empty());
+    let others = if is_asked { list(&answer["others"]) } else { &[] };
     let ended = if changes.is_empty() && others.is_empty() { Ended::Well } else { Ended::Changes };
     if global.output == Output::Json {
         terminal.json(answer)?;
@@ -163,7 +166,8 @@ fn hosts(instances: &[Value]) -> String {
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let more = counts.len().saturating_sub(HOSTS_SHOWN);
-    let one = |(host, count): &(String, usize)| if *count == 1 { host.clone() } else { format!("{host} ({count})") };
+    let one =
+        |(host, count): &(String, usize)| if *count == 1 { host.clone() } else { format!("{host} ({count})") };
     let mut shown: Vec<String> = counts.iter().take(HOSTS_SHOWN).map(one).collect();
     if more > 0 {
         shown.push(format!("{more} more"));

@@ -9,6 +9,7 @@
 //! once. What an app starts and ends in one round is what it does at once.
 
 mod pool;
+mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ use crate::spare::used_by;
 use crate::{Reconciler, RestoreError};
 
 use pool::Pool;
+
+pub use refused::{Refused, refused};
 
 /// How long a round takes.
 const ROUND: Duration = Duration::from_millis(100);

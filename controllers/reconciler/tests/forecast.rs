@@ -10,7 +10,7 @@ use ekiden_kit::instant::InstantWorld;
 use ekiden_model::input::Desired;
 use ekiden_model::report::{KillCause, Refusal};
 use ekiden_model::{Agent, AgentId, App, AppId, AppState, Offer, Reason, Source};
-use ekiden_reconciler::forecast::{Change, Forecast, Outlook, forecast};
+use ekiden_reconciler::forecast::{Change, Forecast, Outlook, forecast, refused};
 
 /// Steps that a world may take to settle: some for each app.
 const STEPS: u32 = 1000;
@@ -84,7 +84,8 @@ fn what_finds_no_place_is_told_with_what_is_missing() {
     });
     let (missing, refusals) = waits.expect("two wait");
     assert_eq!(missing, 2);
-    let lacks_cpus = |(refusal, _): (&Refusal, _)| matches!(refusal, Refusal::Cpus(short) if short.largest.as_f64() == 0.5);
+    let lacks_cpus =
+        |(refusal, _): (&Refusal, _)| matches!(refusal, Refusal::Cpus(short) if short.largest.as_f64() == 0.5);
     assert!(refusals.rows().any(lacks_cpus), "{refusals}");
 }
 
@@ -165,11 +166,30 @@ fn what_is_lost_with_an_agent_is_replaced_where_there_is_room() {
     let outlook = of(&found, "/web");
     assert_eq!(outlook.lost.iter().map(|lost| &*lost.agent.hostname).collect::<Vec<_>>(), ["a"]);
     assert!(outlook.starts.is_empty(), "b has one already");
-    assert!(outlook.report.reasons.iter().any(|reason| matches!(reason, Reason::AwaitingOffers { missing: 1, .. })));
+    assert!(
+        outlook.report.reasons.iter().any(|reason| matches!(reason, Reason::AwaitingOffers { missing: 1, .. }))
+    );
 
     let id: AppId = build::app_id("/web");
     let instances = world.reconciler.app(&id).expect("declared").instances.len();
     assert_eq!(instances, 2, "nothing was done");
+}
+
+#[test]
+fn the_offers_that_do_not_do_are_told_one_by_one() {
+    let agents: Vec<Arc<Agent>> = ["a", "b", "c"].map(build::agent).into();
+    let mut world = world(&[(&agents[0], 1.0), (&agents[1], 2.0), (&agents[2], 4.0)]);
+    let web = app("/web", 1).cpus(3.0).constraint("hostname", "UNLIKE", "c").arc();
+    world.declare([web.clone()]);
+    world.settle(STEPS);
+    let state = world.reconciler.app(&web.id).expect("declared");
+    let refused = refused(&world.reconciler.outset(), state, 10);
+    let mut told: Vec<(&str, &str)> =
+        refused.iter().map(|one| (&*one.spare.agent.hostname, one.why[0].marathon_name())).collect();
+    told.sort_unstable();
+    let expected = [("a", "InsufficientCpus"), ("b", "InsufficientCpus"), ("c", "UnfulfilledConstraint")];
+    assert_eq!(told, expected);
+    assert!(refused.iter().all(|one| one.spare.offer.is_some() && one.why.len() == 1));
 }
 
 #[test]

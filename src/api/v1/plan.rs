@@ -63,13 +63,16 @@ impl From<NoPlan> for Response {
         match no {
             NoPlan::Body(text) => reply::message(StatusCode::BAD_REQUEST, &text),
             NoPlan::Manifests(found) => {
-                let errors = if found.len() == 1 { "1 error".to_owned() } else { format!("{} errors", found.len()) };
+                let errors =
+                    if found.len() == 1 { "1 error".to_owned() } else { format!("{} errors", found.len()) };
                 let diagnostics: Vec<Value> = found.iter().map(Diagnostic::to_json).collect();
-                let body = json!({ "message": format!("the manifests are wrong: {errors}"), "diagnostics": diagnostics });
+                let body =
+                    json!({ "message": format!("the manifests are wrong: {errors}"), "diagnostics": diagnostics });
                 reply::with_status(StatusCode::UNPROCESSABLE_ENTITY, &body)
             }
             NoPlan::Agent(name) => {
-                let text = format!("there is no agent `{name}`: name one by its id or its host, as `/v1/instances` does");
+                let text =
+                    format!("there is no agent `{name}`: name one by its id or its host, as `/v1/instances` does");
                 reply::message(StatusCode::UNPROCESSABLE_ENTITY, &text)
             }
             NoPlan::World(text) => reply::message(StatusCode::INTERNAL_SERVER_ERROR, &text),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Bundle, Lot};
 use crate::agent::{Agent, Window};
-use crate::id::Role;
+use crate::id::{OfferId, Role};
 use crate::time::Timestamp;
 
 /// Free resources of one agent for one role.
@@ -14,6 +14,8 @@ pub struct Spare {
     pub agent: Arc<Agent>,
     /// The role they were offered to.
     pub role: Role,
+    /// The latest offer of them.
+    pub offer: Option<OfferId>,
     /// What belongs to everybody.
     pub unreserved: Bundle,
     /// What is reserved to the role.
@@ -30,6 +32,7 @@ impl Spare {
         Self {
             agent: lot.agent.clone(),
             role: lot.role.clone(),
+            offer: lot.offers.last().cloned(),
             unreserved: lot.unreserved.clone(),
             reserved: lot.reserved.clone(),
             maintenance: lot.maintenance,

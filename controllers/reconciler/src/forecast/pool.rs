@@ -38,7 +38,7 @@ impl Pool {
         let mut latest: BTreeMap<AgentId, Timestamp> = BTreeMap::new();
         let mut agents: BTreeMap<AgentId, Free> = BTreeMap::new();
         let mut all = Self::empty();
-        for Spare { agent, role, unreserved, reserved, maintenance, at } in spares {
+        for Spare { agent, role, unreserved, reserved, maintenance, at, .. } in spares {
             let free = agents.entry(agent.id.clone()).or_insert_with(|| Free {
                 agent: agent.clone(),
                 maintenance,

@@ -61,7 +61,10 @@ impl Asked {
                 }
                 let most = Bounds::default().files;
                 if files.len() > most {
-                    return Err(NoPlan::Body(format!("{} files are more than the {most} that are read", files.len())));
+                    return Err(NoPlan::Body(format!(
+                        "{} files are more than the {most} that are read",
+                        files.len()
+                    )));
                 }
                 read_all(files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())))?
             }
@@ -83,7 +86,8 @@ impl Asked {
             let before = lost.len();
             lost.extend(named.map(|agent| agent.id.clone()));
             let is_double = agents.values().any(|state| {
-                (state.agent.id.as_str() == name || *state.agent.hostname == **name) && lost.contains(&state.agent.id)
+                (state.agent.id.as_str() == name || *state.agent.hostname == **name)
+                    && lost.contains(&state.agent.id)
             });
             if lost.len() == before && !is_double {
                 return Err(NoPlan::Agent(name.clone()));

@@ -53,9 +53,11 @@ impl Known {
         if let Some(standstill) = &self.standstill {
             return Some(standstill.clone());
         }
-        let waits = |reason: &Reason| matches!(reason, Reason::AwaitingOffers { .. } | Reason::NothingOffered { .. });
+        let waits =
+            |reason: &Reason| matches!(reason, Reason::AwaitingOffers { .. } | Reason::NothingOffered { .. });
         let anybody_waits = found.apps.values().any(|outlook| outlook.report.reasons.iter().any(waits));
-        (self.known == 0 && anybody_waits).then(|| {
+        // Where no agent is left, it is known that there is no room.
+        (self.known == 0 && self.agents > 0 && anybody_waits).then(|| {
             "no agent has offered anything since ekiden started, because nothing needed it: what is free is not known"
                 .to_owned()
         })
@@ -103,9 +105,9 @@ pub(super) fn plan(comparison: &Comparison, found: &Forecast, known: &Known, sna
     })
 }
 
-/// Whether something would become of an app that nobody changes.
+/// Whether something would become of an app that nobody changes. What it waits for anyway is no news.
 fn is_affected(outlook: &Outlook) -> bool {
-    !(outlook.rounds.is_empty() && outlook.lost.is_empty()) || missing(outlook) > 0
+    !(outlook.rounds.is_empty() && outlook.lost.is_empty())
 }
 
 fn change(comparison: &Comparison, planned: &PlannedChange) -> Value {
@@ -121,9 +123,10 @@ fn change(comparison: &Comparison, planned: &PlannedChange) -> Value {
 }
 
 fn placement(outlook: &Outlook) -> Value {
-    let steps = outlook.rounds.iter().map(|round| {
-        json!({ "starts": round.starts, "stops": round.stops, "healthy": round.healthy })
-    });
+    let steps = outlook
+        .rounds
+        .iter()
+        .map(|round| json!({ "starts": round.starts, "stops": round.stops, "healthy": round.healthy }));
     json!({
         "starts": outlook.starts.iter().map(start).collect::<Vec<_>>(),
         "stops": outlook.stops.iter().map(stop).collect::<Vec<_>>(),
