@@ -68,7 +68,7 @@ async fn what_is_foreseen_is_what_then_happens_and_planning_does_nothing() {
     let unused = &queue["queue"][0]["lastUnusedOffers"][0];
     assert_eq!(unused["reason"], json!(["InsufficientCpus"]), "{queue}");
     assert_eq!(unused["offer"]["hostname"], *host);
-    assert!(unused["offer"]["resources"].to_string().contains("\"cpus\"") && unused["timestamp"].is_string());
+    assert!(unused["offer"]["resources"].to_string().contains("\"mem\"") && unused["timestamp"].is_string());
 }
 
 #[tokio::test]
