@@ -29,6 +29,7 @@ mod yaml;
 use std::sync::Arc;
 
 use ekiden_model::app::App;
+use ekiden_model::history::Definition;
 use ekiden_model::id::GroupId;
 
 pub use code::Code;
@@ -101,6 +102,9 @@ pub fn check_set(apps: &[DeclaredApp]) -> Vec<Diagnostic> {
     set::check(apps)
 }
 
+#[cfg(test)]
+pub(crate) use fields::app_fields;
+
 /// Reads the one app of a request's body; its id may be relative to `id_base`.
 pub fn read_app_json(body: &[u8], id_base: &GroupId) -> Result<Arc<App>, Vec<Diagnostic>> {
     let path: Arc<str> = "".into();
@@ -147,6 +151,14 @@ pub fn app_to_json(app: &App) -> serde_json::Value {
 /// A health check, as it is in the JSON of its app.
 pub fn health_check_to_json(check: &ekiden_model::app::HealthCheck) -> serde_json::Value {
     json::health_check(check)
+}
+
+/// The app of a definition that is remembered; nothing where an earlier ekiden wrote what this one refuses.
+pub fn read_definition(definition: &Definition) -> Option<Arc<App>> {
+    match definition {
+        Definition::Known(app) => Some(app.clone()),
+        Definition::Written(text) => read_app_json(text.as_bytes(), &GroupId::root()).ok(),
+    }
 }
 
 /// The JSON Schema of a manifest file, for editors.

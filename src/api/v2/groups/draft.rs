@@ -16,6 +16,7 @@ use super::tree::groups_at_and_within;
 use super::update::GroupUpdate;
 use crate::api::v2::definition::{self, Problems};
 use crate::api::v2::pods;
+use crate::manifest::read_definition;
 use crate::runtime::{Snapshot, within};
 
 /// Most instances that an app can have: what Marathon's 32 bits hold.
@@ -64,12 +65,12 @@ impl Draft {
     }
 
     /// The group as it was at `at`, one of its versions.
-    pub(super) fn as_of(snapshot: &Snapshot, group: &GroupId, at: Timestamp) -> Result<Self, Problems> {
+    pub(super) fn as_of(snapshot: &Snapshot, group: &GroupId, at: Timestamp) -> Self {
         let mut draft = Self::default();
         for (id, history) in histories(snapshot, group) {
             let is = declared(snapshot, id);
             draft.made_from(id, is);
-            match (history.as_of(at).and_then(|version| version.app.clone()), is) {
+            match (history.as_of(at).and_then(|version| read_definition(version.app.as_ref()?)), is) {
                 (Some(then), _) => draft.declare(is.map(|is| &is.app), then),
                 (None, Some(_)) => draft.edit.withdraw.push(id.clone()),
                 (None, None) => {}
@@ -93,7 +94,7 @@ impl Draft {
                 _ => {}
             }
         }
-        Ok(draft)
+        draft
     }
 
     /// Nothing of the group.
@@ -194,7 +195,7 @@ impl<'a> Content<'a> {
             for (index, definition) in definitions.iter().enumerate() {
                 let at = format!("{}/apps({index})", update.at);
                 match self.read(definition.clone(), group, &at) {
-                    Ok(app) => self.put(app, at),
+                    Ok(app) => self.put(app, &at),
                     Err(problems) => self.problems.extend(problems),
                 }
             }
@@ -276,9 +277,9 @@ impl<'a> Content<'a> {
         }
     }
 
-    fn put(&mut self, app: Arc<App>, at: String) {
+    fn put(&mut self, app: Arc<App>, at: &str) {
         let id = app.id.clone();
-        if let Some(Wanted::Listed(_, other)) = self.apps.insert(id.clone(), Wanted::Listed(app, at.clone())) {
+        if let Some(Wanted::Listed(_, other)) = self.apps.insert(id.clone(), Wanted::Listed(app, at.to_owned())) {
             let text = format!("app `{id}` is listed twice, also at {other}");
             self.problems.extend(Problems::invalid(format!("{at}/id"), text));
         }
