@@ -5,7 +5,7 @@
 //! it leaves. Times of floods are of the processor, to some milliseconds, so that a machine that is busy with other things
 //! tells nearly the same.
 
-#[path = "processor.rs"]
+#[path = "support/processor.rs"]
 #[expect(dead_code, reason = "what is measured here is this process")]
 mod processor;
 

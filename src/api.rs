@@ -202,6 +202,8 @@ impl Api {
             Endpoint::Ping => system::ping(request),
             Endpoint::Metrics => system::metrics(self, request),
             Endpoint::MetricsText => system::metrics_text(self),
+            Endpoint::Logging => v2::logging::show(),
+            Endpoint::ChangeLogging => v2::logging::change(request),
             Endpoint::Info => v2::info::show(self),
             Endpoint::Apps => v2::apps::list(self, request),
             Endpoint::CreateApp => v2::app_writes::create(self, request).await,

@@ -28,6 +28,8 @@ mod adopt;
 mod apply;
 mod apps;
 mod client;
+#[cfg(test)]
+mod compatibility;
 mod completions;
 mod confirm_prune;
 mod credential;

@@ -101,6 +101,9 @@ pub fn check_set(apps: &[DeclaredApp]) -> Vec<Diagnostic> {
     set::check(apps)
 }
 
+#[cfg(test)]
+pub(crate) use fields::app_fields;
+
 /// Reads the one app of a request's body; its id may be relative to `id_base`.
 pub fn read_app_json(body: &[u8], id_base: &GroupId) -> Result<Arc<App>, Vec<Diagnostic>> {
     let path: Arc<str> = "".into();

@@ -4,8 +4,10 @@
 //! reports, not by logs.
 
 mod dropwizard;
+mod levels;
 mod logging;
 mod metrics;
 
+pub use levels::{Change, LevelError, Levels, levels};
 pub use logging::{LogFormat, TelemetryError, init};
 pub use metrics::{Metrics, ProbeOutcome, TEXT_CONTENT_TYPE};

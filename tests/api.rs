@@ -7,7 +7,6 @@ mod commands;
 #[path = "support/ekiden.rs"]
 mod ekiden;
 #[path = "support/writes.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod writes;
 
 use std::collections::BTreeSet;
@@ -73,10 +72,8 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
         let (path, body, fits) = match route.endpoint {
             // `ekiden dev` has nothing to remove; see the tests of `ekiden serve`.
             Endpoint::Uninstall | Endpoint::Events | Endpoint::Watch => continue,
-            // Off, unless asked for; see tests/events.rs.
-            Endpoint::Callbacks | Endpoint::AddCallback | Endpoint::RemoveCallback => (filled, "", 404..405),
             Endpoint::QueueDelay => ("/v2/queue/big/delay".to_owned(), "", 204..205),
-            Endpoint::Adopt | Endpoint::Disown => (filled, "", 409..410),
+            Endpoint::ChangeLogging => (filled, r#"{"logger": "ekiden", "level": "info"}"#, 200..201),
             Endpoint::CancelDeployment | Endpoint::AppVersion => {
                 (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
             }
@@ -85,7 +82,9 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::PutApps | Endpoint::PatchApps => {
                 (filled, r#"[{"id": "/prod/web", "instances": 3}]"#, 409..410)
             }
-            Endpoint::DeleteApp => (filled, "", 409..410),
+            Endpoint::DeleteApp | Endpoint::Adopt | Endpoint::Disown | Endpoint::Abdicate => {
+                (filled, "", 409..410)
+            }
             Endpoint::Group | Endpoint::GroupApps | Endpoint::GroupVersions => (group(&filled), "", 200..201),
             Endpoint::GroupVersion => {
                 (group(&filled).replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405)
@@ -94,10 +93,13 @@ async fn every_route_answers_and_says_so_in_the_same_headers() {
             Endpoint::PutGroup => (group(&filled), r#"{"scaleBy": 3}"#, 409..410),
             Endpoint::PatchGroup => (group(&filled), r#"{"enforceRole": false}"#, 200..201),
             Endpoint::DeleteGroup => (group(&filled), "", 409..410),
-            // There is none yet, and an app has the id. See tests/pods.rs.
+            // There is no pod yet, and an app has the id (tests/pods.rs); callbacks are off (tests/events.rs).
             Endpoint::CreatePod => (filled, r#"{"id": "/prod/web", "containers": 3}"#, 400..401),
             Endpoint::PodVersion => (filled.replace("{version}", "2020-01-01T00:00:00.000Z"), "", 404..405),
-            Endpoint::Pod
+            Endpoint::Callbacks
+            | Endpoint::AddCallback
+            | Endpoint::RemoveCallback
+            | Endpoint::Pod
             | Endpoint::PodStatus
             | Endpoint::PodVersions
             | Endpoint::PutPod
@@ -381,4 +383,27 @@ async fn the_state_is_exported_while_ekiden_runs_and_imported_elsewhere() {
     let (code, said) = state(&["import", "--state", "third", "cut"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the export is cut off after"), "{said}");
+}
+
+#[tokio::test]
+async fn the_log_says_more_for_a_while_when_it_is_told_to() {
+    let ekiden = Ekiden::start_in(folder_with_apps(), "41360-41379", &[]).await;
+    let level = async || ekiden.json("/logging").await["ekiden"].as_str().map(str::to_owned);
+    assert_eq!(level().await.as_deref(), Some("info"));
+    assert!(!ekiden.log().contains("answered"), "{}", ekiden.log());
+
+    let change = json!({ "logger": "ekiden", "level": "debug", "durationSeconds": 2 });
+    assert_eq!(ekiden.write_json("POST", "/logging", &change).await, (200, change));
+    ekiden.until("it says more", async || ekiden.log().contains("answered").then_some(())).await;
+    ekiden.until("it is over", async || (level().await.as_deref() == Some("info")).then_some(())).await;
+
+    for (wrong, status) in [
+        (json!({ "logger": "ekiden", "level": "loud" }), 422),
+        (json!({ "logger": "mesosphere.marathon", "level": "info" }), 422),
+        (json!({ "logger": "ekiden", "level": "info", "durationSeconds": 0 }), 422),
+        (json!({ "level": "info" }), 400),
+    ] {
+        let (answered, body) = ekiden.write_json("POST", "/logging", &wrong).await;
+        assert!(answered == status && body["message"].is_string(), "{wrong}: {answered} {body}");
+    }
 }

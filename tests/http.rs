@@ -51,7 +51,7 @@ async fn a_request_that_is_none_is_refused_and_the_next_client_is_served() {
         assert_eq!(rig.get("/v2/apps", "").await.status, 200, "after {shown:?}");
     }
     let mut many = "GET /v2/apps HTTP/1.1\r\nHost: localhost\r\n".to_owned();
-    many.push_str(&format!("X-Padding: {}\r\n\r\n", "x".repeat(100 << 10)));
+    many.extend(["X-Padding: ", &"x".repeat(100 << 10), "\r\n\r\n"]);
     assert_eq!(rig.raw(many.as_bytes()).await.status, 431, "headers have their limit");
 }
 

@@ -195,6 +195,7 @@ async fn look(asked: &mut Asked) {
         "/ping",
         "/metrics",
         "/metrics/prometheus",
+        "/logging",
         "/v2/info",
         "/v2/leader",
         "/v2/plugins",
@@ -405,6 +406,9 @@ async fn be_refused(asked: &mut Asked) {
     for method in ["GET", "POST", "DELETE"] {
         asked.gets(404, &format!("{method} /v2/eventSubscriptions"), address, None).await;
     }
+    let level = json!({ "logger": "ekiden::none", "level": "debug", "durationSeconds": 1 });
+    asked.gets(200, "POST /logging", "/logging", Some(level)).await;
+    asked.gets(422, "POST /logging", "/logging", Some(json!({ "logger": "ROOT", "level": "loud" }))).await;
     asked.gets(409, "DELETE /v2/leader", "/v2/leader", None).await;
     asked.gets(409, "POST /v1/uninstall", "/v1/uninstall", None).await;
     asked.gets(409, "POST /v1/adoption", "/v1/adoption", None).await;

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/ekiden.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "support/writes.rs"]
 mod writes;

@@ -1,9 +1,11 @@
-//! `GET /v1/watch`, and what explains an app, against the real binary.
+//! What programs listen to, and what explains an app, against the real binary.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/ekiden.rs"]
 mod ekiden;
+#[path = "watch/events.rs"]
+mod events;
 #[path = "support/lines.rs"]
 mod lines;
 #[path = "support/writes.rs"]
@@ -18,6 +20,9 @@ use lines::Lines;
 use serde_json::{Value, json};
 
 const WEB: &str = "id: /prod/web\ncmd: exec sleep 1000\ncpus: 0.1\nmem: 16\nlabels: {tier: web}\n";
+
+/// A directory without manifests.
+const NOTHING: &[(&str, &str)] = &[("about.txt", "Nothing is declared here.")];
 
 fn app(id: &str, instances: u32) -> Value {
     json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": instances })
@@ -109,7 +114,7 @@ async fn a_watcher_is_told_only_what_it_asks_for() {
 
 #[tokio::test]
 async fn what_is_not_known_any_more_is_to_be_read_anew() {
-    let ekiden = Ekiden::start("42240-42249", &[]).await;
+    let ekiden = Ekiden::start("42240-42249", NOTHING).await;
     let gone = ekiden.get("/v1/watch?since=1.1", "*/*").await;
     assert_eq!(gone.status, 410, "{}", gone.body);
     assert!(gone.body.contains("anew"), "{}", gone.body);

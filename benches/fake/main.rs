@@ -10,7 +10,7 @@
 #[expect(dead_code, reason = "tests use the rest")]
 mod client;
 
-#[path = "../processor.rs"]
+#[path = "../support/processor.rs"]
 #[expect(dead_code, reason = "what is measured here is another process")]
 mod processor;
 

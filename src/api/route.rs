@@ -16,6 +16,10 @@ pub enum Endpoint {
     Metrics,
     /// Numbers, for Prometheus.
     MetricsText,
+    /// How much we log.
+    Logging,
+    /// Logging more, or less.
+    ChangeLogging,
     /// Who we are.
     Info,
     /// All apps.
@@ -191,6 +195,8 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Ping, verb: Verb::Get, path: "/ping" },
     Route { endpoint: Endpoint::Metrics, verb: Verb::Get, path: "/metrics" },
     Route { endpoint: Endpoint::MetricsText, verb: Verb::Get, path: "/metrics/prometheus" },
+    Route { endpoint: Endpoint::Logging, verb: Verb::Get, path: "/logging" },
+    Route { endpoint: Endpoint::ChangeLogging, verb: Verb::Post, path: "/logging" },
     Route { endpoint: Endpoint::Info, verb: Verb::Get, path: "/v2/info" },
     Route { endpoint: Endpoint::Apps, verb: Verb::Get, path: "/v2/apps" },
     Route { endpoint: Endpoint::CreateApp, verb: Verb::Post, path: "/v2/apps" },

@@ -133,13 +133,12 @@ pub(super) async fn rollback(
 ) -> Result<Ended, Cause> {
     let client = Client::new(global)?;
     let app = absolute(&args.app);
-    let version = match &args.to {
-        Some(version) => version.clone(),
-        None => {
-            let versions = client.json(&format!("/v2/apps{}/versions", encoded(&app))).await?;
-            let before = versions["versions"][1].as_str().map(str::to_owned);
-            before.ok_or_else(|| AppsError::NothingEarlier(app.clone()))?
-        }
+    let version = if let Some(version) = &args.to {
+        version.clone()
+    } else {
+        let versions = client.json(&format!("/v2/apps{}/versions", encoded(&app))).await?;
+        let before = versions["versions"][1].as_str().map(str::to_owned);
+        before.ok_or_else(|| AppsError::NothingEarlier(app.clone()))?
     };
     change(&client, &app, &json!({ "version": version }), &args.change, (global, terminal)).await
 }

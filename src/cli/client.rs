@@ -1,5 +1,6 @@
 //! The HTTP client of the commands that ask a running ekiden.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,7 +208,8 @@ impl Client {
         for detail in said["details"].as_array().into_iter().flatten() {
             let errors: Vec<&str> =
                 detail["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            text.push_str(&format!("\n  {}: {}", detail["path"].as_str().unwrap_or("/"), errors.join("; ")));
+            // Writing to a text cannot fail.
+            let _ = write!(text, "\n  {}: {}", detail["path"].as_str().unwrap_or("/"), errors.join("; "));
         }
         ClientError::Refused(text)
     }

@@ -66,7 +66,8 @@ fn row(argument: &Arg) -> String {
     format!("| `--{name}{value}` | {} | {} |\n", default.unwrap_or_default(), escaped(&help))
 }
 
-fn missing(harmless: &[&str], instead: &str) -> String {
+/// What is said of a flag that is refused.
+pub(super) fn missing(harmless: &[&str], instead: &str) -> String {
     let harmless: Vec<String> =
         harmless.iter().filter(|value| !value.is_empty()).map(|value| format!("`{value}`")).collect();
     if harmless.is_empty() { instead.to_owned() } else { format!("{instead} ({} is taken)", harmless.join(", ")) }

@@ -64,11 +64,11 @@ fn row(version: &Value) -> Vec<Cell> {
         _ => Tone::Pending,
     };
     let changes = version["changes"].as_array().map_or(&[][..], Vec::as_slice);
-    let changed: Vec<String> = changes.iter().map(|change| text(&change["field"])).collect();
+    let fields: Vec<String> = changes.iter().map(|change| text(&change["field"])).collect();
     vec![
         text(&version["version"]).into(),
         Cell::toned(outcome, tone),
-        if changed.is_empty() { text(&version["cause"]["kind"]) } else { changed.join(", ") }.into(),
+        if fields.is_empty() { text(&version["cause"]["kind"]) } else { fields.join(", ") }.into(),
         by(version).into(),
     ]
 }

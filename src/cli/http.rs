@@ -81,7 +81,7 @@ pub(super) struct HttpArgs {
     /// Most requests answered at once; further ones are told to come again. Any number when not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     http_max_concurrent_requests: Option<u32>,
-    /// Send every event to addresses, too: those of --http_endpoints, and those that clients name under
+    /// Send every event to addresses, too: those of --`http_endpoints`, and those that clients name under
     /// /v2/eventSubscriptions
     #[arg(long, value_enum, value_name = "HOW")]
     event_subscriber: Option<EventSubscriber>,

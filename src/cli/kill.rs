@@ -38,18 +38,15 @@ pub(super) struct KillArgs {
 pub(super) async fn run(args: &KillArgs, global: &Global, terminal: &mut Terminal) -> Result<Ended, Cause> {
     let client = Client::new(global)?;
     let scale = if args.scale { "true" } else { "false" };
-    let (answer, apps) = match &args.app {
-        Some(app) => {
-            let app = absolute(app);
-            let host = args.host.as_deref().map(|host| ("host", host));
-            let more: Vec<(&str, &str)> = [("scale", scale)].into_iter().chain(host).collect();
-            let path = format!("/v2/apps{}/tasks{}", encoded(&app), args.change.query(&more));
-            (client.delete(&path).await?, vec![app])
-        }
-        None => {
-            let path = format!("/v2/tasks/delete{}", args.change.query(&[("scale", scale)]));
-            (client.write(Method::POST, &path, Some(&json!({ "ids": args.tasks }))).await?, Vec::new())
-        }
+    let (answer, apps) = if let Some(app) = &args.app {
+        let app = absolute(app);
+        let host = args.host.as_deref().map(|host| ("host", host));
+        let more: Vec<(&str, &str)> = [("scale", scale)].into_iter().chain(host).collect();
+        let path = format!("/v2/apps{}/tasks{}", encoded(&app), args.change.query(&more));
+        (client.delete(&path).await?, vec![app])
+    } else {
+        let path = format!("/v2/tasks/delete{}", args.change.query(&[("scale", scale)]));
+        (client.write(Method::POST, &path, Some(&json!({ "ids": args.tasks }))).await?, Vec::new())
     };
     if args.scale {
         return args.change.follow(&client, &answer, &apps, (global, terminal)).await;

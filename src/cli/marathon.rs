@@ -98,7 +98,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
     ),
     value(
         "new_group_enforce_role",
-        Missing(&["off"], "name the `role` in the apps themselves: roles do not follow from groups here"),
+        Missing(&["off"], "say `enforceRole` of the groups themselves, or name the `role` in the apps"),
     ),
     value("accepted_resource_roles_default_behavior", Kept),
     value("default_accepted_resource_roles", Kept),

@@ -55,6 +55,11 @@ static A_TEXT: Kind = Kind::Text(&TEXT);
 const LABELS: Kind = Kind::Map(&A_TEXT);
 
 #[cfg(test)]
+mod list;
+#[cfg(test)]
+pub(crate) use list::app_fields;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 

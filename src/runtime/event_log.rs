@@ -452,8 +452,8 @@ mod tests {
         log
     }
 
-    fn after(boot: u64, number: u64) -> Option<Position> {
-        Some(Position { event: EventId { boot, number }, frames: 0 })
+    fn after(boot: u64, number: u64) -> Position {
+        Position { event: EventId { boot, number }, frames: 0 }
     }
 
     /// All that is there to be read now.
@@ -484,12 +484,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_no_longer_kept_or_of_another_process_is_told_as_a_gap() {
         let log = log_of(EVENTS_KEPT as u64 + 10);
-        let mut early = log.subscribe(after(7, 5));
+        let mut early = log.subscribe(Some(after(7, 5)));
         assert!(early.gap);
         assert_eq!(numbers(&mut early).await.len(), EVENTS_KEPT);
-        assert!(!log.subscribe(after(7, 10)).gap);
+        assert!(!log.subscribe(Some(after(7, 10))).gap);
         for foreign in [after(6, 3), after(7, 99_999)] {
-            let mut foreign = log.subscribe(foreign);
+            let mut foreign = log.subscribe(Some(foreign));
             assert!(foreign.gap && numbers(&mut foreign).await.len() == EVENTS_KEPT);
         }
     }
@@ -498,12 +498,12 @@ mod tests {
     async fn a_listener_that_is_too_slow_is_cut_off_and_one_that_catches_up_is_not() {
         let log = log_of(LISTENER_BACKLOG * 2);
         let mut slow = log.subscribe(None);
-        let mut resumes = log.subscribe(after(7, 0));
+        let mut resumes = log.subscribe(Some(after(7, 0)));
         (0..=LISTENER_BACKLOG).for_each(|_| push(&log));
         assert_eq!(slow.next().await, Err(TooSlow(LISTENER_BACKLOG + 1)));
         let first = resumes.next().await;
         assert!(first.is_err(), "more than it may be behind has come meanwhile: {first:?}");
-        let mut resumes = log.subscribe(after(7, 0));
+        let mut resumes = log.subscribe(Some(after(7, 0)));
         assert!(resumes.next().await.is_ok());
     }
 

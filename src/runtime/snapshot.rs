@@ -319,8 +319,8 @@ impl Publisher {
     }
 
     /// Notes what there is beside apps.
-    pub fn put_shelf(&mut self, shelf: Shelf) {
-        self.current.shelf = Arc::new(shelf);
+    pub fn put_shelf(&mut self, beside: Shelf) {
+        self.current.shelf = Arc::new(beside);
     }
 
     /// Notes the agents.
@@ -363,6 +363,20 @@ mod tests {
         assert!(early.is_err(), "nothing was published");
         publisher.publish(Timestamp::from_millis(1), Settled::Yes);
         readers.first().await;
+    }
+
+    #[test]
+    fn what_lies_in_a_group_is_found_by_its_path() {
+        let map =
+            ["/a", "/a.b/c", "/a/b", "/a/b/c", "/ab", "/b"].map(|id| (GroupId::resolve(id, &GroupId::root()), ()));
+        let map: BTreeMap<GroupId, ()> = map.into_iter().filter_map(|(id, ())| Some((id.ok()?, ()))).collect();
+        let found = |group: &str| -> Vec<&str> {
+            let group = GroupId::resolve(group, &GroupId::root()).expect("a good id");
+            within(&map, &group).map(|(id, ())| id.as_str()).collect()
+        };
+        assert_eq!(found("/a"), ["/a/b", "/a/b/c"]);
+        assert_eq!(found("/a/b/c"), [""; 0]);
+        assert_eq!(found("/").len(), 6);
     }
 
     #[test]

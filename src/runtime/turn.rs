@@ -426,6 +426,7 @@ mod tests {
     use ekiden_model::record::Installation;
 
     use super::*;
+    use crate::runtime::event_log::Batch;
     use crate::runtime::{Snapshots, fixtures};
 
     /// Hands that note what they are told to write; what is durable is up to the test.
@@ -466,6 +467,34 @@ mod tests {
         let sources = vec![essential("cluster", futures_util::stream::empty())];
         let ended = turn.run(sources, CancellationToken::new()).await;
         assert_eq!(ended.expect_err("it must not run on").to_string(), "the cluster has stopped talking to us");
+    }
+
+    #[tokio::test]
+    async fn listeners_are_told_of_the_connection_and_of_changes_that_were_refused() {
+        let (mut turn, _writes, _snapshots) = turn();
+        let log = turn.events.clone();
+        for connected in [ClusterEvent::Connected, ClusterEvent::Disconnected, ClusterEvent::Connected] {
+            turn.step(vec![Input::Cluster(connected)]).await.expect("carried out");
+        }
+        let unknown = ["/prod/web", "/prod/db/main"].map(|id| AppId::parse(id).expect("a good id"));
+        let edit = Edit { withdraw: unknown.into(), ..Edit::default() };
+        let (answer, answered) = oneshot::channel();
+        let request = Request { command: Command::Edit(Box::new(edit)), answer };
+        turn.take_in(vec![Arrival::Request(request)]).await.expect("carried out");
+        assert!(matches!(answered.await, Ok(Answer::Refused(_))));
+
+        let all = log.events(Batch { after: 0, to: log.latest().number });
+        let told: Vec<&Occurrence> = all.iter().map(|logged| &logged.what).collect();
+        let [
+            Occurrence::Registered { .. },
+            Occurrence::Disconnected,
+            Occurrence::Reregistered { .. },
+            Occurrence::GroupChangeFailed { group, .. },
+        ] = told[..]
+        else {
+            panic!("{told:?}");
+        };
+        assert_eq!(group.as_str(), "/prod");
     }
 
     #[tokio::test]

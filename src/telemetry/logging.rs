@@ -6,6 +6,8 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::levels::{self, Levels, Reload};
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -37,11 +39,15 @@ pub enum TelemetryError {
 /// Sends the process's log to stderr, from now on. `verbosity` is the number of `-v`, or below nothing: −1 for
 /// warnings, −2 for errors alone. `RUST_LOG` wins over it.
 pub fn init(verbosity: i8, format: LogFormat) -> Result<(), TelemetryError> {
-    let filter = filter(verbosity, std::env::var("RUST_LOG").ok().as_deref())?;
+    let rust_log = std::env::var("RUST_LOG").ok();
+    let directives = directives(verbosity, rust_log.as_deref());
+    let filter = filter(directives)?;
     let terminal = io::stderr().is_terminal();
     let style = Style::choose(format, terminal, std::env::var("NO_COLOR").ok().as_deref());
-    let subscriber = subscriber(filter, style, io::stderr);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)
+    let (subscriber, reload) = subscriber(filter, style, io::stderr);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
+    levels::publish(Levels::new(directives, reload));
+    Ok(())
 }
 
 /// How lines look, with everything taken into account.
@@ -68,8 +74,8 @@ impl Style {
 ///
 /// The client of ZooKeeper warns of every attempt at every server. Whoever follows the election says once that it does not
 /// answer, why, and when it does again.
-fn filter(verbosity: i8, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let directives = match (rust_log, verbosity) {
+fn directives(verbosity: i8, rust_log: Option<&str>) -> &str {
+    match (rust_log, verbosity) {
         (Some(value), _) if !value.is_empty() => value,
         (_, ..=-2) => "error",
         (_, -1) => "warn,zookeeper_client=error",
@@ -77,18 +83,30 @@ fn filter(verbosity: i8, rust_log: Option<&str>) -> Result<EnvFilter, TelemetryE
         (_, 1) => "warn,zookeeper_client=error,ekiden=debug",
         (_, 2) => "info,ekiden=trace",
         (_, _) => "trace",
-    };
+    }
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::try_new(directives).map_err(|cause| TelemetryError::Filter { value: directives.to_owned(), cause })
 }
 
-fn subscriber<W>(filter: EnvFilter, style: Style, writer: W) -> Box<dyn Subscriber + Send + Sync>
+/// Who writes the lines, and how its filter is exchanged.
+fn subscriber<W>(filter: EnvFilter, style: Style, writer: W) -> (Box<dyn Subscriber + Send + Sync>, Reload)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match style {
-        Style::Text { colour } => Box::new(lines.with_ansi(colour).with_target(false).finish()),
-        Style::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
+        Style::Text { colour } => {
+            let lines = lines.with_ansi(colour).with_target(false).with_filter_reloading();
+            let handle = lines.reload_handle();
+            (Box::new(lines.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        Style::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_filter_reloading();
+            let handle = lines.reload_handle();
+            (Box::new(lines.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     }
 }
 
@@ -115,8 +133,9 @@ mod tests {
     fn lines(verbosity: i8, rust_log: Option<&str>, style: Style) -> String {
         let page = Page::default();
         let writer = page.clone();
-        let filter = filter(verbosity, rust_log).expect("a good filter");
-        tracing::subscriber::with_default(subscriber(filter, style, move || writer.clone()), || {
+        let filter = filter(directives(verbosity, rust_log)).expect("a good filter");
+        let (subscriber, _) = subscriber(filter, style, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "ekiden::runtime", app = "/web", "launched");
             tracing::debug!(target: "ekiden::runtime", "looked");
             tracing::info!(target: "hyper", "connected");
@@ -136,7 +155,7 @@ mod tests {
         assert_eq!(words(lines(1, Some(""), plain)), [true, true, false]);
         assert_eq!(words(lines(2, None, plain)), [true, true, true]);
         assert_eq!(words(lines(3, Some("hyper=info"), plain)), [false, false, true]);
-        let error = filter(0, Some("ekiden=loud")).expect_err("no such level").to_string();
+        let error = filter(directives(0, Some("ekiden=loud"))).expect_err("no such level").to_string();
         assert!(error.contains("RUST_LOG=`ekiden=loud`") && error.contains("ekiden=debug"), "{error}");
     }
 

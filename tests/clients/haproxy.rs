@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinSet;
 
 use crate::ekiden::Ekiden;
 use crate::ekiden::client;
 use crate::kit::{self, SOURCE};
-use crate::script::python_command;
+use crate::script::{self, python_command};
 
 /// How many ask at once, each again as soon as it is answered.
 const CLIENTS: usize = 8;
@@ -25,24 +24,24 @@ struct Bridge {
     /// The bridge ends when this does.
     _stdin: ChildStdin,
     _process: Child,
-    _folder: TempDir,
 }
 
 impl Bridge {
     /// Starts it for an app with this service port.
     fn start(ekiden: &Ekiden, app: &str, port: u16) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = ekiden.folder.path().join("haproxy");
+        std::fs::create_dir(&folder).expect("made");
         let mut process = python_command("bridge.py")
             .args([&ekiden.server, app])
             .arg(kit::part("haproxy/usr/sbin/haproxy"))
-            .arg(folder.path())
+            .arg(&folder)
             .env("LD_LIBRARY_PATH", kit::part("haproxy/usr/lib/x86_64-linux-gnu"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .expect("the bridge starts");
         let stdin = process.stdin.take().expect("piped");
-        Self { address: format!("127.0.0.1:{port}"), _stdin: stdin, _process: process, _folder: folder }
+        Self { address: format!("127.0.0.1:{port}"), _stdin: stdin, _process: process }
     }
 }
 
@@ -58,14 +57,13 @@ struct Load {
 
 impl Load {
     fn start(address: &str) -> Self {
-        let load = Self {
+        let mut load = Self {
             stop: Arc::default(),
             clients: JoinSet::new(),
             answered: Arc::default(),
             failed: Arc::default(),
             seen: Arc::default(),
         };
-        let mut load = load;
         for _ in 0..CLIENTS {
             let (stop, answered) = (Arc::clone(&load.stop), Arc::clone(&load.answered));
             let (failed, seen) = (Arc::clone(&load.failed), Arc::clone(&load.seen));
@@ -161,7 +159,7 @@ async fn until_answered_by(ekiden: &Ekiden, load: &Load, version: &str, count: u
 
 #[tokio::test(flavor = "multi_thread")]
 async fn haproxy_follows_our_events_through_upgrades_and_scaling_and_no_request_fails() {
-    let ekiden = Ekiden::start("42470-42529", &[]).await;
+    let ekiden = script::server("43170-43229").await;
     let port = free_port();
     let (status, made) = ekiden.write_json("POST", "/v2/apps", &app(port)).await;
     assert_eq!(status, 201, "{made}");
@@ -196,10 +194,14 @@ async fn haproxy_follows_our_events_through_upgrades_and_scaling_and_no_request_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_bridges_get_tasks_as_lines() {
-    let sleeper = |id: &str, ports: Value| json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 2, "portDefinitions": ports });
-    let ekiden = Ekiden::start("42530-42549", &[]).await;
-    let apps =
-        json!([sleeper("/prod/web", json!([{ "port": 12001 }, { "port": 12002 }])), sleeper("/none", json!([])),]);
+    let ekiden = script::server("43230-43249").await;
+    let sleeper = |id: &str, ports: Value| {
+        json!({
+            "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 2, "portDefinitions": ports,
+        })
+    };
+    let web = sleeper("/prod/web", json!([{ "port": 12001 }, { "port": 12002 }]));
+    let apps = json!([web, sleeper("/none", json!([]))]);
     let (status, answer) = ekiden.write_json("PUT", "/v2/apps", &apps).await;
     assert_eq!(status, 200, "{answer}");
     let tasks = ekiden.until_running("/prod/web", 2).await;

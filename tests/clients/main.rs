@@ -14,5 +14,6 @@ mod writes;
 mod haproxy;
 mod javascript;
 mod kit;
+mod openapi;
 mod python;
 mod script;

@@ -1,4 +1,4 @@
-//! Runs the scripts that drive clients.
+//! Servers for clients, and the scripts that drive them.
 
 use std::ffi::OsStr;
 use std::process::Stdio;
@@ -11,6 +11,11 @@ use crate::kit::{self, SOURCE};
 
 /// A script waits with patience of its own and says what it waits for; this is for one that hangs.
 const ENDS_WITHIN: Duration = Duration::from_secs(240);
+
+/// A server without any app, with host ports of its own.
+pub(crate) async fn server(ports: &str) -> Ekiden {
+    Ekiden::start(ports, &[("README.md", "Nothing is declared here: clients do that.")]).await
+}
 
 /// Runs a script of `python/` with the server's address, which must end well.
 pub(crate) async fn python(ekiden: &Ekiden, name: &str) {

@@ -28,6 +28,7 @@ impl Ekiden {
     /// Starts on these manifests, with host ports of its own. `@FOLDER@` in a manifest is the test's folder.
     pub(crate) async fn start(ports: &str, manifests: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(folder.path().join("manifests")).expect("made");
         for (name, text) in manifests {
             let text = text.replace("@FOLDER@", &folder.path().to_string_lossy());
             write(&folder.path().join("manifests").join(name), &text);

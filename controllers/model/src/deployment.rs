@@ -191,6 +191,8 @@ impl Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{Command, Template};
+    use crate::id::GroupId;
 
     #[test]
     fn an_id_is_a_uuid_that_reads_back() {
@@ -203,6 +205,29 @@ mod tests {
         for text in ["", "x", "00000000-0000-0000-0000-00000000000", "0"] {
             assert_eq!(text.parse::<DeploymentId>(), Err(DeploymentIdError), "{text}");
         }
+    }
+
+    #[test]
+    fn what_depends_on_another_change_comes_in_a_later_step() {
+        let id = |text: &str| AppId::parse(text).expect("a good id");
+        let app = |text: &str, on: &[&str]| {
+            let on = on.iter().map(|on| GroupId::resolve(on, &GroupId::root()).expect("a good id"));
+            App {
+                dependencies: on.map(Dependency).collect(),
+                ..App::new(id(text), Template::new(Command::Shell("true".into())))
+            }
+        };
+        let apps =
+            [app("/a/db", &[]), app("/a/logic", &["/a/db"]), app("/web", &["/a", "/none"]), app("/x", &["/gone"])];
+        let change = |action| Change { action, before: None, step: 1, progress: Progress::UnderWay };
+        let changes = apps.iter().map(|app| (app.id.clone(), change(DeploymentAction::of(app, None))));
+        let gone = (id("/gone"), change(DeploymentAction::Stop));
+        let (at, changes) = (Timestamp::EPOCH, changes.chain([gone]).collect());
+        let mut deployment = Deployment { id: DeploymentId::new(1, at), version: at, changes };
+        deployment.order(|id| apps.iter().find(|app| app.id == *id));
+        let steps: Vec<(&str, u32)> =
+            deployment.changes.iter().map(|(id, change)| (id.as_str(), change.step)).collect();
+        assert_eq!(steps, [("/a/db", 1), ("/a/logic", 2), ("/gone", 1), ("/web", 3), ("/x", 1)]);
     }
 
     #[test]

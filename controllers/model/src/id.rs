@@ -416,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn what_apps_have_in_common_is_their_innermost_group() {
+        let common = |ids: &[&str]| {
+            let apps: Vec<AppId> = ids.iter().map(|id| AppId::parse(id).expect("a good id")).collect();
+            GroupId::common(apps.iter()).as_str().to_owned()
+        };
+        assert_eq!(common(&["/prod/web"]), "/prod");
+        assert_eq!(common(&["/prod/web", "/prod/db/main"]), "/prod");
+        assert_eq!(common(&["/prod/db/main", "/prod/db-2/main"]), "/prod");
+        assert_eq!(common(&["/a/x", "/b/x"]), "/");
+        assert_eq!(common(&["/web"]), "/");
+        assert_eq!(common(&[]), "/");
+    }
+
+    #[test]
     fn ids_resolve_against_their_group() {
         let prod = GroupId::resolve("prod", &GroupId::root()).expect("a good id");
         assert_eq!(AppId::resolve("web", &prod).map(|id| id.to_string()), Ok("/prod/web".into()));
@@ -428,6 +442,18 @@ mod tests {
         assert_eq!(AppId::parse("/-a"), Err(IdError::Segment("-a".into())));
         assert_eq!(AppId::parse(&"a".repeat(192)), Err(IdError::TooLong));
         assert!(prod.contains(&app("/prod/a/b")) && !prod.contains(&app("/production")));
+    }
+
+    #[test]
+    fn groups_lie_in_groups() {
+        let group = |text: &str| GroupId::resolve(text, &GroupId::root()).expect("a good id");
+        let parent = |text: &str| group(text).parent().map(|above| above.to_string());
+        assert_eq!((parent("/a/b"), parent("/a"), parent("/")), (Some("/a".into()), Some("/".into()), None));
+        let top = |text: &str| group(text).top().map(|top| top.to_string());
+        assert_eq!((top("/a/b/c"), top("/a"), top("/")), (Some("/a".into()), Some("/a".into()), None));
+        assert!(group("/a/b").is_within(&group("/a")) && group("/a").is_within(&group("/a")));
+        assert!(group("/a").is_within(&GroupId::root()) && GroupId::root().is_within(&GroupId::root()));
+        assert!(!group("/a").is_within(&group("/a/b")) && !group("/ab").is_within(&group("/a")));
     }
 
     #[test]

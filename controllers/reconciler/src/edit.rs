@@ -39,7 +39,7 @@ impl Reconciler {
                 let known = self.abandon(deployment);
                 known.then_some(Answer::Done).ok_or(Refusal::NoSuchDeployment(deployment))
             }
-            Command::Keep(id) => self.keep(id),
+            Command::Keep(id) => self.keep(&id),
             Command::EnforceRole(group, enforce_role) => {
                 let set = self.begin_changes();
                 self.last_version = set.version;
@@ -326,12 +326,11 @@ impl Reconciler {
         let mut set = self.begin_changes();
         for (app, change) in changed {
             let why = Why::RolledBack(id);
-            match &change.before {
-                Some(before) => self.declare_by_request(&mut set, before, &authority, &why),
-                None => {
-                    let cause = self.cause_of(app, &authority, why);
-                    self.withdraw(&mut set, app, cause);
-                }
+            if let Some(before) = &change.before {
+                self.declare_by_request(&mut set, before, &authority, &why);
+            } else {
+                let cause = self.cause_of(app, &authority, why);
+                self.withdraw(&mut set, app, cause);
             }
         }
         // What was restarted, and not changed, has nothing to go back to, and is not followed any longer either.
@@ -340,12 +339,12 @@ impl Reconciler {
         Ok(answer)
     }
 
-    fn keep(&mut self, id: AppId) -> Result<Answer, Refusal> {
-        let declared = self.declared_mut(&id).ok_or_else(|| Refusal::NoSuchApp(id.clone()))?;
+    fn keep(&mut self, id: &AppId) -> Result<Answer, Refusal> {
+        let declared = self.declared_mut(id).ok_or_else(|| Refusal::NoSuchApp(id.clone()))?;
         if declared.source != Source::Api {
             declared.keep = true;
-            self.journal.note_app(&id);
-            self.changed(&id);
+            self.journal.note_app(id);
+            self.changed(id);
         }
         Ok(Answer::Done)
     }

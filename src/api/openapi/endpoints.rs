@@ -18,6 +18,8 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::Ping => system::ping(),
         Endpoint::Metrics => system::metrics(),
         Endpoint::MetricsText => system::metrics_text(),
+        Endpoint::Logging => system::logging(),
+        Endpoint::ChangeLogging => system::change_logging(),
         Endpoint::Info => system::info(),
         Endpoint::Leader => system::leader(),
         Endpoint::Abdicate => system::abdicate(),

@@ -21,10 +21,10 @@ struct Answer {
 /// All of them, always in this order.
 pub(super) fn all(app: &AppSnapshot) -> Value {
     let answers = [available(app), progressing(app), degraded(app), overridden(app)];
-    answers.into_iter().map(shown).collect()
+    answers.iter().map(shown).collect()
 }
 
-fn shown(answer: Answer) -> Value {
+fn shown(answer: &Answer) -> Value {
     json!({
         "type": answer.question,
         "status": answer.holds,

@@ -36,7 +36,7 @@ fn hide(old: &mut Option<Value>, new: &mut Option<Value>) {
     });
     let known = known.unwrap_or_default();
     for (name, value) in new.as_mut().and_then(environment).into_iter().flatten() {
-        let differs = known.get(&*name).is_some_and(|old| *old != *value);
+        let differs = known.get(name).is_some_and(|old| old != value);
         *value = json!(if differs { "(hidden; another)" } else { "(hidden)" });
     }
 }

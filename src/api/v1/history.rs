@@ -18,12 +18,9 @@ pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
         Ok(page) => page,
         Err(refusal) => return *refusal,
     };
-    let after = match page.after.as_deref().map(str::parse::<Timestamp>).transpose() {
-        Ok(after) => after,
-        Err(_) => {
-            let text = "`after` is the version that the last page ended with, as in `2026-11-20T18:00:00.000Z`";
-            return reply::message(StatusCode::BAD_REQUEST, text);
-        }
+    let Ok(after) = page.after.as_deref().map(str::parse::<Timestamp>).transpose() else {
+        let text = "`after` is the version that the last page ended with, as in `2026-11-20T18:00:00.000Z`";
+        return reply::message(StatusCode::BAD_REQUEST, text);
     };
     let snapshot = api.snapshots.latest();
     let Ok(app) = AppId::parse(id) else { return reply::no_such_app(id) };

@@ -60,16 +60,11 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
         Err(error) => return reply::message(StatusCode::BAD_REQUEST, &format!("`since`: {error}")),
     };
     let snapshot = api.snapshots.latest();
-    let watcher = match since {
-        None => Watcher::new(api, form, filter, fields, snapshot),
-        Some(since) => match Watcher::resume(api, form, filter, fields, snapshot, since) {
-            Ok(watcher) => watcher,
-            Err(Forgotten) => {
-                let text = "the changes since then are not known any more: read everything anew, without `since`";
-                return reply::message(StatusCode::GONE, text);
-            }
-        },
-    };
+    let mut watcher = Watcher::new(api, form, filter, fields, snapshot);
+    if since.is_some_and(|since| watcher.go_on(since).is_err()) {
+        let text = "the changes since then are not known any more: read everything anew, without `since`";
+        return reply::message(StatusCode::GONE, text);
+    }
     let stop = api.stop.clone();
     let chunks = stream::unfold((watcher, stop), |(mut watcher, stop)| async move {
         let chunk = stop.run_until_cancelled(watcher.next()).await??;
@@ -139,29 +134,21 @@ impl Watcher {
         }
     }
 
-    /// One that goes on.
-    fn resume(
-        api: &Api,
-        form: Form,
-        filter: Filter,
-        fields: Fields,
-        snapshot: Arc<Snapshot>,
-        since: WorldRevision,
-    ) -> Result<Self, Forgotten> {
-        let now = snapshot.world_revision();
+    /// Is told what has changed since then, instead of everything.
+    fn go_on(&mut self, since: WorldRevision) -> Result<(), Forgotten> {
+        let now = self.snapshot.world_revision();
         if since.boot != now.boot || since.number > now.number {
             return Err(Forgotten);
         }
-        let mut watcher = Self::new(api, form, filter, fields, snapshot);
-        watcher.changes = watcher.snapshots.changes(since.number, &watcher.snapshot)?.into();
-        watcher.first.clear();
-        watcher.come_to = since.number;
-        // It may know any app that has changed.
-        if let Some(known) = &mut watcher.known {
-            known.extend(watcher.changes.iter().map(|(_, id)| id.clone()));
-            known.extend(watcher.snapshot.apps().into_iter().map(|app| app.state.id.clone()));
+        self.changes = self.snapshots.changes(since.number, &self.snapshot)?.into();
+        self.first.clear();
+        self.come_to = since.number;
+        // The client may know any app.
+        if let Some(known) = &mut self.known {
+            known.extend(self.changes.iter().map(|(_, id)| id.clone()));
+            known.extend(self.snapshot.apps().into_iter().map(|app| app.state.id.clone()));
         }
-        Ok(watcher)
+        Ok(())
     }
 
     /// What is to be sent next; nothing when it is over.
@@ -223,15 +210,13 @@ impl Watcher {
         }
         self.looked = Instant::now();
         let latest = self.snapshots.latest();
-        match self.snapshots.changes(self.come_to, &latest) {
-            Ok(changes) => self.changes = changes.into(),
-            Err(Forgotten) => {
-                let message = json!("it took too long: read everything anew, without `since`");
-                self.form.write(out, "expired", None, &[("message", text(&message))]);
-                self.over = true;
-                return;
-            }
-        }
+        let Ok(changes) = self.snapshots.changes(self.come_to, &latest) else {
+            let message = json!("it took too long: read everything anew, without `since`");
+            self.form.write(out, "expired", None, &[("message", text(&message))]);
+            self.over = true;
+            return;
+        };
+        self.changes = changes.into();
         self.snapshot = latest;
         let before = self.revision(self.come_to);
         self.tell_others(out, Some(before));

@@ -16,6 +16,7 @@ use super::beside;
 use super::change::{self, authority, flag};
 use super::definition::{self, Problems};
 use super::groups;
+use super::posted;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::Snapshot;
@@ -28,6 +29,13 @@ type Definition = Map<String, Value>;
 
 /// What a handler ends with early.
 type Refused = Box<Response>;
+
+/// What became of updates.
+struct Written {
+    apps: Vec<Arc<App>>,
+    deployment: DeploymentId,
+    version: Timestamp,
+}
 
 /// `POST /v2/apps`: a new app.
 pub(in crate::api) async fn create(api: &Api, request: &Request) -> Response {
@@ -50,6 +58,7 @@ async fn try_create(api: &Api, request: &Request) -> Result<Response, Refused> {
     check(&snapshot, &edit)?;
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, version } => {
+            posted::app(api, request, app.clone(), version);
             let response = created(&api.snapshots.latest(), &app, deployment, version);
             Ok(located(change::with_deployment(response, deployment), &app.id))
         }
@@ -74,7 +83,10 @@ async fn try_write_one(api: &Api, id: &str, request: &Request, creates: bool) ->
     let id = AppId::parse(id).map_err(|error| Box::new(Problems::invalid("/id", error.to_string()).response()))?;
     update.insert("id".to_owned(), json!(id.as_str()));
     let is_new = declared(&api.snapshots.latest(), &id).is_none();
-    let (deployment, version) = write(api, request, vec![update], creates).await?;
+    let Written { apps, deployment, version } = write(api, request, vec![update], creates).await?;
+    for app in apps {
+        posted::app(api, request, app, version);
+    }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let response = change::deployed(status, deployment, version);
     Ok(if is_new { located(response, &id) } else { response })
@@ -105,17 +117,12 @@ async fn try_write_all(api: &Api, request: &Request, creates: bool) -> Result<Re
     if !problems.is_empty() {
         return Err(Box::new(problems.response()));
     }
-    let (deployment, version) = write(api, request, updates, creates).await?;
+    let Written { deployment, version, .. } = write(api, request, updates, creates).await?;
     Ok(change::deployed(StatusCode::OK, deployment, version))
 }
 
 /// Follows updates, each with the absolute id of its app.
-async fn write(
-    api: &Api,
-    request: &Request,
-    updates: Vec<Definition>,
-    creates: bool,
-) -> Result<(DeploymentId, Timestamp), Refused> {
+async fn write(api: &Api, request: &Request, updates: Vec<Definition>, creates: bool) -> Result<Written, Refused> {
     let authority = authority(request)?;
     let is_partial = flag(request, "partialUpdate", true)?;
     for _ in 0..TRIES {
@@ -136,10 +143,11 @@ async fn write(
             made_from.push((app.id.clone(), is.map(|is| is.version)));
             declare.push(app);
         }
+        let apps = declare.clone();
         let edit = Edit { declare, made_from, authority: authority.clone(), ..Edit::default() };
         check(&snapshot, &edit)?;
         match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
-            Answer::Deployed { deployment, version } => return Ok((deployment, version)),
+            Answer::Deployed { deployment, version } => return Ok(Written { apps, deployment, version }),
             Answer::Refused(Refusal::Stale(_)) => {}
             Answer::Refused(refusal) => return Err(Box::new(change::refused(&refusal))),
             Answer::Done => break,

@@ -121,12 +121,12 @@ impl<'a> After<'a> {
             above = group.parent();
         }
         let Ok(group) = GroupId::resolve(id.as_str(), &GroupId::root()) else { return };
-        let shelf = &self.snapshot.shelf;
+        let said = &self.snapshot.shelf;
         let is_kept = |group: &GroupId| !self.groups_gone.contains(group);
         let has_app = || self.snapshot.apps_within(&group).iter().any(|app| self.app(&app.state.id).is_some());
-        let has_pod = || within(&shelf.pods, &group).any(|(pod, _)| !self.pods_gone.contains(pod));
-        let has_group = || within(&shelf.groups, &group).any(|(group, _)| is_kept(group));
-        let is_group = shelf.groups.contains_key(&group) && is_kept(&group);
+        let has_pod = || within(&said.pods, &group).any(|(pod, _)| !self.pods_gone.contains(pod));
+        let has_group = || within(&said.groups, &group).any(|(group, _)| is_kept(group));
+        let is_group = said.groups.contains_key(&group) && is_kept(&group);
         if is_group || has_group() || has_pod() || has_app() {
             problems.extend(Problems::invalid(at, format!("a group with id [{id}] already exists")));
         }

@@ -10,6 +10,7 @@ use http::{StatusCode, Uri};
 use serde_json::json;
 
 use super::change;
+use super::posted;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::clock::wall;
@@ -63,7 +64,7 @@ pub(in crate::api) async fn remove(api: &Api, request: &Request) -> Response {
 
 /// The event that says so is the answer, too.
 fn said(api: &Api, request: &Request, kind: &'static str, address: &Arc<str>) -> Response {
-    let (client, callback): (Arc<str>, _) = (client(request).into(), Arc::clone(address));
+    let (client, callback) = (posted::client(request), Arc::clone(address));
     let at = wall();
     let event = json!({
         "clientIp": client, "callbackUrl": callback, "eventType": kind, "timestamp": at.to_string(),
@@ -75,11 +76,6 @@ fn said(api: &Api, request: &Request, kind: &'static str, address: &Arc<str>) ->
     };
     api.events.say(at, what);
     reply::json(&event)
-}
-
-/// The client's address, without its port.
-fn client(request: &Request) -> String {
-    request.caller.map_or_else(|| request.remote.clone(), |caller| caller.remote.ip().to_string())
 }
 
 fn address(api: &Api, request: &Request) -> Result<Arc<str>, Box<Response>> {

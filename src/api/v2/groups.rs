@@ -151,7 +151,7 @@ async fn try_put(api: &Api, id: &str, request: &Request) -> Result<Response, Ref
             Asked::Scale(factor) => Draft::scaled(snapshot, &group, *factor),
             Asked::GoBack(version) => {
                 let (group, at) = known_version(snapshot, group.as_str(), version)?;
-                Draft::as_of(snapshot, &group, at)
+                Ok(Draft::as_of(snapshot, &group, at))
             }
         };
         draft.map_err(|problems| Box::new(problems.response()))

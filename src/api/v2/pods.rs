@@ -14,10 +14,12 @@ use serde_json::{Value, json};
 use super::beside;
 use super::change::{self, authority};
 use super::definition::{self, Problems};
+use super::posted;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::manifest::PodDefinition;
 use crate::runtime::Snapshot;
+use crate::runtime::event_log::PodChange;
 
 pub(super) use status::{status, status_of};
 
@@ -159,6 +161,7 @@ async fn try_delete(api: &Api, pod: &Pod, request: &Request) -> Result<Response,
         Edit { pods: vec![PodEdit::Remove(pod.id.clone())], authority: authority(request)?, ..Edit::default() };
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, .. } => {
+            posted::pod(api, request, PodChange::Deleted);
             let mut response = change::with_deployment(reply::empty(StatusCode::ACCEPTED), deployment);
             if let Ok(value) = HeaderValue::from_str(&deployment.to_string()) {
                 response.headers_mut().insert(header::LOCATION, value);
@@ -196,6 +199,8 @@ async fn write(
         }
         match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
             Answer::Deployed { deployment, version } => {
+                let is_new = status == StatusCode::CREATED;
+                posted::pod(api, request, if is_new { PodChange::Created } else { PodChange::Updated });
                 return Ok(written(status, &(version, definition), deployment));
             }
             Answer::Refused(Refusal::Stale(_)) => {}

@@ -121,6 +121,16 @@ async function main() {
   assert.deepEqual([waiting.app.id, waiting.delay.overdue], ["/js/web", true]);
   await deployed((await marathon.deployments.destroy(stuck.deploymentId)).deploymentId);
 
+  // A group, with an app of its own.
+  await deployed((await marathon.groups.create({ id: "/team", apps: [app("one", { instances: 1 })] })).deploymentId);
+  const group = await marathon.groups.getOne("/team");
+  assert.deepEqual([group.id, group.apps.map((of) => of.id), group.groups], ["/team", ["/team/one"], []]);
+  await deployed((await marathon.groups.update("/team", { scaleBy: 2 })).deploymentId);
+  await running("/team/one", 2);
+  await refused(404, "Group '/none' does not exist", marathon.groups.getOne("/none"));
+  await deployed((await marathon.groups.destroy("/team", true)).deploymentId);
+  assert.deepEqual((await marathon.groups.getList()).groups.map((below) => below.id), ["/js"]);
+
   // Removed.
   await deployed((await marathon.app.destroy("/js/web")).deploymentId);
   assert.deepEqual(await marathon.app.getList(), { apps: [] });

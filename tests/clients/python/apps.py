@@ -14,7 +14,7 @@ rich = sleeper(
     env={"A": "1"},
     labels={"tier": "web", "HAPROXY_GROUP": "external"},
     constraints=[MarathonConstraint("hostname", "LIKE", ".*")],
-    health_checks=[MarathonHealthCheck(protocol="COMMAND", command="true", interval_seconds=1, grace_period_seconds=5)],
+    health_checks=[MarathonHealthCheck(protocol="COMMAND", command="true", interval_seconds=1, delay_seconds=0)],
     upgrade_strategy=marathon.models.app.MarathonUpgradeStrategy(minimum_health_capacity=0.5),
     max_launch_delay_seconds=60,
 )

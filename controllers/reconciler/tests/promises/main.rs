@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod events;
+mod groups;
 mod safe_mode;
 mod story;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::operation::Operation;
-use super::super::schema::{closed, list, named, text};
+use super::super::schema::{closed, count, list, map, named, nullable, object, text};
 use super::super::{EKIDEN, SERVER};
 use crate::telemetry::TEXT_CONTENT_TYPE;
 
@@ -33,6 +33,31 @@ pub(super) fn metrics_text() -> Operation {
 
 fn metrics_kind() -> &'static str {
     TEXT_CONTENT_TYPE.split(';').next().unwrap_or_default()
+}
+
+pub(super) fn logging() -> Operation {
+    Operation::new(SERVER, "How much is logged.")
+        .gives(200, "The level of each logger that has one of its own, and of `ROOT`.", map(text()))
+        .then(no_log)
+}
+
+pub(super) fn change_logging() -> Operation {
+    let seconds = json!({ "type": "integer", "minimum": 1, "maximum": 604_800 });
+    let body = object([("logger", text()), ("level", text()), ("durationSeconds?", nullable(seconds))]);
+    Operation::new(SERVER, "Gives a logger another level; for a while, if `durationSeconds` says so.")
+        .takes(body)
+        .gives(
+            200,
+            "The level that it has now.",
+            closed([("logger", text()), ("level", text()), ("durationSeconds?", count())]),
+        )
+        .refuses(400, "The body is no such JSON.")
+        .refuses(422, "There is no such level, or that is no logger.")
+        .then(no_log)
+}
+
+fn no_log(operation: Operation) -> Operation {
+    operation.refuses(404, "This process has no log.")
 }
 
 pub(super) fn info() -> Operation {

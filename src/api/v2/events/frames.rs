@@ -114,12 +114,6 @@ fn told(what: &Occurrence, at: Timestamp) -> Vec<Told> {
 
 fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
     match event {
-        // Told for the whole change set, with its deployment. Marathon has no word for the passage of one app, which is
-        // part of a deployment; nor for a kill of another cause, of which the instance's end is told.
-        Event::DesiredChanged { .. }
-        | Event::RolloutStarted { .. }
-        | Event::RolloutComplete { .. }
-        | Event::RolloutFailed { .. } => Vec::new(),
         Event::DeploymentStarted(deployment) => started(deployment),
         Event::DeploymentStep(deployment, app) => stepped(deployment, app),
         Event::DeploymentEnded(deployment, ending) => vec![ended(deployment, ending)],
@@ -127,7 +121,7 @@ fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
         Event::HealthChanged { app, instance, verdict, version } => {
             judged(app, instance_id(key, app, *instance).as_deref(), *verdict, *version)
         }
-        Event::Killing { app, instance, cause: cause @ KillCause::Unhealthy, version, agent, host } => {
+        Event::Killing { app, instance, cause, version, agent, host } if *cause == KillCause::Unhealthy => {
             let task = key.map(|key| InstanceId { app: key, slot: instance.slot }.task(app, instance.incarnation));
             let killed = json!({
                 "appId": app.as_str(),
@@ -140,7 +134,6 @@ fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
             });
             vec![(Kind::UnhealthyInstanceKill, killed)]
         }
-        Event::Killing { .. } => Vec::new(),
         Event::CheckAdded { app, version, check } => {
             let (app, version) = (app.as_str(), version.to_string());
             let added = json!({ "appId": app, "version": version, "healthCheck": health_check(check) });
@@ -162,6 +155,13 @@ fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
             vec![(Kind::UnknownInstanceTerminated, ended)]
         }
         Event::AppTerminated { app } => vec![(Kind::AppTerminated, json!({ "appId": app.as_str() }))],
+        // Told for the whole change set, with its deployment. Marathon has no word for the passage of one app, which is
+        // part of a deployment; nor for a kill of another cause, of which the instance's end is told.
+        Event::DesiredChanged { .. }
+        | Event::RolloutStarted { .. }
+        | Event::RolloutComplete { .. }
+        | Event::RolloutFailed { .. }
+        | Event::Killing { .. } => Vec::new(),
     }
 }
 

@@ -111,7 +111,7 @@ impl Kind {
         if names.peek().is_none() {
             return u32::MAX;
         }
-        let named = names.filter_map(|name| Self::ALL.into_iter().find(|kind| kind.name() == name));
-        named.fold(0, |bits, kind| bits | kind.bit())
+        let kinds = names.filter_map(|name| Self::ALL.into_iter().find(|kind| kind.name() == name));
+        kinds.fold(0, |bits, kind| bits | kind.bit())
     }
 }

@@ -64,7 +64,7 @@ impl Draft {
     }
 
     /// The group as it was at `at`, one of its versions.
-    pub(super) fn as_of(snapshot: &Snapshot, group: &GroupId, at: Timestamp) -> Result<Self, Problems> {
+    pub(super) fn as_of(snapshot: &Snapshot, group: &GroupId, at: Timestamp) -> Self {
         let mut draft = Self::default();
         for (id, history) in histories(snapshot, group) {
             let is = declared(snapshot, id);
@@ -93,7 +93,7 @@ impl Draft {
                 _ => {}
             }
         }
-        Ok(draft)
+        draft
     }
 
     /// Nothing of the group.
@@ -194,7 +194,7 @@ impl<'a> Content<'a> {
             for (index, definition) in definitions.iter().enumerate() {
                 let at = format!("{}/apps({index})", update.at);
                 match self.read(definition.clone(), group, &at) {
-                    Ok(app) => self.put(app, at),
+                    Ok(app) => self.put(app, &at),
                     Err(problems) => self.problems.extend(problems),
                 }
             }
@@ -276,9 +276,9 @@ impl<'a> Content<'a> {
         }
     }
 
-    fn put(&mut self, app: Arc<App>, at: String) {
+    fn put(&mut self, app: Arc<App>, at: &str) {
         let id = app.id.clone();
-        if let Some(Wanted::Listed(_, other)) = self.apps.insert(id.clone(), Wanted::Listed(app, at.clone())) {
+        if let Some(Wanted::Listed(_, other)) = self.apps.insert(id.clone(), Wanted::Listed(app, at.to_owned())) {
             let text = format!("app `{id}` is listed twice, also at {other}");
             self.problems.extend(Problems::invalid(format!("{at}/id"), text));
         }

@@ -147,7 +147,10 @@ impl<'a> Tree<'a> {
             said.map(|said| said.dependencies.iter().map(GroupId::as_str).collect()).unwrap_or_default();
         shown["dependencies"] = json!(dependencies);
         shown["version"] = json!(node.version.unwrap_or(Timestamp::EPOCH).to_string());
-        shown["enforceRole"] = json!(said.is_some_and(|said| said.enforce_role));
+        // Marathon 1.9 and later always say it; a widely used client knows of no such member (clients.md §4).
+        if said.is_some_and(|said| said.enforce_role) {
+            shown["enforceRole"] = json!(true);
+        }
         shown
     }
 }

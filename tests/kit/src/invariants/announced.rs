@@ -163,7 +163,7 @@ impl Check<'_> {
         let mut wanted = self.living_wanted(app);
         if declared.is_global() {
             let is_left = |key: &InstanceKey| placed.iter().any(|one| one.key == *key && self.is_left(one));
-            self.one_per_agent(app, &decided.launches, &placed, &wanted, found);
+            one_per_agent(app, &decided.launches, &placed, &wanted, found);
             wanted.retain(|key| !is_left(key));
         }
         let ceiling = declared.bounds(count).ceiling as usize;
@@ -225,26 +225,6 @@ impl Check<'_> {
         {
             let (failures, until) = (waiting.failures, waiting.until);
             found.push(("S8", format!("{app} {} is launched before {until} ({failures} failures)", first.key)));
-        }
-    }
-
-    /// S1 for a global app: what is launched goes to an agent that has no other living instance that shall run.
-    fn one_per_agent(
-        &self,
-        app: &AppId,
-        launches: &[Instance],
-        placed: &[Instance],
-        wanted: &[InstanceKey],
-        found: &mut Found,
-    ) {
-        for launch in launches {
-            let is_second = |one: &&Instance| {
-                one.key != launch.key && one.agent.id == launch.agent.id && wanted.contains(&one.key)
-            };
-            if let Some(first) = placed.iter().find(is_second) {
-                let text = format!("{app} {} goes to {}, which has {}", launch.key, launch.agent.id, first.key);
-                found.push(("S1", text));
-            }
         }
     }
 
@@ -489,4 +469,23 @@ fn by_operator(instance: &Instance) -> bool {
 /// How many instances an app shall have.
 fn wanted_count(app: &App, desired: Desired<'_>) -> u32 {
     if app.is_global() { desired(&app.id) } else { app.instances }
+}
+
+/// S1 for a global app: what is launched goes to an agent that has no other living instance that shall run.
+fn one_per_agent(
+    app: &AppId,
+    launches: &[Instance],
+    placed: &[Instance],
+    wanted: &[InstanceKey],
+    found: &mut Found,
+) {
+    for launch in launches {
+        let is_second = |one: &&Instance| {
+            one.key != launch.key && one.agent.id == launch.agent.id && wanted.contains(&one.key)
+        };
+        if let Some(first) = placed.iter().find(is_second) {
+            let text = format!("{app} {} goes to {}, which has {}", launch.key, launch.agent.id, first.key);
+            found.push(("S1", text));
+        }
+    }
 }

@@ -1,23 +1,12 @@
 //! Events, against the real binary: what clients of Marathon's wait for, and how to go on after a break.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/ekiden.rs"]
-mod ekiden;
-#[path = "support/lines.rs"]
-mod lines;
-#[path = "support/writes.rs"]
-mod writes;
-
-use ekiden::Ekiden;
-use lines::Lines;
 use serde_json::{Value, json};
 
-const STREAM: &str = "Accept: text/event-stream\r\n";
+use crate::ekiden::Ekiden;
+use crate::lines::Lines;
+use crate::{NOTHING, app};
 
-fn app(id: &str) -> Value {
-    json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16 })
-}
+const STREAM: &str = "Accept: text/event-stream\r\n";
 
 /// The next event: its id, if it has one, its type and its data.
 async fn event(lines: &mut Lines) -> (Option<String>, String, Value) {
@@ -42,7 +31,7 @@ async fn kinds_up_to(lines: &mut Lines, last: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn an_app_made_and_removed_is_told_in_the_order_that_clients_wait_for() {
-    let ekiden = Ekiden::start("42100-42119", &[]).await;
+    let ekiden = Ekiden::start("42100-42119", NOTHING).await;
     let headers = format!("{STREAM}Accept-Encoding: gzip\r\n");
     let mut lines = Lines::open(&ekiden, "/v2/events?plan-format=light", &headers).await;
     assert!(lines.head.contains("content-type: text/event-stream"), "{}", lines.head);
@@ -54,7 +43,7 @@ async fn an_app_made_and_removed_is_told_in_the_order_that_clients_wait_for() {
         "{attached}"
     );
 
-    let (status, made) = ekiden.write_json("POST", "/v2/apps", &app("/prod/web")).await;
+    let (status, made) = ekiden.write_json("POST", "/v2/apps", &app("/prod/web", 1)).await;
     assert_eq!(status, 201, "{made}");
     let mut of_group = None;
     let info = loop {
@@ -80,11 +69,11 @@ async fn an_app_made_and_removed_is_told_in_the_order_that_clients_wait_for() {
 
 #[tokio::test]
 async fn a_listener_that_was_cut_off_goes_on_after_what_it_has_read() {
-    let ekiden = Ekiden::start("42120-42139", &[]).await;
+    let ekiden = Ekiden::start("42120-42139", NOTHING).await;
     let path = "/v2/events?event_type=group_change_success&event_type=app_terminated_event";
     let mut lines = Lines::open(&ekiden, path, STREAM).await;
     for name in ["/a", "/b", "/c"] {
-        assert_eq!(ekiden.write_json("POST", "/v2/apps", &app(name)).await.0, 201);
+        assert_eq!(ekiden.write_json("POST", "/v2/apps", &app(name, 1)).await.0, 201);
     }
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -111,7 +100,7 @@ async fn a_listener_that_was_cut_off_goes_on_after_what_it_has_read() {
 
 #[tokio::test]
 async fn callbacks_are_off_and_say_how_to_turn_them_on() {
-    let ekiden = Ekiden::start("42140-42149", &[]).await;
+    let ekiden = Ekiden::start("42140-42149", NOTHING).await;
     for (method, path) in [
         ("GET", "/v2/eventSubscriptions"),
         ("POST", "/v2/eventSubscriptions?callbackUrl=http://localhost:1/"),
@@ -119,6 +108,7 @@ async fn callbacks_are_off_and_say_how_to_turn_them_on() {
     ] {
         let answer = ekiden.send(method, path, "").await;
         assert_eq!(answer.status, 404, "{method}: {}", answer.body);
+        assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
         assert!(answer.body.contains("--event_subscriber http_callback"), "{}", answer.body);
     }
 }
