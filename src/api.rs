@@ -12,6 +12,7 @@ mod files;
 mod follow;
 mod gzip;
 mod index;
+pub mod openapi;
 mod patience;
 mod places;
 mod reply;
@@ -273,6 +274,7 @@ impl Api {
             Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
             Endpoint::State => v1::state::export(self),
             Endpoint::TaskFile => files::read(self, first, second, request).await,
+            Endpoint::OpenApi => openapi::show(),
         }
     }
 }
