@@ -10,9 +10,6 @@ mod kit;
 #[path = "support/lines.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod lines;
-#[path = "support/writes.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod writes;
 
 use std::collections::BTreeSet;
 use std::process::Command;
