@@ -29,6 +29,7 @@ mod yaml;
 use std::sync::Arc;
 
 use ekiden_model::app::App;
+use ekiden_model::history::Definition;
 use ekiden_model::id::GroupId;
 
 pub use code::Code;
@@ -150,6 +151,14 @@ pub fn app_to_json(app: &App) -> serde_json::Value {
 /// A health check, as it is in the JSON of its app.
 pub fn health_check_to_json(check: &ekiden_model::app::HealthCheck) -> serde_json::Value {
     json::health_check(check)
+}
+
+/// The app of a definition that is remembered; nothing where an earlier ekiden wrote what this one refuses.
+pub fn read_definition(definition: &Definition) -> Option<Arc<App>> {
+    match definition {
+        Definition::Known(app) => Some(app.clone()),
+        Definition::Written(text) => read_app_json(text.as_bytes(), &GroupId::root()).ok(),
+    }
 }
 
 /// The JSON Schema of a manifest file, for editors.

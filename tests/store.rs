@@ -21,7 +21,7 @@ use ekiden_model::app_state::{Backoff, Declared, Override, Source};
 use ekiden_model::deployment::{Change, Deployment, DeploymentAction, DeploymentId, Progress};
 use ekiden_model::edit::{Group, GroupVersion, Pod};
 use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
-use ekiden_model::history::{Cause, Commit, Version, Why};
+use ekiden_model::history::{Cause, Commit, Definition, Version, Why};
 use ekiden_model::input::WriteSeq;
 use ekiden_model::instance::KillOrder;
 use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, SlotRecord, Write};
@@ -252,7 +252,10 @@ fn any_version() -> impl Strategy<Value = Record> {
         let parts =
             (any_time(), option::of(any_app(id.clone())), any_cause(), any_deployment_id(), any_progress());
         parts.prop_map(move |(at, app, cause, deployment, progress)| {
-            Record::Version(id.clone(), Box::new(Version { at, app, cause, deployment, progress }))
+            Record::Version(
+                id.clone(),
+                Box::new(Version { at, app: app.map(Definition::Known), cause, deployment, progress }),
+            )
         })
     })
 }
@@ -429,6 +432,18 @@ fn any_write() -> impl Strategy<Value = Write> {
 #[derive(Default)]
 struct Expected(std::collections::BTreeMap<String, Record>);
 
+/// Definitions of the past are not read at a start, and compared when they are.
+fn with_definition(record: Record) -> Record {
+    match record {
+        Record::Version(app, mut version) => {
+            let known = version.app.as_ref().map(|then| manifest::read_definition(then).unwrap());
+            version.app = known.map(Definition::Known);
+            Record::Version(app, version)
+        }
+        other => other,
+    }
+}
+
 fn name_of(key: &RecordKey) -> String {
     match key {
         RecordKey::Version(app, at) => format!("{app}!{:016}", at.as_millis()),
@@ -450,6 +465,7 @@ impl Expected {
     fn write(&mut self, write: Write) {
         match write {
             Write::Put(record) => {
+                let record = with_definition(record);
                 let key = match &record {
                     Record::Installation(_) => String::new(),
                     Record::App(app) => app.id.to_string(),

@@ -124,6 +124,8 @@ pub enum Endpoint {
     OurAppHistory,
     /// All apps, and then every change.
     Watch,
+    /// What would come of a change.
+    Plan,
     /// All instances.
     OurInstances,
     /// How we are: the connection, safe mode, what is known yet.
@@ -260,6 +262,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::KeepApp, verb: Verb::Post, path: "/v1/apps/{id*}/keep" },
     Route { endpoint: Endpoint::OurAppHistory, verb: Verb::Get, path: "/v1/apps/{id*}/history" },
     Route { endpoint: Endpoint::Watch, verb: Verb::Get, path: "/v1/watch" },
+    Route { endpoint: Endpoint::Plan, verb: Verb::Post, path: "/v1/plan" },
     Route { endpoint: Endpoint::OurInstances, verb: Verb::Get, path: "/v1/instances" },
     Route { endpoint: Endpoint::OurStatus, verb: Verb::Get, path: "/v1/status" },
     Route { endpoint: Endpoint::Uninstall, verb: Verb::Post, path: "/v1/uninstall" },
@@ -292,6 +295,8 @@ impl Route {
     pub const fn need(&self) -> Need {
         match (self.endpoint, self.verb) {
             (Endpoint::Ping, _) => Need::Nothing,
+            // It takes a body, and changes nothing.
+            (Endpoint::Plan, _) => Need::Read,
             (_, Verb::Get | Verb::Head) => Need::Read,
             (_, Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Need::Write,
         }

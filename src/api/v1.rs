@@ -8,6 +8,7 @@ pub(super) mod directory;
 pub(super) mod history;
 pub(super) mod instances;
 mod page;
+pub(super) mod plan;
 mod provenance;
 pub mod reasons;
 pub(super) mod state;

@@ -294,6 +294,11 @@ impl Publisher {
         self.apps = self.apps + is - was;
     }
 
+    /// What readers see at present.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.readers.borrow())
+    }
+
     /// How many instances are in each condition that one was ever in.
     pub fn instances(&self) -> impl Iterator<Item = (Condition, usize)> {
         self.instances.iter().map(|(condition, count)| (*condition, *count))

@@ -12,13 +12,14 @@ use ekiden_model::input::{ClusterEvent, Command, Input, WriteSeq};
 use ekiden_model::record::Write;
 use ekiden_model::{AppId, Condition, GroupId, InstanceKey, Timestamp};
 use ekiden_reconciler::Reconciler;
+use ekiden_reconciler::forecast::Outset;
 use futures_util::stream::{BoxStream, StreamExt, once, select_all};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::event_log::{EventLog, Occurrence};
-use super::snapshot::{AppSnapshot, Link, Publisher, Shelf};
+use super::snapshot::{AppSnapshot, Link, Publisher, Shelf, Snapshot};
 use super::tasks::Cause;
 use super::{Clock, narrator};
 use crate::cluster::Call;
@@ -41,6 +42,8 @@ pub enum Arrival {
     Input(Input),
     /// Somebody wants something, and waits for the answer.
     Request(Request),
+    /// Somebody wants to foresee something.
+    Look(oneshot::Sender<(Arc<Snapshot>, Outset)>),
     /// A source that must not end has ended.
     Ended(&'static str),
 }
@@ -52,9 +55,23 @@ pub struct Request {
     answer: oneshot::Sender<Answer>,
 }
 
+/// What a forecast begins with: the world as readers see it, and what only the loop knows of that same moment.
+#[derive(Debug)]
+pub struct Look {
+    /// The world.
+    pub snapshot: Arc<Snapshot>,
+    /// The rest. Its apps are to be added.
+    pub outset: Outset,
+    /// One forecast is made at a time, since each may take a core for seconds: others wait until this is dropped.
+    pub turn: OwnedSemaphorePermit,
+}
+
 /// The way to ask the loop for something.
 #[derive(Debug, Clone)]
-pub struct Requests(mpsc::Sender<Request>);
+pub struct Requests {
+    arrivals: mpsc::Sender<Arrival>,
+    looks: Arc<Semaphore>,
+}
 
 /// The loop is ending and takes no more requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,14 +152,25 @@ impl Requests {
     /// A way to ask, and the arrivals that come of it.
     pub fn new() -> (Self, BoxStream<'static, Arrival>) {
         let (sender, receiver) = mpsc::channel(REQUESTS_WAITING);
-        (Self(sender), ReceiverStream::new(receiver).map(Arrival::Request).boxed())
+        let requests = Self { arrivals: sender, looks: Arc::new(Semaphore::new(1)) };
+        (requests, ReceiverStream::new(receiver).boxed())
     }
 
     /// Hands in a command and waits for its answer, which comes when what it changed is durable.
     pub async fn carry_out(&self, command: Command) -> Result<Answer, Closing> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Request { command, answer }).await.map_err(|_| Closing)?;
+        self.arrivals.send(Arrival::Request(Request { command, answer })).await.map_err(|_| Closing)?;
         answered.await.map_err(|_| Closing)
+    }
+
+    /// What a forecast begins with, once nobody else makes one. It costs the loop a copy of what is free, and nothing
+    /// unless somebody asks.
+    pub async fn look(&self) -> Result<Look, Closing> {
+        let turn = Arc::clone(&self.looks).acquire_owned().await.map_err(|_| Closing)?;
+        let (answer, answered) = oneshot::channel();
+        self.arrivals.send(Arrival::Look(answer)).await.map_err(|_| Closing)?;
+        let (snapshot, outset) = answered.await.map_err(|_| Closing)?;
+        Ok(Look { snapshot, outset, turn })
     }
 }
 
@@ -191,6 +219,7 @@ impl<H: Hands> Turn<H> {
 
     async fn take_in(&mut self, batch: Vec<Arrival>) -> Result<(), TurnError> {
         let mut inputs = Vec::with_capacity(batch.len().max(1));
+        let mut looks = Vec::new();
         for arrival in batch {
             match arrival {
                 Arrival::Input(input) => inputs.push(input),
@@ -203,13 +232,20 @@ impl<H: Hands> Turn<H> {
                     inputs.push(Input::Command(self.asked, request.command));
                     self.waiting.insert(self.asked, Waiting { answer: request.answer, group });
                 }
+                Arrival::Look(look) => looks.push(look),
                 Arrival::Ended(source) => return Err(TurnError::SourceEnded(source)),
             }
         }
         if inputs.is_empty() {
             inputs.push(Input::Tick);
         }
-        self.step(inputs).await
+        self.step(inputs).await?;
+        // Once the step is published, so that both halves are of one moment.
+        for look in looks {
+            // Who has gone away no longer waits.
+            let _ = look.send((self.publisher.latest(), self.reconciler.outset()));
+        }
+        Ok(())
     }
 
     async fn step(&mut self, inputs: Vec<Input>) -> Result<(), TurnError> {
@@ -471,17 +507,21 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_are_told_of_the_connection_and_of_changes_that_were_refused() {
-        let (mut turn, _writes, _snapshots) = turn();
+        let (mut turn, mut writes, _snapshots) = turn();
         let log = turn.events.clone();
         for connected in [ClusterEvent::Connected, ClusterEvent::Disconnected, ClusterEvent::Connected] {
             turn.step(vec![Input::Cluster(connected)]).await.expect("carried out");
         }
         let unknown = ["/prod/web", "/prod/db/main"].map(|id| AppId::parse(id).expect("a good id"));
         let edit = Edit { withdraw: unknown.into(), ..Edit::default() };
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let request = Request { command: Command::Edit(Box::new(edit)), answer };
         turn.take_in(vec![Arrival::Request(request)]).await.expect("carried out");
-        assert!(matches!(answered.await, Ok(Answer::Refused(_))));
+        while let Ok(seq) = writes.try_recv() {
+            turn.step(vec![Input::Stored(seq)]).await.expect("carried out");
+        }
+        let answer = answered.try_recv();
+        assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
 
         let all = log.events(Batch { after: 0, to: log.latest().number });
         let told: Vec<&Occurrence> = all.iter().map(|logged| &logged.what).collect();

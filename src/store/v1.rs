@@ -18,9 +18,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::history::Definition;
 use ekiden_model::record::{self, Record, RecordKey};
 use ekiden_model::{Agent, App, AppId, AppKey, FrameworkId, Port, Role, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 const INSTALLATION: &str = "#installation";
 const DEPLOYMENT: &str = "$deployment/";
@@ -136,6 +138,14 @@ impl Shared {
         let app = AppId::parse(text).map_err(|error| error.to_string())?;
         self.app = Some(app.clone());
         Ok(app)
+    }
+
+    /// A definition of the past: not read, unless it is the one at hand.
+    fn definition(&self, written: &RawValue) -> Definition {
+        match &self.definition {
+            Some((known, app)) if **known == *written.get() => Definition::Known(app.clone()),
+            _ => Definition::Written(written.get().into()),
+        }
     }
 
     fn role(&mut self, text: &str) -> Role {

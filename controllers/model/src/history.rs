@@ -21,13 +21,25 @@ pub struct Version {
     /// When: no two versions of an app have one time.
     pub at: Timestamp,
     /// The declaration; nothing where the app was withdrawn.
-    pub app: Option<Arc<App>>,
+    pub app: Option<Definition>,
     /// How it came to be.
     pub cause: Cause,
     /// The change set that it was a part of.
     pub deployment: DeploymentId,
     /// What came of it.
     pub progress: Progress,
+}
+
+/// A declaration of some time.
+///
+/// One that was stored stays as it was written until somebody asks for it: thousands of apps have dozens of versions
+/// each, hardly any of which is ever looked at, and reading them all would hold up a start by many seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Definition {
+    /// As it was declared in this life.
+    Known(Arc<App>),
+    /// As it was stored: JSON that whoever stored it can read.
+    Written(Arc<str>),
 }
 
 /// How a version came to be, for people.

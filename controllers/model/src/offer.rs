@@ -3,9 +3,11 @@
 mod book;
 mod column;
 mod shelf;
+mod spare;
 
 pub use book::{OfferBook, SearchFrom};
 pub use column::{Column, ValueIx};
+pub use spare::Spare;
 
 use std::sync::Arc;
 
@@ -47,12 +49,14 @@ impl Bundle {
         self.resources == Resources::NONE && self.ports.is_empty()
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Puts another one in, too.
+    pub fn add(&mut self, other: &Self) {
         self.resources += &other.resources;
         self.ports.extend(&other.ports);
     }
 
-    fn subtract(&mut self, part: &Self) {
+    /// Takes a part of it out. What is not in it cannot be taken, and is not missed.
+    pub fn subtract(&mut self, part: &Self) {
         self.resources -= &part.resources;
         for port in part.ports.iter() {
             self.ports.remove(port);

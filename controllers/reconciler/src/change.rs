@@ -11,7 +11,7 @@ use ekiden_model::app::{App, Passage};
 use ekiden_model::app_state::{Declared, Override, Source};
 use ekiden_model::deployment::{Change, DeploymentAction, Progress};
 use ekiden_model::event::Event;
-use ekiden_model::history::{Cause, DEPARTED_KEPT, Version};
+use ekiden_model::history::{Cause, DEPARTED_KEPT, Definition, Version};
 use ekiden_model::id::AppKey;
 use ekiden_model::{AppId, AppState, DeploymentId, Effect, History, Incarnation, Timestamp};
 
@@ -194,6 +194,7 @@ impl Reconciler {
     }
 
     fn record_version(&mut self, set: &ChangeSet, id: &AppId, app: Option<Arc<App>>, cause: Cause) {
+        let app = app.map(Definition::Known);
         let version = Version { at: set.version, app, cause, deployment: set.id, progress: Progress::UnderWay };
         let Some(entry) = self.apps.get_mut(id) else { return };
         self.journal.note_version(id, set.version);

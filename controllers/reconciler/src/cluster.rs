@@ -18,6 +18,7 @@ use crate::Reconciler;
 use crate::identity::Identity;
 use crate::maintenance::is_drained;
 use crate::questions::Questions;
+use crate::spare::used_by;
 use crate::strays::Strays;
 
 /// The connection to the cluster.
@@ -84,6 +85,7 @@ impl Reconciler {
             let state = AgentState { agent: offer.agent.clone(), presence: Presence::Present, maintenance };
             self.assumed.remove(&id);
             self.note_offered_role(&offer.role);
+            self.spares.offered(&id, &offer.role);
             self.book.add(offer, self.now);
             // Most offers tell nothing new of their agent, and what was found out about all agents stays true.
             let known = self.agents.get(&id);
@@ -117,6 +119,7 @@ impl Reconciler {
             self.end(&app, key, Condition::Gone, "the agent is gone");
         }
         self.return_offers_of(agent);
+        self.spares.forget(agent);
         if self.agents.remove(agent).is_some() {
             self.agents_changed();
         }
@@ -192,6 +195,9 @@ impl Reconciler {
             instance.clone()
         });
         let Some(instance) = changed else { return };
+        if instance.condition.is_terminal() {
+            self.spares.returned(&instance.agent.id, &used_by(&entry.state, &instance));
+        }
         if let Some(failure) = failure {
             entry.state.last_failure = Some(failure);
             self.journal.note_app(app);

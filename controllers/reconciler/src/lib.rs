@@ -25,6 +25,7 @@
 //! | `visit` | asking the controllers about one app, and folding their actions |
 //! | `maintenance` | agents that are to be left: who hears of it, and when |
 //! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
+//! | `spare`, [`forecast`] | what agents had to spare when they last offered it; the same run forward, to see what would come |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
 //! | `time` | a time that never goes back |
 
@@ -35,6 +36,7 @@ mod dependency;
 mod deployments;
 mod edit;
 mod fold;
+pub mod forecast;
 mod framework;
 mod identity;
 mod journal;
@@ -45,6 +47,7 @@ mod questions;
 mod restore;
 mod safe_mode;
 mod schedule;
+mod spare;
 mod step;
 mod strays;
 mod supply;
@@ -78,6 +81,7 @@ use crate::journal::Journal;
 use crate::questions::Questions;
 use crate::safe_mode::SafeMode;
 use crate::schedule::Schedule;
+use crate::spare::SpareLog;
 use crate::supply::SupplyLog;
 use crate::time::Time;
 
@@ -132,6 +136,8 @@ pub struct Reconciler {
     tend: bool,
     offers_wake: Option<Timestamp>,
     supply: SupplyLog,
+    /// What agents have to spare beside the offers at hand.
+    spares: SpareLog,
     /// Agents that are to be left, when this was last looked at.
     leaving: Arc<BTreeSet<AgentId>>,
     /// When it is to be looked at again.

@@ -15,6 +15,7 @@ impl Reconciler {
     pub(crate) fn accept_what_was_taken(&mut self) {
         for (ix, tasks) in std::mem::take(&mut self.taken) {
             let Some(lot) = self.book.use_up(ix) else { continue };
+            self.spares.left(&lot, self.now);
             self.tend = true;
             self.promised.extend(lot.offers.iter().cloned());
             self.journal.push(Effect::Accept { offers: lot.offers, agent: lot.agent.id.clone(), tasks });
@@ -67,7 +68,9 @@ impl Reconciler {
     fn follow_tending(&mut self, action: Action) {
         match action {
             Action::Decline { lot, offers, refuse_for } => {
-                self.book.use_up(lot);
+                if let Some(lot) = self.book.use_up(lot) {
+                    self.spares.left(&lot, self.now);
+                }
                 self.journal.push(Effect::Decline { offers, refuse_for });
             }
             Action::Revive { role } => {

@@ -21,6 +21,7 @@ use crate::deployments::Deployments;
 use crate::framework::Membership;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::spare::SpareLog;
 use crate::supply::SupplyLog;
 use crate::time::Time;
 use crate::{Entry, Reconciler, Work};
@@ -125,6 +126,7 @@ impl Reconciler {
             tend: false,
             offers_wake: None,
             supply: SupplyLog::default(),
+            spares: SpareLog::default(),
             leaving: Arc::default(),
             leaving_wake: None,
             membership: Membership::None,

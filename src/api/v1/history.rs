@@ -11,6 +11,7 @@ use super::page::Page;
 use super::{diff, provenance};
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
+use crate::manifest::read_definition;
 
 /// The versions of one app.
 pub(in crate::api) fn show(api: &Api, id: &str, request: &Request) -> Response {
@@ -49,8 +50,9 @@ fn entries(history: &History, before: Option<Timestamp>) -> Vec<Value> {
 }
 
 fn entry(version: &Version, older: Option<&Version>) -> Value {
-    let old = older.and_then(|older| older.app.as_deref());
-    let new = version.app.as_deref();
+    let app_of = |version: &Version| version.app.as_ref().and_then(read_definition);
+    let (old, new) = (older.and_then(app_of), app_of(version));
+    let (old, new) = (old.as_deref(), new.as_deref());
     let changes = match (old, new) {
         (Some(old), Some(new)) => diff::fields(old, new),
         _ => json!([]),
@@ -79,7 +81,7 @@ fn outcome(progress: &Progress) -> Value {
 mod tests {
     use std::sync::Arc;
 
-    use ekiden_model::history::{Cause, Commit, Why};
+    use ekiden_model::history::{Cause, Commit, Definition, Why};
     use ekiden_model::{DeploymentId, Source};
 
     use super::*;
@@ -92,7 +94,7 @@ mod tests {
         let commit = Arc::new(Commit { hash: "c0ffee".into(), author: "Ann <ann@example.com>".into() });
         let source = Source::File { path: "web.yaml".into(), line: 3 };
         let cause = Cause { source, commit: Some(commit), by: None, why };
-        Version { at, app, cause, deployment: DeploymentId::new(1, at), progress }
+        Version { at, app: app.map(Definition::Known), cause, deployment: DeploymentId::new(1, at), progress }
     }
 
     #[test]

@@ -173,7 +173,8 @@ fn changed(
             return Err(Box::new(problem.response()));
         };
         let history = snapshot.app(&is.app.id).map(|app| &app.state.history);
-        let earlier = history.and_then(|history| history.get(stamp)).and_then(|version| version.app.clone());
+        let earlier = history.and_then(|history| history.get(stamp)).and_then(|version| version.app.as_ref());
+        let earlier = earlier.and_then(crate::manifest::read_definition);
         return earlier.ok_or_else(|| {
             let text = format!("App '{}' has no version {stamp}", is.app.id);
             Box::new(reply::not_found(&text))

@@ -1,8 +1,12 @@
 //! The queue: apps with instances that wait for a place (§1.8).
 
-use ekiden_model::Timestamp;
+use std::time::Duration;
+
 use ekiden_model::input::Command;
-use ekiden_model::report::{Reason, Refusals};
+use ekiden_model::offer::{Bundle, Spare};
+use ekiden_model::report::{Reason, Refusal, Refusals};
+use ekiden_model::{OfferId, Resources, Scalar, Timestamp};
+use ekiden_reconciler::forecast::{Refused, refused};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -11,6 +15,7 @@ use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::AppSnapshot;
 use crate::runtime::clock::wall;
+use crate::runtime::turn::Look;
 
 /// Marathon's reasons, in the order of its funnel. Every one is listed, zeros too: clients draw them all.
 const FUNNEL: [&str; 10] = [
@@ -26,13 +31,80 @@ const FUNNEL: [&str; 10] = [
     "DeclinedScarceResources",
 ];
 
+/// How long somebody may wait for others who look.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Most apps for which offers are looked through, and most agents whose offers are told for each. A client reads a few;
+/// all for all would be seconds of work.
+const APPS_WITH_OFFERS: usize = 100;
+const OFFERS_TOLD: usize = 100;
+
 /// Everything that waits for a place.
-pub(in crate::api) fn list(api: &Api, request: &Request) -> Response {
-    let with_offers = request.all("embed").any(|embed| embed == "lastUnusedOffers");
-    let snapshot = api.snapshots.latest();
+pub(in crate::api) async fn list(api: &Api, request: &Request) -> Response {
     let now = wall();
-    let queue: Vec<Value> = snapshot.apps().into_iter().filter_map(|app| item(app, with_offers, now)).collect();
-    reply::json(&json!({ "queue": queue }))
+    if !request.all("embed").any(|embed| embed == "lastUnusedOffers") {
+        let snapshot = api.snapshots.latest();
+        let queue: Vec<Value> = snapshot.apps().into_iter().filter_map(|app| item(app, now)).collect();
+        return reply::json(&json!({ "queue": queue }));
+    }
+    let look = match tokio::time::timeout(LOOK_WITHIN, api.requests.look()).await {
+        Ok(Ok(look)) => look,
+        Ok(Err(closing)) => return reply::message(StatusCode::SERVICE_UNAVAILABLE, &closing.to_string()),
+        Err(_) => {
+            let text = "others look through the offers, or make plans: ask again in a moment";
+            return reply::message(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+    };
+    match tokio::task::spawn_blocking(move || with_offers(&look, now)).await {
+        Ok(queue) => reply::json(&json!({ "queue": queue })),
+        Err(_) => reply::message(StatusCode::INTERNAL_SERVER_ERROR, "ekiden failed to look through the offers"),
+    }
+}
+
+/// The queue, with the last offers that each app has no use for.
+fn with_offers(look: &Look, now: Timestamp) -> Vec<Value> {
+    let queued = look.snapshot.apps().into_iter().filter_map(|app| Some((app, item(app, now)?)));
+    let shown = queued.enumerate().map(|(index, (app, mut item))| {
+        let refused =
+            if index < APPS_WITH_OFFERS { refused(&look.outset, &app.state, OFFERS_TOLD) } else { Vec::new() };
+        item["lastUnusedOffers"] = refused.iter().map(unused_offer).collect();
+        item
+    });
+    shown.collect()
+}
+
+fn unused_offer(refused: &Refused) -> Value {
+    let Spare { agent, role, offer, unreserved, reserved, at, .. } = &refused.spare;
+    let resources: Vec<Value> = [(unreserved, "*"), (reserved, role.as_str())]
+        .into_iter()
+        .flat_map(|(bundle, role)| resources(bundle, role))
+        .collect();
+    let attributes = agent.attributes.iter().map(|(name, value)| json!({ "name": name, "text": value }));
+    let reasons: Vec<&str> = refused.why.iter().map(Refusal::marathon_name).collect();
+    json!({
+        "offer": {
+            "id": offer.as_ref().map_or("", OfferId::as_str),
+            "agentId": agent.id.as_str(),
+            "hostname": agent.hostname,
+            "resources": resources,
+            "attributes": attributes.collect::<Vec<_>>(),
+        },
+        "reason": reasons,
+        "timestamp": at.to_string(),
+    })
+}
+
+fn resources(bundle: &Bundle, role: &str) -> Vec<Value> {
+    let Resources { cpus, mem, disk, gpus } = bundle.resources;
+    let scalars = [("cpus", cpus), ("mem", mem), ("disk", disk), ("gpus", gpus)].into_iter();
+    let scalars = scalars.filter(|(_, have)| *have > Scalar::ZERO);
+    let mut shown: Vec<Value> =
+        scalars.map(|(name, have)| json!({ "name": name, "role": role, "scalar": have.as_f64() })).collect();
+    if !bundle.ports.is_empty() {
+        let ranges = bundle.ports.ranges().map(|range| json!({ "begin": range.start(), "end": range.end() }));
+        shown.push(json!({ "name": "ports", "role": role, "ranges": ranges.collect::<Vec<_>>() }));
+    }
+    shown
 }
 
 /// Forgets an app's wait after failures.
@@ -60,7 +132,7 @@ fn missing(app: &AppSnapshot) -> u32 {
     waiting.max().unwrap_or(0)
 }
 
-fn item(app: &AppSnapshot, with_offers: bool, now: Timestamp) -> Option<Value> {
+fn item(app: &AppSnapshot, now: Timestamp) -> Option<Value> {
     let declared = app.state.declared.as_ref()?;
     let count = missing(app);
     if count == 0 {
@@ -90,10 +162,6 @@ fn item(app: &AppSnapshot, with_offers: bool, now: Timestamp) -> Option<Value> {
     if let Some(role) = &declared.app.template.role {
         item["role"] = json!(role.as_str());
     }
-    if with_offers {
-        // The refused offers themselves are not kept, only why they were refused.
-        item["lastUnusedOffers"] = json!([]);
-    }
     Some(item)
 }
 
@@ -120,8 +188,7 @@ fn funnel(refusals: Option<&Refusals>) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use ekiden_model::Scalar;
-    use ekiden_model::report::{Refusal, Shortage};
+    use ekiden_model::report::Shortage;
 
     use super::*;
 

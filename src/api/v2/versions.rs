@@ -42,6 +42,10 @@ fn as_of(state: &AppState, at: Timestamp) -> Option<Value> {
         return Some(Value::Object(definition(now, &state.service_ports)));
     }
     let version = state.history.get(at)?;
-    let then = Declared::first(version.app.clone()?, at, version.cause.source.clone());
+    let then = Declared::first(
+        crate::manifest::read_definition(version.app.as_ref()?)?,
+        at,
+        version.cause.source.clone(),
+    );
     Some(Value::Object(definition(&then, &state.service_ports)))
 }

@@ -103,11 +103,20 @@ impl Version<Value> {
         Self {
             app: app.to_string(),
             at: at.as_millis(),
-            definition: declared.as_deref().map(manifest::app_to_json),
+            definition: declared.as_ref().map(definition_of),
             cause: Cause::of(cause),
             deployment: deployment.to_string(),
             progress: Progress::of(progress),
         }
+    }
+}
+
+/// A definition as it is stored.
+fn definition_of(definition: &history::Definition) -> Value {
+    match definition {
+        history::Definition::Known(app) => manifest::app_to_json(app),
+        // It was read as JSON before.
+        history::Definition::Written(text) => serde_json::from_str(text).unwrap_or_default(),
     }
 }
 
@@ -116,7 +125,7 @@ impl Version<&RawValue> {
         let Self { app, at, definition, cause, deployment, progress } = self;
         let version = history::Version {
             at: Timestamp::from_millis(at),
-            app: definition.map(|definition| app_of(definition, shared)).transpose()?,
+            app: definition.map(|definition| shared.definition(definition)),
             cause: cause.read()?,
             deployment: deployment_id(&deployment)?,
             progress: progress.read(),

@@ -16,6 +16,7 @@ use super::tree::groups_at_and_within;
 use super::update::GroupUpdate;
 use crate::api::v2::definition::{self, Problems};
 use crate::api::v2::pods;
+use crate::manifest::read_definition;
 use crate::runtime::{Snapshot, within};
 
 /// Most instances that an app can have: what Marathon's 32 bits hold.
@@ -69,7 +70,7 @@ impl Draft {
         for (id, history) in histories(snapshot, group) {
             let is = declared(snapshot, id);
             draft.made_from(id, is);
-            match (history.as_of(at).and_then(|version| version.app.clone()), is) {
+            match (history.as_of(at).and_then(|version| read_definition(version.app.as_ref()?)), is) {
                 (Some(then), _) => draft.declare(is.map(|is| &is.app), then),
                 (None, Some(_)) => draft.edit.withdraw.push(id.clone()),
                 (None, None) => {}

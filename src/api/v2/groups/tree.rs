@@ -10,6 +10,7 @@ use super::embeds::Embeds;
 use super::past;
 use crate::api::v2::apps::definition;
 use crate::api::v2::pods;
+use crate::manifest::read_definition;
 use crate::runtime::{Snapshot, within};
 
 /// A group, by the groups in it.
@@ -64,10 +65,10 @@ impl<'a> Tree<'a> {
         let mut tree = Self::of(group, embeds);
         for (id, history) in past::histories(snapshot, group) {
             let Some(version) = history.as_of(at) else { continue };
-            if let Some(app) = &version.app {
+            if let Some(app) = version.app.as_ref().and_then(read_definition) {
                 // Which ports were leased then is not known; the same ones, as long as the app was there.
                 let ports = snapshot.app(id).map(|app| app.state.service_ports.as_slice()).unwrap_or_default();
-                let then = Declared::first(app.clone(), version.at, version.cause.source.clone());
+                let then = Declared::first(app, version.at, version.cause.source.clone());
                 let shown = embeds.apps.then(|| Value::Object(definition(&then, ports)));
                 tree.node(&id.group()).apps.extend(shown);
             }
