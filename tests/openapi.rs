@@ -3,14 +3,13 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/ekiden.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "clients/kit.rs"]
 mod kit;
 #[path = "support/lines.rs"]
-mod lines;
-#[path = "support/writes.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
-mod writes;
+mod lines;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -317,9 +316,9 @@ async fn change(asked: &mut Asked) {
     asked.gets(200, "PUT /v2/apps", "/v2/apps", Some(update)).await;
     asked.gets(200, "PATCH /v2/apps", "/v2/apps?force=true", Some(json!([{ "id": "/new", "mem": 17 }]))).await;
     let put = "PUT /v2/apps/{id}";
-    asked.gets(201, put, "/v2/apps//new/er", app("/new/er", &json!({ "instances": 0 }))).await;
-    asked.gets(200, put, "/v2/apps//new/er", Some(json!({ "mem": 18 }))).await;
-    asked.gets(200, "PATCH /v2/apps/{id}", "/v2/apps/new/er", Some(json!({ "labels": {} }))).await;
+    asked.gets(201, put, "/v2/apps//newer/er", app("/newer/er", &json!({ "instances": 0 }))).await;
+    asked.gets(200, put, "/v2/apps//newer/er", Some(json!({ "mem": 18 }))).await;
+    asked.gets(200, "PATCH /v2/apps/{id}", "/v2/apps/newer/er", Some(json!({ "labels": {} }))).await;
     let over = "/v2/apps/by-file?override=true&reason=test&expires=1h";
     asked.gets(200, put, over, Some(json!({ "labels": { "tier": "db" } }))).await;
     asked.gets(200, "GET /v1/apps/{id}/status", "/v1/apps/by-file/status", None).await;

@@ -222,8 +222,11 @@ fn checks(source: &mut Source<'_>, container: Object<'_>) {
                 .hint("give exactly one of `http`, `tcp` and `exec`");
             continue;
         };
-        if let Some(command) = check.object("exec").and_then(|exec| exec.object("command")) {
-            one_command(source, command);
+        if let Some(exec) = check.object("exec") {
+            // One without a command is told of by its shape.
+            if let Some(command) = exec.object("command") {
+                one_command(source, command);
+            }
         } else if let Some(endpoint) = asked.text("endpoint").filter(|endpoint| !endpoints.contains(endpoint)) {
             source
                 .report(

@@ -93,9 +93,9 @@ pub(super) fn embed(names: &[&str]) -> Value {
 }
 
 /// Lists in pages.
-pub(super) fn page(after: &str) -> [Value; 2] {
+pub(super) fn page(after: Value, text: &str) -> [Value; 2] {
     [
         query("limit", json!({ "type": "integer", "minimum": 1 }), "At most so many entries."),
-        query("after", text(), after),
+        query("after", after, text),
     ]
 }

@@ -67,10 +67,11 @@ pub(super) fn put() -> Operation {
         .asks(authority())
         .asks([flag("dryRun", false, "Whether it is only told what would be done.")])
         .takes(named("GroupUpdate"))
-        .gives(200, "It is declared, and on its way; with `dryRun`, the steps.", either([named("Deployed"), dry]))
-        .then(deployed)
+        .gives(200, "It is on its way; with `dryRun`, the steps.", either([named("Deployed"), dry]))
+        .heads(200, &["Marathon-Deployment-Id"])
         .refuses(400, "The body is no such JSON, or a parameter is not what it must be.")
         .refuses(404, "The group has no such version.")
+        .refuses(409, "A file declares what would change, or it is locked, or it kept changing meanwhile.")
         .refuses(422, "The group cannot be meant so.")
 }
 

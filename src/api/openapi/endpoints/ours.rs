@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::super::operation::Operation;
 use super::super::parameters::{header, page, query, several};
-use super::super::schema::{count, described, named, nullable, object, path, text};
+use super::super::schema::{count, described, named, nullable, object, path, text, time};
 use super::super::{EKIDEN, OPERATE};
 
 pub(super) fn apps() -> Operation {
     Operation::new(EKIDEN, "All apps, in brief; in pages if asked for.")
-        .asks(page("Behind the app of this path, with which the last page ended."))
+        .asks(page(text(), "Behind the app of this path, with which the last page ended."))
         .asks([several("embed", &["definition"], "`definition`: each with its definition, as a manifest has it.")])
         .gives(200, "The apps.", named("AppsInBrief"))
         .refuses(400, "`limit` or `after` is not what it must be.")
@@ -31,7 +31,7 @@ pub(super) fn keep() -> Operation {
 pub(super) fn history() -> Operation {
     Operation::new(EKIDEN, "What an app was, who changed it, and what came of it; the newest first.")
         .note("Also of apps that are gone.")
-        .asks(page("Before this version, with which the last page ended."))
+        .asks(page(time(), "Before this version, with which the last page ended."))
         .gives(200, "The versions.", named("AppHistory"))
         .refuses(400, "`limit` or `after` is not what it must be.")
         .refuses(404, "There was no such app.")
@@ -62,7 +62,7 @@ pub(super) fn watch() -> Operation {
 pub(super) fn instances() -> Operation {
     Operation::new(EKIDEN, "All instances, those that are over until they are forgotten; in pages if asked for.")
         .asks([query("app", text(), "Those of this app.")])
-        .asks(page("Behind the instance with which the last page ended, as its `next` says."))
+        .asks(page(text(), "Behind the instance with which the last page ended, as its `next` says."))
         .gives(200, "The instances.", named("Instances"))
         .refuses(400, "`limit` is not what it must be.")
         .refuses(404, "There is no such app.")

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::super::operation::Operation;
-use super::super::schema::{closed, count, list, map, named, nullable, object, text};
+use super::super::schema::{closed, count, list, map, named, nullable, object, text, word};
 use super::super::{EKIDEN, SERVER};
-use crate::telemetry::TEXT_CONTENT_TYPE;
+use crate::telemetry::{LEVELS, TEXT_CONTENT_TYPE};
 
 pub(super) fn index() -> Operation {
     Operation::new(SERVER, "Everything there is, for people who look around.")
@@ -43,7 +43,7 @@ pub(super) fn logging() -> Operation {
 
 pub(super) fn change_logging() -> Operation {
     let seconds = json!({ "type": "integer", "minimum": 1, "maximum": 604_800 });
-    let body = object([("logger", text()), ("level", text()), ("durationSeconds?", nullable(seconds))]);
+    let body = object([("logger", text()), ("level", word(&LEVELS)), ("durationSeconds?", nullable(seconds))]);
     Operation::new(SERVER, "Gives a logger another level; for a while, if `durationSeconds` says so.")
         .takes(body)
         .gives(
