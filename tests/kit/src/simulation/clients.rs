@@ -51,6 +51,8 @@ impl Simulation {
             return;
         }
         let mut rng = Rng::new(seed.rotate_left(16));
+        // There is more to be edited, and more to edit it.
+        self.line.knobs.edit_every /= 2;
         let ids = (0..APPS).map(|number| crate::build::app_id(&format!("/app{number}")));
         self.clients.owned = ids.filter(|_| rng.chance(0.5)).collect();
         self.settings.deployment_locks = rng.chance(0.2);
