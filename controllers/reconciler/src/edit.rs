@@ -139,7 +139,9 @@ impl Reconciler {
         }
         let Some(asked) = &authority.over else { return declared.over.clone() };
         let (reason, by) = (asked.reason.clone(), authority.by.clone());
-        Some(Override { file, reason, by, since: self.now, until: asked.until })
+        // A clock that was set back shows that time later than it showed all that is on record.
+        let until = self.time.inside(asked.until);
+        Some(Override { file, reason, by, since: self.now, until })
     }
 
     fn cause_of(&self, id: &AppId, authority: &Authority, why: Why) -> Cause {

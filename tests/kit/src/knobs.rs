@@ -201,6 +201,6 @@ impl Knobs {
     /// The faults end: what is left is what differs without being wrong.
     pub fn heal(&mut self) {
         let Self { jitter, length, memory, requests, .. } = *self;
-        *self = Self { jitter, length, memory, requests, ..Self::calm() };
+        *self = Self { length, memory, requests, jitter, ..Self::calm() };
     }
 }

@@ -93,7 +93,7 @@ pub enum Stage {
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which one: `S1` to `S10`, `L1` to `L3`, or `X` for what no design could mean (a panic, an unknown offer).
+    /// Which one: `S1` to `S11`, `L1` to `L3`, or `X` for what no design could mean (a panic, an unknown offer).
     pub invariant: &'static str,
     /// What was found.
     pub found: String,

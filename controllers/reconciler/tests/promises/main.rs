@@ -9,8 +9,10 @@ mod groups;
 mod safe_mode;
 mod story;
 
+use std::time::Duration;
+
 use ekiden_kit::build;
-use ekiden_model::edit::KillTasks;
+use ekiden_model::edit::{Authority, Edit, KillTasks, OverrideAsked};
 use ekiden_model::input::{ClusterEvent, Command, Desired};
 use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
@@ -61,6 +63,30 @@ fn a_service_port_that_two_apps_have_on_record_stays_with_the_one_that_was_decla
     let visited = story.reconciler.work().apps_visited;
     story.settle([Input::Tick]);
     assert_eq!(story.reconciler.work().apps_visited, visited, "that was settled once and for all");
+}
+
+#[test]
+fn what_holds_instead_of_a_file_does_so_until_the_clock_says_although_it_was_set_back() {
+    let (mut story, _) = Story::running(web(1));
+    story.now = story.now - Duration::from_secs(600);
+    story.settle([Input::Tick]);
+    let until = story.now + Duration::from_secs(60);
+    let over = Some(OverrideAsked { reason: "more load".into(), until });
+    let authority = Authority { over, ..Authority::default() };
+    let edit = Edit { declare: vec![web(2)], authority, ..Edit::default() };
+    let instances = |story: &Story| {
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        app.declared.as_ref().expect("declared").app.instances
+    };
+    story.settle([command(Command::Edit(Box::new(edit)))]);
+    assert_eq!(instances(&story), 2);
+    story.now = until - Duration::from_secs(1);
+    story.settle([Input::Tick]);
+    assert_eq!(instances(&story), 2, "it is not over");
+    assert_eq!(story.reconciler.next_wake(), Some(until));
+    story.now = until;
+    story.settle([Input::Tick]);
+    assert_eq!(instances(&story), 1, "it is over");
 }
 
 #[test]

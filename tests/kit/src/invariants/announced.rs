@@ -204,8 +204,13 @@ impl Check<'_> {
                     holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count)
                 };
                 let excused = match constraint.operator {
-                    // A value that only ending or unreachable instances have is still in use.
-                    Operator::GroupBy(_) => beside(&all),
+                    // A value that only ending or unreachable instances have is still in use; and one that the cluster is
+                    // ending gives its place to its replacement, so that the distribution is even when it is gone.
+                    Operator::GroupBy(_) => {
+                        let stays = |other: &&&Instance| other.condition != Condition::Killing;
+                        let staying: Vec<&Instance> = others.iter().filter(stays).copied().collect();
+                        beside(&all) || beside(&staying)
+                    }
                     // One that is waited for on an agent that does not answer pins the others to its value.
                     Operator::Cluster(None) => {
                         let waited_for =

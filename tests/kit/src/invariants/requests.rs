@@ -99,11 +99,11 @@ impl Check<'_> {
     /// S11: a deployment that was turned round is over, and of each of its apps what was declared before is declared
     /// again, unless something else came between.
     fn went_back(&self, id: DeploymentId, version: Timestamp, found: &mut Found) {
-        self.is_over(id, found);
-        let Some(deployment) = self.ledger.deployments.get(&id) else { return };
-        for (app, change) in &deployment.changes {
-            let between =
-                |held: &ekiden_model::history::Version| held.at > deployment.version && held.at < version;
+        let changes = self.ledger.deployments.get(&id).into_iter().flat_map(|deployment| {
+            deployment.changes.iter().map(|(app, change)| (app, change, deployment.version))
+        });
+        for (app, change, changed) in changes {
+            let between = |held: &ekiden_model::history::Version| held.at > changed && held.at < version;
             let is_later = self.store.durable.versions(app).any(between);
             let holds = self.store.durable.as_of(app, version).and_then(|held| held.known());
             if !matches!(change.progress, Progress::Superseded(_)) && !is_later && holds != change.before.as_ref()
@@ -111,6 +111,7 @@ impl Check<'_> {
                 found.push(("S11", format!("{app} is not what it was before {id}, which was turned round")));
             }
         }
+        self.is_over(id, found);
     }
 
     fn is_over(&self, id: DeploymentId, found: &mut Found) {

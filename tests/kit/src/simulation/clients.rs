@@ -51,6 +51,8 @@ impl Simulation {
             return;
         }
         let mut rng = Rng::new(seed.rotate_left(16));
+        // There is more to be edited, and more to edit it.
+        self.line.knobs.edit_every /= 2;
         let ids = (0..APPS).map(|number| crate::build::app_id(&format!("/app{number}")));
         self.clients.owned = ids.filter(|_| rng.chance(0.5)).collect();
         self.settings.deployment_locks = rng.chance(0.2);
@@ -246,9 +248,16 @@ impl Simulation {
                 declared.chain(edit.withdraw.iter().cloned()).collect()
             }
             Command::Kill(kill) => kill.tasks.iter().filter_map(TaskId::app).collect(),
-            Command::Cancel(..) => self.clients.owned.iter().cloned().collect(),
+            Command::Cancel(..) => self.store.durable.apps.keys().chain(&self.clients.owned).cloned().collect(),
             _ => Vec::new(),
         };
+        // What no file declares any more, and somebody asks for or brings back, is his from then on.
+        let is_by_api = |id: &&AppId| {
+            let record = self.store.durable.apps.get(*id).and_then(|record| record.declared.as_ref());
+            record.is_some_and(|declared| declared.source == Source::Api) && !self.declared.contains_key(*id)
+        };
+        let brought_back: Vec<AppId> = about.iter().filter(is_by_api).cloned().collect();
+        self.clients.owned.extend(brought_back);
         let theirs: Vec<AppId> = about.into_iter().filter(|id| self.clients.owns(id)).collect();
         for id in theirs {
             let held = self.store.durable.as_of(&id, version).and_then(|held| held.known().cloned());

@@ -183,7 +183,7 @@ impl Simulation {
             .filter(|(_, others)| !others.is_empty())
             .collect();
         for (id, others) in waits_for_others {
-            if others.iter().any(|other| healed.differing.contains_key(other) || self.is_paused(other)) {
+            if others.iter().any(|other| healed.differing.contains_key(other) || self.stands_still(other)) {
                 healed.excused.entry(id).or_insert(Excuse::Dependency);
             }
         }
@@ -197,12 +197,12 @@ impl Simulation {
         healed
     }
 
-    /// Whether an app's rollout is paused. What was taken over may run what is declared and be of another revision by the
-    /// books: where its app is paused it stays so. Who depends on it waits for somebody to resume it, and so does its
-    /// deployment.
-    fn is_paused(&self, id: &AppId) -> bool {
+    /// Whether an app's rollout is paused or has failed. All of its tasks may run what is declared all the same: those that
+    /// were taken over are of another revision by the books, and so are those of before a restart. Who depends on it waits
+    /// for somebody to set it going, and so does its deployment while it is paused.
+    fn stands_still(&self, id: &AppId) -> bool {
         let rollout = self.reconciler().and_then(|brain| brain.app(id)?.rollout.as_ref());
-        rollout.is_some_and(|rollout| rollout.phase == Phase::Paused)
+        rollout.is_some_and(|rollout| matches!(rollout.phase, Phase::Paused | Phase::Failed))
     }
 
     /// What is to be over although every app may be as declared: requests that wait for their answer, what holds instead of
@@ -223,7 +223,7 @@ impl Simulation {
             let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
             let through = under_way
                 .map(|(app, _)| app)
-                .filter(|app| !healed.differing.contains_key(*app) && !self.is_paused(app));
+                .filter(|app| !healed.differing.contains_key(*app) && !self.stands_still(app));
             open.extend(through.map(|app| format!("{app} matches and is on its way in {}", deployment.id)));
         }
         open
