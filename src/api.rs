@@ -12,6 +12,7 @@ mod files;
 mod follow;
 mod gzip;
 mod index;
+pub mod openapi;
 mod patience;
 mod places;
 mod reply;
@@ -134,15 +135,16 @@ impl Api {
         self.terms.addresses.leader(self.introduction.hostname.as_deref())
     }
 
-    async fn answer_found(&self, found: Found, request: Request) -> Response {
+    async fn answer_found(&self, found: Found, mut request: Request) -> Response {
         let need = match &found {
             Found::Route(route, _) => route.need(),
             // What a browser asks before a page of another site may read; it says nothing that is not documented.
             Found::Options(_) => Need::Nothing,
             Found::OtherMethods(_) | Found::Nothing => Need::Read,
         };
-        if let Err(refusal) = self.let_in(&request, need).await {
-            return *refusal;
+        match self.let_in(&request, need).await {
+            Ok(name) => request.credential = name,
+            Err(refusal) => return *refusal,
         }
         match found {
             Found::Route(route, captures) => self.answer_route(route, &captures, request).await,
@@ -152,17 +154,21 @@ impl Api {
         }
     }
 
-    /// Refuses whoever may not ask for this.
-    async fn let_in(&self, request: &Request, need: Need) -> Result<(), Box<Response>> {
+    /// Refuses whoever may not ask for this; says by what name somebody may.
+    async fn let_in(&self, request: &Request, need: Need) -> Result<Option<Arc<str>>, Box<Response>> {
         let remote = request.caller.map(|caller| caller.remote.ip());
+        let mut name = None;
         match &self.terms.access {
-            Some(access) => access.check(&request.headers, remote, need).await?,
+            Some(access) => name = access.check(&request.headers, remote, need).await?,
             // Who can be reached by others is called by names that nobody here knows; and who asks for credentials is
             // not harmed by a page that has none.
             None if request.caller.is_some_and(|caller| caller.to_loopback) => request.check_host()?,
             None => {}
         }
-        if request.only_reads() { Ok(()) } else { self.terms.check_origin(&request.headers) }
+        if !request.only_reads() {
+            self.terms.check_origin(&request.headers)?;
+        }
+        Ok(name)
     }
 
     async fn answer_route(&self, route: &Route, captures: &[String], mut request: Request) -> Response {
@@ -268,6 +274,7 @@ impl Api {
             Endpoint::Disown => v1::adoption::say(self, Command::Disown).await,
             Endpoint::State => v1::state::export(self),
             Endpoint::TaskFile => files::read(self, first, second, request).await,
+            Endpoint::OpenApi => openapi::show(),
         }
     }
 }

@@ -166,6 +166,11 @@ pub fn schema() -> serde_json::Value {
     schema::file()
 }
 
+/// The JSON Schema of [`PodDefinition::json`]: a pod with all defaults written out.
+pub fn pod_schema() -> serde_json::Value {
+    pod::shown()
+}
+
 /// The page about an error code such as `E0102`.
 pub fn explain_code(code: &str) -> Option<&'static str> {
     Code::parse(code).map(Code::page)

@@ -8,6 +8,6 @@ mod levels;
 mod logging;
 mod metrics;
 
-pub use levels::{Change, LevelError, Levels, levels};
+pub use levels::{Change, LEVELS, LevelError, Levels, levels};
 pub use logging::{LogFormat, TelemetryError, init};
 pub use metrics::{Metrics, ProbeOutcome, TEXT_CONTENT_TYPE};

@@ -140,6 +140,7 @@ async fn a_pod_that_cannot_be_meant_is_refused() {
         (change("/containers/0/name", json!("Main")), 422, "/containers(0)/name"),
         (change("/containers/0/exec/command", json!({})), 422, "/containers(0)/exec/command"),
         (change("/containers/0/healthCheck", json!({})), 422, "/containers(0)/healthCheck"),
+        (change("/containers/0/check", json!({ "exec": {} })), 400, "/containers(0)/check/exec/command"),
         (
             change("/containers/0/healthCheck/http/endpoint", json!("other")),
             422,

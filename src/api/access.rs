@@ -111,26 +111,27 @@ impl Access {
         }
     }
 
-    /// Lets a caller in, or answers why not.
+    /// Lets a caller in and says who it is, or answers why not. Who needs nothing is not asked.
     pub(super) async fn check(
         &self,
         headers: &HeaderMap,
         remote: Option<IpAddr>,
         need: Need,
-    ) -> Result<(), Box<Response>> {
+    ) -> Result<Option<Arc<str>>, Box<Response>> {
         let allowed = match need {
-            Need::Nothing => return Ok(()),
+            Need::Nothing => return Ok(None),
             Need::Read | Need::Write => self.scope_of(headers, remote).await,
         };
         let refusal = match (allowed, need) {
-            (Ok(Scope::Read), Need::Write) => Refusal::ReadsOnly,
-            (Ok(_), _) => return Ok(()),
+            (Ok((_, Scope::Read)), Need::Write) => Refusal::ReadsOnly,
+            (Ok((name, _)), _) => return Ok(Some(name)),
             (Err(refusal), _) => refusal,
         };
         Err(Box::new(self.answer(refusal)))
     }
 
-    async fn scope_of(&self, headers: &HeaderMap, remote: Option<IpAddr>) -> Result<Scope, Refusal> {
+    /// Who calls, and may do what.
+    async fn scope_of(&self, headers: &HeaderMap, remote: Option<IpAddr>) -> Result<(Arc<str>, Scope), Refusal> {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, secret) = given.and_then(|given| given.split_once(' ')).ok_or(Refusal::Unknown)?;
         let good = Arc::clone(&self.good.read().unwrap_or_else(PoisonError::into_inner));
@@ -144,7 +145,8 @@ impl Access {
         let decoded = base64::engine::general_purpose::STANDARD.decode(secret.trim()).ok();
         let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         let (name, password) = decoded.as_deref().and_then(|text| text.split_once(':')).ok_or(Refusal::Unknown)?;
-        self.of_password(good, name, password, remote).await
+        let scope = self.of_password(good, name, password, remote).await?;
+        Ok((name.into(), scope))
     }
 
     async fn of_password(

@@ -27,6 +27,11 @@ enum Scope {
     App,
 }
 
+/// Whether answers of an endpoint have a tag.
+pub(super) const fn is_tagged(endpoint: Endpoint) -> bool {
+    scope(endpoint).is_some()
+}
+
 impl Tag {
     /// The tag of what is asked for; `None` if it has none.
     pub(super) fn of(endpoint: Endpoint, id: &str, request: &Request, snapshot: &Snapshot) -> Option<Self> {

@@ -43,6 +43,8 @@ pub struct Request {
     pub remote: String,
     /// How it has reached us; nothing when it was made in this process.
     pub caller: Option<Caller>,
+    /// The name of the credential that it was let in by.
+    pub credential: Option<Arc<str>>,
     query: Vec<(String, String)>,
     incoming: Option<BodyStream>,
 }
@@ -53,7 +55,7 @@ impl Request {
         let query = query.split('&').filter(|pair| !pair.is_empty()).map(decoded_pair).collect();
         let path = decoded(path, false);
         let remote = caller.map_or_else(String::new, |caller| caller.remote.to_string());
-        Self { method, path, headers, body: Bytes::new(), remote, caller, query, incoming: None }
+        Self { method, path, headers, body: Bytes::new(), remote, caller, credential: None, query, incoming: None }
     }
 
     /// Adds the body that is on its way.
@@ -104,9 +106,10 @@ impl Request {
         &self.query
     }
 
-    /// Who asks, for people: as far as is known, where from.
+    /// Who asks, for people: by name where credentials are asked for, and otherwise where from.
     pub fn who(&self) -> Option<Arc<str>> {
-        (!self.remote.is_empty()).then(|| self.remote.as_str().into())
+        let from = || (!self.remote.is_empty()).then(|| self.remote.as_str().into());
+        self.credential.clone().or_else(from)
     }
 
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): it came to an address that only

@@ -146,6 +146,8 @@ pub enum Endpoint {
     State,
     /// A piece of a task's output.
     TaskFile,
+    /// What all of this takes and answers, for programs.
+    OpenApi,
 }
 
 /// The methods we answer to.
@@ -271,6 +273,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Disown, verb: Verb::Delete, path: "/v1/adoption" },
     Route { endpoint: Endpoint::State, verb: Verb::Get, path: "/v1/state" },
     Route { endpoint: Endpoint::TaskFile, verb: Verb::Get, path: "/v1/tasks/{task}/files/{file}" },
+    Route { endpoint: Endpoint::OpenApi, verb: Verb::Get, path: "/v1/openapi.json" },
 ];
 
 impl Verb {

@@ -26,6 +26,11 @@ pub(super) fn object(shape: &'static Shape, node: Option<&Node>, always: &[&str]
     Json::Object(members)
 }
 
+/// Whether a member is there although it was not written.
+pub(super) fn is_filled(field: &'static Field, always: &[&str]) -> bool {
+    unwritten(field, always).is_some()
+}
+
 fn value(kind: &'static Kind, node: &Node, always: &[&str]) -> Option<Json> {
     match (kind, &node.value) {
         (Kind::Ignored, _) => None,

@@ -14,6 +14,7 @@ use super::code::Code;
 use super::fields::POD;
 use super::filled;
 use super::object::Object;
+use super::schema;
 use super::shapes::check_object;
 use super::source::Source;
 use super::tree::{Node, Span};
@@ -30,6 +31,11 @@ pub struct PodDefinition {
 /// The maps that Marathon shows whether they were written or not.
 const ALWAYS: [&str; 7] =
     ["scaling", "scheduling", "executorResources", "backoff", "upgrade", "placement", "unreachableStrategy"];
+
+/// The JSON Schema of [`PodDefinition::json`].
+pub(super) fn shown() -> Json {
+    schema::filled(&POD, &ALWAYS)
+}
 
 /// The pod that `node` declares; nothing when something is wrong with it, which is noted.
 pub(super) fn build(source: &mut Source<'_>, node: &Node, base: &GroupId) -> Option<PodDefinition> {
@@ -216,8 +222,11 @@ fn checks(source: &mut Source<'_>, container: Object<'_>) {
                 .hint("give exactly one of `http`, `tcp` and `exec`");
             continue;
         };
-        if let Some(command) = check.object("exec").and_then(|exec| exec.object("command")) {
-            one_command(source, command);
+        if let Some(exec) = check.object("exec") {
+            // One without a command is told of by its shape.
+            if let Some(command) = exec.object("command") {
+                one_command(source, command);
+            }
         } else if let Some(endpoint) = asked.text("endpoint").filter(|endpoint| !endpoints.contains(endpoint)) {
             source
                 .report(

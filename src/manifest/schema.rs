@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::fields::{APP, GROUP, POD};
+use super::filled;
 use super::shape::{Default, Field, Form, Kind, Shape};
 
 /// The schema, in draft 2020-12.
@@ -22,8 +23,16 @@ pub(super) fn file() -> Value {
         "then": { "items": one },
         "else": one,
         "$comment": "generated from src/manifest/fields",
-        "$defs": Value::Object(definitions.0.into_iter().collect()),
+        "$defs": Value::Object(definitions.known.into_iter().collect()),
     })
+}
+
+/// The schema of a `shape` as [`filled`] writes it: what has a default is always there, and nothing is `null`.
+pub(super) fn filled(shape: &'static Shape, always: &'static [&'static str]) -> Value {
+    let mut definitions = Definitions { always: Some(always), ..Definitions::default() };
+    let mut schema = definitions.refer(shape);
+    schema["$defs"] = Value::Object(definitions.known.into_iter().collect());
+    schema
 }
 
 /// Tells by what only a group or only a pod has which is meant, so that an editor shows the right completions.
@@ -35,18 +44,22 @@ fn one_of_three(app: &Value, group: &Value, pod: &Value) -> Value {
     })
 }
 
-/// The shapes met so far, by name.
 #[derive(std::default::Default)]
-struct Definitions(BTreeMap<String, Value>);
+struct Definitions {
+    /// The shapes met so far, by name.
+    known: BTreeMap<String, Value>,
+    /// Of what is filled in: the maps that are so even where they were not written. Nothing of what people write.
+    always: Option<&'static [&'static str]>,
+}
 
 impl Definitions {
     fn refer(&mut self, shape: &'static Shape) -> Value {
         let name = shape.name.replace(' ', "-");
-        if !self.0.contains_key(&name) {
+        if !self.known.contains_key(&name) {
             // First, as shapes may refer to themselves.
-            self.0.insert(name.clone(), Value::Null);
+            self.known.insert(name.clone(), Value::Null);
             let described = self.describe(shape);
-            self.0.insert(name.clone(), described);
+            self.known.insert(name.clone(), described);
         }
         json!({ "$ref": format!("#/$defs/{name}") })
     }
@@ -57,7 +70,7 @@ impl Definitions {
             properties.insert(field.name.to_owned(), self.field(field));
         }
         let required: Vec<_> =
-            shape.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+            shape.fields.iter().filter(|field| self.is_required(field)).map(|field| field.name).collect();
         let mut out = Map::new();
         out.insert("description".to_owned(), Value::from(shape.doc));
         out.insert("type".to_owned(), Value::from("object"));
@@ -69,10 +82,22 @@ impl Definitions {
         Value::Object(out)
     }
 
+    fn is_required(&self, field: &'static Field) -> bool {
+        field.required || self.always.is_some_and(|always| filled::is_filled(field, always))
+    }
+
+    /// Null stands for absent wherever a member may be absent.
+    fn or_null(&self, kind: Value) -> Value {
+        if self.always.is_some() || kind.as_object().is_some_and(Map::is_empty) {
+            return kind;
+        }
+        json!({ "anyOf": [kind, { "type": "null" }] })
+    }
+
     fn field(&mut self, field: &'static Field) -> Value {
         let mut kind = self.kind(&field.kind);
         if !field.required {
-            kind = nullable(kind);
+            kind = self.or_null(kind);
         }
         let mut out = Map::new();
         out.insert("description".to_owned(), Value::from(field.doc));
@@ -104,7 +129,10 @@ impl Definitions {
             Kind::Text(form) => text(form),
             Kind::Word(words) => json!({ "enum": words }),
             Kind::List(kind, least, most) => list(&self.kind(kind), *least, *most),
-            Kind::Map(kind) => json!({ "type": "object", "additionalProperties": nullable(self.kind(kind)) }),
+            Kind::Map(kind) => {
+                let kind = self.kind(kind);
+                json!({ "type": "object", "additionalProperties": self.or_null(kind) })
+            }
             Kind::Object(shape) => self.refer(shape),
             Kind::Nested(shape) => self.refer(shape()),
             Kind::Either(kinds) => {
@@ -121,14 +149,6 @@ fn note(field: &Field) -> Option<String> {
     let later = || field.later.map(|why| format!("not supported yet: {why}"));
     let retired = || field.retired.map(str::to_owned);
     legacy.or_else(later).or_else(retired)
-}
-
-/// Null stands for absent wherever a member may be absent.
-fn nullable(kind: Value) -> Value {
-    if kind.as_object().is_some_and(Map::is_empty) {
-        return kind;
-    }
-    json!({ "anyOf": [kind, { "type": "null" }] })
 }
 
 fn text(form: &Form) -> Value {

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 const ROOT: &str = "ROOT";
 
 /// Levels, from the most to the least.
-const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+pub const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
 
 /// Most changes that are kept. Whoever debugs makes a few.
 const CHANGES_MAX: usize = 64;

@@ -14,7 +14,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(240);
 
 /// A server without any app, with host ports of its own.
 pub(crate) async fn server(ports: &str) -> Ekiden {
-    Ekiden::start(ports, &[("README.md", "Nothing is declared here: clients do that.")]).await
+    Ekiden::start(ports, &[]).await
 }
 
 /// Runs a script of `python/` with the server's address, which must end well.

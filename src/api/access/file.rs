@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CredentialSources;
 use super::credential::{self, Credential, CredentialError, Scope, Secret, digest, is_password, is_same};
@@ -68,7 +68,7 @@ pub(super) enum Known {
 /// All that are good.
 pub(super) struct Credentials {
     by_name: HashMap<String, Credential>,
-    by_token: HashMap<[u8; 32], Scope>,
+    by_token: HashMap<[u8; 32], (Arc<str>, Scope)>,
     /// A hash to be checked for names that there are not, so that the time taken does not tell which there are.
     any_password: Option<String>,
     key: [u8; 32],
@@ -111,7 +111,10 @@ impl Credentials {
             lines += 1;
             match &credential.secret {
                 Secret::Password(hash) => self.any_password = Some(hash.clone()),
-                Secret::Token(digest) => _ = self.by_token.insert(*digest, credential.scope),
+                Secret::Token(digest) => {
+                    let name = credential.name.as_str().into();
+                    self.by_token.insert(*digest, (name, credential.scope));
+                }
                 Secret::Given(..) => {}
             }
             let name = credential.name.clone();
@@ -127,10 +130,10 @@ impl Credentials {
         self.by_name.len()
     }
 
-    /// What whoever has this token may do.
-    pub(super) fn of_token(&self, token: &str) -> Option<Scope> {
+    /// Who has this token, and may do what.
+    pub(super) fn of_token(&self, token: &str) -> Option<(Arc<str>, Scope)> {
         // Found by its digest, of which nobody can choose a part: the time of the look-up tells nothing.
-        self.by_token.get(&digest(&[token.as_bytes()])).copied()
+        self.by_token.get(&digest(&[token.as_bytes()])).cloned()
     }
 
     /// What can be said at once.

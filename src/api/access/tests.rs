@@ -15,7 +15,7 @@ fn basic(name: &str, password: &str) -> HeaderMap {
 
 async fn status(access: &Access, headers: &HeaderMap, need: Need) -> u16 {
     let remote = Some(IpAddr::from([10, 0, 0, 1]));
-    access.check(headers, remote, need).await.map_or_else(|response| response.status().as_u16(), |()| 200)
+    access.check(headers, remote, need).await.map_or_else(|response| response.status().as_u16(), |_| 200)
 }
 
 fn reading(line: &str) -> Result<Credential, CredentialError> {
@@ -50,6 +50,10 @@ async fn a_password_or_a_token_lets_in_as_far_as_its_scope_goes() {
         assert_eq!(status(&access, &given, Need::Read).await, read, "{given:?}");
         assert_eq!(status(&access, &given, Need::Write).await, write, "{given:?}");
         assert_eq!(status(&access, &given, Need::Nothing).await, 200);
+    }
+    for (given, name) in [(basic("ann", "hush"), "ann"), (headers(&format!("Bearer {token}")), "ci")] {
+        let known = access.check(&given, None, Need::Read).await.expect("let in");
+        assert_eq!(known.as_deref(), Some(name), "what it changes is told under its name");
     }
     // After the fifth mistake whoever is not known has to wait; who is known does not.
     assert_eq!(status(&access, &basic("ann", "x"), Need::Read).await, 401);

@@ -35,6 +35,11 @@ const STILL_HERE: Bytes = Bytes::from_static(b":\r\n\r\n");
 /// Who debugs a client sees this; the client does not.
 const GAP: &[u8] = b": events before this are no longer kept\r\n\r\n";
 
+/// The types that there are.
+pub(in crate::api) fn types() -> [&'static str; 28] {
+    Kind::ALL.map(Kind::name)
+}
+
 /// Everything that happens, from now on or from where the client stopped.
 pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
     if !request.accepts("text/event-stream") {

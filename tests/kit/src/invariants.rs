@@ -7,6 +7,7 @@ mod announced;
 mod constraints;
 mod effects;
 mod matched;
+mod requests;
 mod vanished;
 
 use ekiden_model::Timestamp;

@@ -110,6 +110,8 @@ pub struct Knobs {
     pub reconcile_lost: f64,
     /// Whether the cluster remembers frameworks.
     pub memory: bool,
+    /// Whether there are clients of the API.
+    pub requests: bool,
     /// What an agent has is offered in two parts.
     pub offer_split: f64,
     /// A probe says nothing.
@@ -138,6 +140,7 @@ impl Knobs {
             kill_lost: 0.0,
             reconcile_lost: 0.0,
             memory: false,
+            requests: false,
             offer_split: 0.0,
             probe_lost: 0.0,
             store_slow: 0.0,
@@ -190,8 +193,14 @@ impl Knobs {
         }
     }
 
+    /// Gives half of the runs clients of the API, in half of those of each other kind.
+    pub fn draw_requests(&mut self, rng: &mut Rng) {
+        self.requests = rng.chance(0.5);
+    }
+
     /// The faults end: what is left is what differs without being wrong.
     pub fn heal(&mut self) {
-        *self = Self { jitter: self.jitter, length: self.length, memory: self.memory, ..Self::calm() };
+        let Self { jitter, length, memory, requests, .. } = *self;
+        *self = Self { jitter, length, memory, requests, ..Self::calm() };
     }
 }

@@ -11,13 +11,18 @@ use std::time::Duration;
 
 use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
+use ekiden_model::app_state::{Override, Source};
+use ekiden_model::edit::RequestId;
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
-use ekiden_model::record::AppRecord;
+use ekiden_model::record::{AppRecord, Record, Write};
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
-use ekiden_model::{AgentId, AppId, Condition, Input, InstanceId, InstanceKey, RevisionId, TaskId, Timestamp};
+use ekiden_model::{
+    AgentId, AppId, Condition, Deployment, DeploymentId, Input, InstanceId, InstanceKey, RevisionId, TaskId,
+    Timestamp,
+};
 
 use crate::store::Records;
 
@@ -57,6 +62,8 @@ pub struct Ledger {
     pub unreachable: BTreeSet<AgentId>,
     /// The agents that it knows, by what it was told, and since when those do not answer that do not.
     pub agents: BTreeMap<AgentId, Option<Timestamp>>,
+    /// Those of them that it knows by tasks of ours alone, since it started.
+    pub assumed: BTreeSet<AgentId>,
     /// The agents' windows, by what it was told.
     pub windows: BTreeMap<AgentId, Window>,
     /// Agents that ever had one.
@@ -79,6 +86,25 @@ pub struct Ledger {
     pub strangers: BTreeSet<TaskId>,
     /// Updates that wait for their acknowledgement.
     pub unacknowledged: BTreeMap<Arc<[u8]>, (TaskId, Condition)>,
+    /// Requests that wait for their answer.
+    pub requests: BTreeMap<RequestId, Asked>,
+    /// Apps of which something else may be declared than their files say.
+    by_request: BTreeSet<AppId>,
+    /// All deployments, as they were announced last.
+    pub deployments: BTreeMap<DeploymentId, Deployment>,
+    /// What was announced to hold for a while instead of a file.
+    pub overrides: BTreeMap<AppId, Override>,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What is wanted.
+    pub command: Command,
+    /// Whether the next process is asked again what this one does not answer.
+    pub again: bool,
+    /// How often it was sent.
+    pub times: u32,
 }
 
 /// What the process was told of a task.
@@ -162,9 +188,13 @@ impl Ledger {
             match input {
                 Input::Desired(desired) => {
                     for (app, _) in &desired.declare {
-                        self.declare(app);
+                        // What a file said when it was overridden it says still.
+                        if self.overrides.get(&app.id).is_none_or(|over| over.file != *app) {
+                            self.declare(app);
+                        }
                     }
-                    for app in &desired.withdraw {
+                    let files = desired.withdraw.iter().filter(|app| !self.is_kept(app)).collect::<Vec<_>>();
+                    for app in files {
                         self.declared.remove(app);
                         self.forget_checks(app);
                     }
@@ -198,6 +228,51 @@ impl Ledger {
             | Command::Listen(_)
             | Command::Unlisten(_) => {}
         }
+    }
+
+    /// Whether an app stays although no file declares it.
+    fn is_kept(&self, app: &AppId) -> bool {
+        let declared = self.announced.apps.get(app).and_then(|record| record.declared.as_ref());
+        declared.is_some_and(|declared| declared.source == Source::Api || declared.keep)
+    }
+
+    /// What was asked for through the API is told by its record, which is announced with all that follows of it: whether a
+    /// request was followed or refused depends on what Ekiden knew at that moment. What it promised is looked at when it is
+    /// answered.
+    pub fn note_declared(&mut self, write: &Write) {
+        match write {
+            Write::Put(Record::App(record)) => {
+                let Some(declared) = &record.declared else {
+                    if self.by_request.contains(&record.id) {
+                        self.withdraw(&record.id);
+                    }
+                    return;
+                };
+                let by_request = declared.source == Source::Api || declared.over.is_some();
+                let was = self.by_request.contains(&record.id);
+                if (by_request || was) && self.declared.get(&record.id) != Some(&declared.app) {
+                    self.declare(&declared.app);
+                }
+                if by_request {
+                    self.by_request.insert(record.id.clone());
+                } else {
+                    self.by_request.remove(&record.id);
+                }
+            }
+            Write::DeleteApp(app) if self.by_request.remove(app) => self.withdraw(app),
+            _ => {}
+        }
+    }
+
+    fn withdraw(&mut self, app: &AppId) {
+        if self.declared.remove(app).is_some() {
+            self.forget_checks(app);
+        }
+    }
+
+    /// Whether Ekiden's own time may be another than its clock's.
+    pub fn clock_went_back(&self) -> bool {
+        self.ahead > Duration::ZERO
     }
 
     fn declare(&mut self, app: &Arc<App>) {
@@ -251,6 +326,7 @@ impl Ledger {
                 if status.condition != Condition::Unknown || now >= self.connected + AGENTS_BACK_WITHIN {
                     self.agent_of_status(now, status);
                     self.status(now, status);
+                    self.forget_assumed(&status.task);
                 }
             }
             ClusterEvent::Reconciled => self.reconciled = true,
@@ -277,6 +353,7 @@ impl Ledger {
             ClusterEvent::Offers(offers) => {
                 for offer in offers {
                     self.plan(&offer.agent.id, offer.maintenance);
+                    self.assumed.remove(&offer.agent.id);
                     self.unreachable.remove(&offer.agent.id);
                     self.agent_answers(&offer.agent.id);
                 }
@@ -356,6 +433,23 @@ impl Ledger {
         let leave = Leave::of(*window, drain_before);
         let at = [self.now - SLACK, self.now, self.now + SLACK].map(|at| leave.is_on(at));
         if certainly { at == [true; 3] } else { at != [false; 3] }
+    }
+
+    /// An agent that is known by its tasks alone, and is now by none, may have gone while nobody listened.
+    fn forget_assumed(&mut self, ended: &TaskId) {
+        let instance = self.whose(ended).and_then(|(app, key)| self.announced.instance(&app, key));
+        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        if !self.assumed.contains(&agent) || self.agents.get(&agent) != Some(&None) {
+            return;
+        }
+        let slots = self.announced.slots.values();
+        let all = slots.flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)));
+        let mut here = all.filter(|(_, one)| one.agent.id == agent && one.condition.is_live());
+        let is_over = |task: TaskId| self.told.get(&task).is_some_and(|told| told.condition.is_terminal());
+        if here.all(|(app, one)| self.task_id(app, one.key).is_some_and(is_over)) {
+            self.agents.remove(&agent);
+            self.assumed.remove(&agent);
+        }
     }
 
     fn agent_vanished(&mut self, now: Timestamp, agent: &AgentId) {
@@ -504,11 +598,13 @@ impl Ledger {
         self.reconciled = false;
         self.unreachable.clear();
         self.agents.clear();
+        self.assumed.clear();
         self.windows.clear();
         self.bursts.clear();
         let live = durable.slots.values().flat_map(|slot| &slot.instances).filter(|one| one.condition.is_live());
         for instance in live {
             let away = (instance.condition == Condition::Unreachable).then_some(instance.since);
+            self.assumed.insert(instance.agent.id.clone());
             let since = self.agents.entry(instance.agent.id.clone()).or_insert(away);
             *since = since.and(away.map(|away| since.map_or(away, |since| since.min(away))));
         }
@@ -519,6 +615,15 @@ impl Ledger {
             .values()
             .filter_map(|record| Some((record.id.clone(), record.declared.as_ref()?.app.clone())))
             .collect();
+        let declared = durable.apps.values().filter_map(|record| Some((&record.id, record.declared.as_ref()?)));
+        let (mut by_request, mut overrides) = (BTreeSet::new(), BTreeMap::new());
+        for (app, declared) in declared {
+            if declared.source == Source::Api || declared.over.is_some() {
+                by_request.insert(app.clone());
+            }
+            overrides.extend(declared.over.clone().map(|over| (app.clone(), over)));
+        }
+        (self.by_request, self.overrides) = (by_request, overrides);
         self.backoff.clear();
         for record in durable.apps.values() {
             if let Some(until) = record.backoff.until {

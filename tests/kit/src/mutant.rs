@@ -5,8 +5,11 @@
 //! stands for is the mistake inside Ekiden that would look the same from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ekiden_model::app::{App, Capacity, Count};
+use ekiden_model::edit::Edit;
+use ekiden_model::input::Command;
 
 /// A known-bad variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +60,24 @@ pub enum Mutant {
     RestartAdopted,
     /// Tasks that the store knows nothing of are killed while nobody has said whose they are.
     KillForeign,
+    /// Versions are not written, although those who made them are told that they are kept.
+    DropVersionWrite,
+    /// A request is answered a second time.
+    AnswerTwice,
+    /// Requests are never answered.
+    NeverAnswer,
+    /// What a later change set takes from a deployment is followed by it all the same.
+    FollowSuperseded,
+    /// The end of a deployment is not written.
+    NeverEndDeployment,
+    /// A deployment that is to be turned round is only followed no longer.
+    CancelForward,
+    /// What holds instead of a file goes on to hold.
+    OverrideForGood,
 }
 
 /// All of them, each with the invariants of which one must break.
-pub const MUTANTS: [(Mutant, &[&str]); 23] = [
+pub const MUTANTS: [(Mutant, &[&str]); 30] = [
     (Mutant::AcknowledgeBeforeDurable, &["S5"]),
     (Mutant::LaunchBeforeDurable, &["S5"]),
     (Mutant::KillWithoutFloor, &["S2"]),
@@ -84,12 +101,50 @@ pub const MUTANTS: [(Mutant, &[&str]); 23] = [
     (Mutant::LaunchInSafeMode, &["S7"]),
     (Mutant::RestartAdopted, &["S7"]),
     (Mutant::KillForeign, &["S7"]),
+    (Mutant::DropVersionWrite, &["S5"]),
+    (Mutant::AnswerTwice, &["S11"]),
+    (Mutant::NeverAnswer, &["L1"]),
+    (Mutant::FollowSuperseded, &["S11"]),
+    (Mutant::NeverEndDeployment, &["L1"]),
+    (Mutant::CancelForward, &["S11"]),
+    (Mutant::OverrideForGood, &["S11"]),
 ];
 
 impl Mutant {
     /// Whether it can only show where the cluster remembers frameworks and the store is lost.
     pub fn needs_memory(self) -> bool {
         matches!(self, Self::SubscribeAsNew | Self::LaunchInSafeMode | Self::RestartAdopted | Self::KillForeign)
+    }
+
+    /// Whether it can only show where there are clients of the API.
+    pub fn needs_requests(self) -> bool {
+        matches!(
+            self,
+            Self::DropVersionWrite
+                | Self::AnswerTwice
+                | Self::NeverAnswer
+                | Self::FollowSuperseded
+                | Self::NeverEndDeployment
+                | Self::CancelForward
+                | Self::OverrideForGood
+        )
+    }
+
+    /// The command as the variant takes it.
+    pub fn command(self, command: Command) -> Command {
+        match command {
+            // An edit that says nothing: so its answer is one that is expected.
+            Command::Cancel(_, authority) if self == Self::CancelForward => {
+                Command::Edit(Box::new(Edit { authority, ..Edit::default() }))
+            }
+            Command::Edit(mut edit) if self == Self::OverrideForGood => {
+                if let Some(over) = &mut edit.authority.over {
+                    over.until = over.until + Duration::from_secs(3600);
+                }
+                Command::Edit(edit)
+            }
+            other => other,
+        }
     }
 
     /// The declaration as the variant takes it.

@@ -4,6 +4,7 @@
 //! reconciler is stepped when something arrived for it or its own time has come, as `src/runtime` does, and each of
 //! its effects is checked, logged and carried out in order.
 
+mod clients;
 mod draw;
 mod edits;
 mod faults;
@@ -32,6 +33,7 @@ use crate::store::Store;
 use crate::timeline::{Happening, Timeline, Violation};
 use crate::trace::LINES_KEPT;
 
+use clients::Clients;
 pub use heal::Healed;
 use process::Process;
 
@@ -53,7 +55,7 @@ pub struct Simulation {
     pub store: Store,
     /// The books.
     pub ledger: Ledger,
-    /// What the manifests say.
+    /// What the manifests say, and what clients were told that it holds.
     pub declared: BTreeMap<AppId, Arc<App>>,
     /// The settings that Ekiden has.
     pub settings: Settings,
@@ -78,8 +80,7 @@ pub struct Simulation {
     /// Earlier copies of the store.
     copies: Vec<crate::store::Records>,
     edits: u64,
-    /// Requests made so far: they number themselves.
-    requests: u64,
+    clients: Clients,
     machines: u64,
     /// Whether there are roles and reservations.
     with_roles: bool,
@@ -143,27 +144,41 @@ pub fn run_seed(seed: u64) -> Outcome {
 fn draw_knobs(seed: u64, rng: &mut Rng) -> Knobs {
     let mut knobs = Knobs::draw(rng);
     knobs.draw_memory(&mut Rng::new(!seed));
+    knobs.draw_requests(&mut Rng::new(seed.rotate_left(32)));
     knobs
+}
+
+/// Runs one seed as if there were no API: what was found before there were clients is found in this way.
+pub fn run_without_requests(seed: u64) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let knobs = Knobs { requests: false, ..draw_knobs(seed, &mut rng) };
+    run(seed, rng, knobs, None, LINES_KEPT)
 }
 
 /// Runs one seed, perhaps with a mistake planted, and keeps so many lines of the log.
 pub fn run_mutant(seed: u64, mutant: Option<Mutant>, lines: usize) -> Outcome {
     let mut rng = Rng::new(seed);
     let mut knobs = draw_knobs(seed, &mut rng);
-    if mutant.is_some() {
+    if let Some(mutant) = mutant {
+        knobs.requests = mutant.needs_requests();
         // Whole runs at full length are for finding the unknown; what is planted shows sooner.
         knobs.length = knobs.length.min(Duration::from_secs(150));
-        if mutant.is_some_and(Mutant::needs_memory) {
+        if mutant.needs_memory() {
             knobs.memory = true;
             knobs.faults.extend([Fault::StoreWiped, Fault::StoreOld, Fault::StoreOld]);
         }
     }
+    run(seed, rng, knobs, mutant, lines)
+}
+
+fn run(seed: u64, mut rng: Rng, knobs: Knobs, mutant: Option<Mutant>, lines: usize) -> Outcome {
     let mut run = Simulation::new(rng.fork(), knobs.clone(), lines);
     run.mutant = mutant;
     if run.line.knobs.memory {
         run.cluster.remember();
     }
     run.draw_world(&mut rng);
+    run.draw_clients(seed);
     let excused = run.whole();
     Outcome {
         seed,
@@ -211,7 +226,7 @@ impl Simulation {
             history: Vec::new(),
             copies: Vec::new(),
             edits: 0,
-            requests: 0,
+            clients: Clients::default(),
             machines: 0,
             with_roles: false,
             again: None,

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ekiden_model::history::Version;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::WriteSeq;
 use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, SlotRecord, Write};
-use ekiden_model::{AppId, Instance, InstanceKey, Slot, TaskId};
+use ekiden_model::{AppId, Instance, InstanceKey, Slot, TaskId, Timestamp};
 
 /// Records by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,6 +81,21 @@ impl Records {
     pub fn instance(&self, app: &AppId, key: InstanceKey) -> Option<&Instance> {
         let record = self.slots.get(&(app.clone(), key.slot))?;
         record.instances.iter().find(|instance| instance.key == key)
+    }
+
+    /// The versions of an app, oldest first.
+    pub fn versions<'a>(&'a self, app: &AppId) -> impl Iterator<Item = &'a Version> {
+        let key = |at| RecordKey::Version(app.clone(), at);
+        let all = self.others.range(key(Timestamp::EPOCH)..=key(Timestamp::NEVER));
+        all.filter_map(|(_, record)| match record {
+            Record::Version(_, version) => Some(&**version),
+            _ => None,
+        })
+    }
+
+    /// What held of an app at that time: its newest version that is not later.
+    pub fn as_of<'a>(&'a self, app: &AppId, at: Timestamp) -> Option<&'a Version> {
+        self.versions(app).take_while(|version| version.at <= at).last()
     }
 
     /// All records, as a process that starts reads them.

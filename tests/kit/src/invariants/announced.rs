@@ -56,17 +56,23 @@ impl Check<'_> {
             .iter()
             .map(|(app, instances)| instances.iter().map(|one| self.ledger.task_id(app, one.key)).collect())
             .collect();
+        self.ended_overrides(writes, &mut found);
         for write in writes {
+            self.ledger.note_declared(write);
             self.ledger.announced.apply(write);
             self.note_key(write);
             if let Write::Put(Record::Installation(installation)) = write {
                 self.ledger.strangers.extend(installation.disowned.iter().cloned());
             }
         }
+        self.change_sets(writes, &mut found);
         for ((app, old), ids) in before.iter().zip(&ids) {
             let decided = self.decided(app, old);
             for instance in &decided.taken_over {
-                self.ledger.agents.entry(instance.agent.id.clone()).or_insert(None);
+                if !self.ledger.agents.contains_key(&instance.agent.id) {
+                    self.ledger.agents.insert(instance.agent.id.clone(), None);
+                    self.ledger.assumed.insert(instance.agent.id.clone());
+                }
                 self.taken_over(app, instance);
             }
             for instance in &decided.launches {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ekiden_model::edit::{Edit, KillTasks, RequestId};
+use ekiden_model::edit::{Edit, KillTasks};
 use ekiden_model::input::{Command, Desired};
 use ekiden_model::{App, AppId, Input, TaskId};
 
@@ -24,30 +24,44 @@ impl Simulation {
     /// Somebody declares some apps at once.
     pub fn declare_all(&mut self, apps: Vec<Arc<App>>) {
         let mut declare = Vec::new();
-        for app in apps {
+        let (theirs, files): (Vec<_>, Vec<_>) = apps.into_iter().partition(|app| self.clients.owns(&app.id));
+        self.ask_for_all(theirs);
+        for app in files {
             if let Some(before) = self.declared.insert(app.id.clone(), app.clone()) {
-                if self.history.len() == HISTORY_KEPT {
-                    self.history.remove(0);
-                }
-                self.history.push(before);
+                self.put_aside(before);
             }
             declare.push((app.clone(), source(app.id.as_str())));
         }
-        self.receive(Input::Desired(Desired { declare, ..Desired::default() }));
+        if !declare.is_empty() {
+            self.receive(Input::Desired(Desired { declare, ..Desired::default() }));
+        }
+    }
+
+    /// An earlier declaration may be gone back to.
+    pub(super) fn put_aside(&mut self, before: Arc<App>) {
+        if self.history.len() == HISTORY_KEPT {
+            self.history.remove(0);
+        }
+        self.history.push(before);
     }
 
     /// Somebody removes an app.
     pub fn withdraw(&mut self, id: &AppId) {
+        if self.clients.owns(id) {
+            self.ask_to_withdraw(id);
+            return;
+        }
+        if self.is_perhaps_kept(id) {
+            return;
+        }
+        if self.inherits(id) {
+            self.receive(Input::Desired(Desired { withdraw: vec![id.clone()], ..Desired::default() }));
+            return;
+        }
         if let Some(before) = self.declared.remove(id) {
             self.history.push(before);
         }
         self.receive(Input::Desired(Desired { withdraw: vec![id.clone()], ..Desired::default() }));
-    }
-
-    /// An operator wants something.
-    pub fn command(&mut self, command: Command) {
-        self.requests += 1;
-        self.receive(Input::Command(RequestId(self.requests), command));
     }
 
     /// Somebody wants all instances of an app replaced.
@@ -71,6 +85,9 @@ impl Simulation {
             return;
         }
         self.next_edit();
+        if self.ask_something() {
+            return;
+        }
         let ids: Vec<AppId> = self.declared.keys().cloned().collect();
         let Some(id) = self.line.rng.pick(&ids).cloned() else {
             self.declare_something();

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app::{Constraint, Operator};
+use ekiden_model::deployment::Progress;
+use ekiden_model::record::Record;
 use ekiden_model::revision::Phase;
 use ekiden_model::{App, AppId, Reason, Report, Resources};
 
@@ -180,21 +182,51 @@ impl Simulation {
             .map(|id| (id.clone(), dependencies(&reports(self, id))))
             .filter(|(_, others)| !others.is_empty())
             .collect();
-        // What was taken over may run what is declared and be of another revision by the books: where its app is paused it
-        // stays so, and who depends on it waits for somebody to resume it.
-        let is_paused = |run: &Self, id: &AppId| {
-            let rollout = run.reconciler().and_then(|brain| brain.app(id)?.rollout.as_ref());
-            rollout.is_some_and(|rollout| rollout.phase == Phase::Paused)
-        };
         for (id, others) in waits_for_others {
-            if others.iter().any(|other| healed.differing.contains_key(other) || is_paused(self, other)) {
+            if others.iter().any(|other| healed.differing.contains_key(other) || self.is_paused(other)) {
                 healed.excused.entry(id).or_insert(Excuse::Dependency);
             }
         }
         if let Err(left) = self.check().left_over(&declared) {
             healed.differing.insert(crate::build::app_id("/left-over"), left);
         }
+        let open = self.open_ends(&healed);
+        if !open.is_empty() {
+            healed.differing.insert(crate::build::app_id("/open-ends"), open.join("; "));
+        }
         healed
+    }
+
+    /// Whether an app's rollout is paused. What was taken over may run what is declared and be of another revision by the
+    /// books: where its app is paused it stays so. Who depends on it waits for somebody to resume it, and so does its
+    /// deployment.
+    fn is_paused(&self, id: &AppId) -> bool {
+        let rollout = self.reconciler().and_then(|brain| brain.app(id)?.rollout.as_ref());
+        rollout.is_some_and(|rollout| rollout.phase == Phase::Paused)
+    }
+
+    /// What is to be over although every app may be as declared: requests that wait for their answer, what holds instead of
+    /// a file, and deployments of apps that match.
+    fn open_ends(&self, healed: &Healed) -> Vec<String> {
+        let requests = self.ledger.requests.iter();
+        let mut open: Vec<String> = requests
+            .map(|(request, asked)| format!("request {} is not answered: {:?}", request.0, asked.command))
+            .collect();
+        let records = &self.store.durable;
+        let overridden = records.apps.values().filter_map(|record| {
+            let over = record.declared.as_ref()?.over.as_ref()?;
+            Some(format!("{} is overridden until {}", record.id, over.until))
+        });
+        open.extend(overridden);
+        for record in records.others.values() {
+            let Record::Deployment(deployment) = record else { continue };
+            let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
+            let through = under_way
+                .map(|(app, _)| app)
+                .filter(|app| !healed.differing.contains_key(*app) && !self.is_paused(app));
+            open.extend(through.map(|app| format!("{app} matches and is on its way in {}", deployment.id)));
+        }
+        open
     }
 
     /// On how many agents a global app is to run, in truth, those left out that are to be left.

@@ -11,7 +11,7 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
     match input {
         Input::Tick => line.log(format_args!("-> tick")),
         Input::Stored(seq) => line.log(format_args!("-> stored {}", seq.0)),
-        Input::Command(_, command) => line.log(format_args!("-> {command:?}")),
+        Input::Command(request, command) => line.log(format_args!("-> {}: {command:?}", request.0)),
         Input::Probe(app, sample) => {
             line.log(format_args!("-> {app} {} {:?}: {:?}", sample.instance, sample.kind, sample.outcome));
         }

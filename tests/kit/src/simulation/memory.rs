@@ -78,6 +78,11 @@ impl Simulation {
         };
         let copies: Vec<Records> = self.copies.iter().filter(is_ours).cloned().collect();
         let Some(copy) = self.line.rng.pick(&copies).cloned() else { return };
+        // What was copied later is of a store that is given up with this: it and the one that goes on from here would give
+        // the same ids to different tasks (docs/safe-mode.md, limits).
+        if let Some(at) = self.copies.iter().position(|other| *other == copy) {
+            self.copies.truncate(at + 1);
+        }
         self.replace_store(copy, down_for);
     }
 
@@ -91,6 +96,8 @@ impl Simulation {
         self.line.log(format_args!("the store is replaced: {} apps on record", records.apps.len()));
         self.store.crash(0);
         self.ledger.clock_forgotten(&records);
+        self.look_at_other_store(&records);
+        self.ledger.deployments.clear();
         self.store.durable = records;
         // A task on an agent that nobody hears of is found too late: another may have its slot by then (docs/safe-mode.md).
         let heard_of = |task: &&crate::cluster::SimTask| {

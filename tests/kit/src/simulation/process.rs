@@ -8,10 +8,10 @@ use ekiden_model::app_state::Source;
 use ekiden_model::edit::RequestId;
 use ekiden_model::effect::{Effect, Probe};
 use ekiden_model::health::{Outcome, ProbeKind};
-use ekiden_model::input::{ClusterEvent, Command, Desired, WriteSeq};
-use ekiden_model::record::{Installation, Record, Write};
+use ekiden_model::input::{ClusterEvent, Command, Desired, TaskStatus, WriteSeq};
+use ekiden_model::record::{AppRecord, Installation, Record, RecordKey, Write};
 use ekiden_model::view::Sample;
-use ekiden_model::{AppId, Condition, Input, InstanceKey, Timestamp};
+use ekiden_model::{AppId, Condition, Input, Instance, InstanceKey, Timestamp};
 use ekiden_reconciler::Reconciler;
 
 use super::Simulation;
@@ -90,6 +90,7 @@ impl Simulation {
                 self.receive(Input::Desired(part));
             }
         }
+        self.send_again();
         self.want_step();
         if self.cluster.memory.is_none() {
             let delay = self.line.jitter(5, 2_000);
@@ -99,10 +100,15 @@ impl Simulation {
 
     /// All that is declared, and what is no longer.
     fn whole_directory(&self) -> Desired {
-        let gone = |id: &&AppId| !self.declared.contains_key(*id);
+        let files = self.declared.values().filter(|app| !self.clients.owns(&app.id));
+        let by_api =
+            |record: &AppRecord| record.declared.as_ref().is_some_and(|declared| declared.source == Source::Api);
+        let gone = |record: &&AppRecord| {
+            !by_api(record) && (self.clients.owns(&record.id) || !self.declared.contains_key(&record.id))
+        };
         Desired {
-            declare: self.declared.values().map(|app| (app.clone(), source(app.id.as_str()))).collect(),
-            withdraw: self.store.durable.apps.keys().filter(gone).cloned().collect(),
+            declare: files.map(|app| (app.clone(), source(app.id.as_str()))).collect(),
+            withdraw: self.store.durable.apps.values().filter(gone).map(|record| record.id.clone()).collect(),
             complete: true,
             commit: None,
         }
@@ -150,6 +156,7 @@ impl Simulation {
         self.cluster.disconnect();
         // Which roles a new process asks for is up to it.
         self.cluster.roles.truncate(1);
+        self.give_up();
         self.line.after(down_for, Happening::Start);
     }
 
@@ -290,6 +297,7 @@ impl Simulation {
                 self.check().kill(task)
             }
             Effect::Acknowledge(ack) => self.check().acknowledge(ack),
+            Effect::Answer(request, answer) => self.answered(*request, answer),
             _ => Vec::new(),
         };
         for (invariant, text) in found {
@@ -339,6 +347,7 @@ impl Simulation {
         if self.has(Mutant::DropSlotWrite) && self.line.rng.chance(0.3) {
             writes.retain(|write| !matches!(write, Write::Put(Record::Slot(_))));
         }
+        self.mutate_writes(&mut writes);
         self.store.in_flight.push_back((seq, writes));
         if self.has(Mutant::LaunchBeforeDurable) {
             self.receive(Input::Stored(seq));
@@ -428,8 +437,10 @@ impl Simulation {
         let mut mutated = Vec::new();
         if std::mem::take(&mut self.premature) {
             let withdraw = self.store.durable.apps.keys().cloned().collect();
+            let answers = self.answers_on_record();
             mutated.push(Input::Desired(Desired { declare: Vec::new(), withdraw, complete: true, commit: None }));
             mutated.push(Input::Cluster(ClusterEvent::Connected));
+            mutated.extend(answers);
             mutated.push(Input::Cluster(ClusterEvent::Reconciled));
         }
         for input in inputs {
@@ -469,6 +480,9 @@ impl Simulation {
                         mutated.push(Input::Command(RequestId::default(), Command::ResetBackoff(app)));
                     }
                 }
+                Input::Command(request, command) => {
+                    mutated.push(Input::Command(request, mutant.command(command)));
+                }
                 Input::Cluster(event @ ClusterEvent::Found(_)) => mutated.extend(self.mutate_found(event)),
                 other => mutated.push(other),
             }
@@ -480,6 +494,33 @@ impl Simulation {
             );
         }
         mutated
+    }
+
+    /// That every task on record is as it is on record.
+    fn answers_on_record(&self) -> Vec<Input> {
+        let slots = self.store.durable.slots.values();
+        let all = slots.flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)));
+        let launched = all.filter(|(_, one)| one.condition.is_live() && one.condition != Condition::Provisioned);
+        let answer = |(app, one): (&AppId, &Instance)| {
+            let task = self.ledger.task_id(app, one.key)?;
+            let (message, reason) = (Arc::from(""), None);
+            let status = TaskStatus { task, condition: one.condition, message, reason, healthy: None, ack: None };
+            Some(Input::Cluster(ClusterEvent::Status(status)))
+        };
+        launched.filter_map(answer).collect()
+    }
+
+    /// What reaches the store of what was to be written.
+    fn mutate_writes(&self, writes: &mut Vec<Write>) {
+        match self.mutant {
+            Some(Mutant::DropVersionWrite) => {
+                writes.retain(|write| !matches!(write, Write::Put(Record::Version(..))));
+            }
+            Some(Mutant::NeverEndDeployment) => {
+                writes.retain(|write| !matches!(write, Write::Delete(RecordKey::Deployment(_))));
+            }
+            _ => {}
+        }
     }
 
     fn mutate_effects(&mut self, effects: &mut Vec<Effect>) {
@@ -521,6 +562,19 @@ impl Simulation {
             Mutant::KillForeign => {
                 let foreign = self.visible_unknown().into_iter().next().filter(|_| !self.ledger.word_given);
                 effects.extend(foreign.map(|task| Effect::Kill { task, agent: None, grace: None }));
+            }
+            Mutant::AnswerTwice => {
+                let answer = effects.iter().find(|effect| matches!(effect, Effect::Answer(..))).cloned();
+                effects.extend(answer);
+            }
+            Mutant::NeverAnswer => effects.retain(|effect| !matches!(effect, Effect::Answer(..))),
+            Mutant::FollowSuperseded => {
+                let is_end = |write: &Write| matches!(write, Write::Delete(RecordKey::Deployment(_)));
+                for effect in effects.iter_mut() {
+                    if let Effect::Persist { writes, .. } = effect {
+                        writes.retain(|write| !is_end(write));
+                    }
+                }
             }
             Mutant::SwallowKills => effects.retain(|effect| !matches!(effect, Effect::Kill { .. })),
             Mutant::NeverAcknowledge => effects.retain(|effect| !matches!(effect, Effect::Acknowledge(_))),
