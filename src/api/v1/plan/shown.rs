@@ -80,11 +80,11 @@ pub(super) fn plan(comparison: &Comparison, found: &Forecast, known: &Known, sna
             shown
         })
         .collect();
-    let changed: BTreeSet<&AppId> = comparison.changes.iter().map(|change| &change.app).collect();
+    let told: BTreeSet<&AppId> = comparison.changes.iter().map(|change| &change.app).collect();
     let others: Vec<Value> = found
         .apps
         .iter()
-        .filter(|(id, outlook)| why_not.is_none() && !changed.contains(id) && is_affected(outlook))
+        .filter(|(id, outlook)| why_not.is_none() && !told.contains(id) && is_affected(outlook))
         .map(|(id, _)| json!({ "app": id.as_str(), "placement": foreseen(id) }))
         .collect();
     json!({
