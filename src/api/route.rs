@@ -291,13 +291,12 @@ impl Verb {
 }
 
 impl Route {
-    /// What a caller must be allowed to do: the verb says it. `/ping` is for load balancers, who have no credentials.
+    /// What a caller must be allowed to do: the verb says it. `/ping` is for load balancers, who have no credentials; a
+    /// plan takes a body, and changes nothing.
     pub const fn need(&self) -> Need {
         match (self.endpoint, self.verb) {
             (Endpoint::Ping, _) => Need::Nothing,
-            // It takes a body, and changes nothing.
-            (Endpoint::Plan, _) => Need::Read,
-            (_, Verb::Get | Verb::Head) => Need::Read,
+            (Endpoint::Plan, _) | (_, Verb::Get | Verb::Head) => Need::Read,
             (_, Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Need::Write,
         }
     }

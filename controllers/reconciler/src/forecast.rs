@@ -320,16 +320,19 @@ impl Play {
     /// after the other: an app that was told why they do not do is not told later that there are none.
     fn look_back(&mut self) {
         if std::mem::take(&mut self.is_stale) {
-            self.forecast.apps.values_mut().for_each(|outlook| outlook.report = Report::empty());
+            for outlook in self.forecast.apps.values_mut() {
+                outlook.report = Report::empty();
+            }
         }
         let ids: Vec<AppId> = self.reconciler.apps.keys().cloned().collect();
         for id in ids {
             let report = self.reconciler.report(&id);
             let knows_less = report.reasons.iter().any(|reason| matches!(reason, Reason::NothingOffered { .. }));
             let known = self.forecast.apps.get(&id).is_some_and(|outlook| !outlook.report.is_empty());
-            if !report.is_empty() && !(known && knows_less) {
-                self.forecast.apps.entry(id).or_default().report = report;
+            if report.is_empty() || (known && knows_less) {
+                continue;
             }
+            self.forecast.apps.entry(id).or_default().report = report;
         }
     }
 
@@ -365,10 +368,16 @@ impl Play {
             Effect::Reconcile(tasks) if tasks.is_empty() => {
                 self.inputs.push(Input::Cluster(ClusterEvent::Reconciled));
             }
-            Effect::Reconcile(tasks) => tasks.iter().for_each(|(task, _)| self.tell_of(task)),
+            Effect::Reconcile(tasks) => {
+                for (task, _) in &tasks {
+                    self.tell_of(task);
+                }
+            }
             Effect::Accept { offers, tasks, .. } => {
                 self.pool.accept(&offers, tasks.iter().map(|task| &task.claim));
-                tasks.into_iter().for_each(|task| self.start(task));
+                for task in tasks {
+                    self.start(task);
+                }
                 // The cluster offers the rest again long before a task is healthy.
                 self.offer();
             }

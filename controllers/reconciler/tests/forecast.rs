@@ -9,7 +9,7 @@ use ekiden_kit::build;
 use ekiden_kit::instant::InstantWorld;
 use ekiden_model::input::Desired;
 use ekiden_model::report::{KillCause, Refusal};
-use ekiden_model::{Agent, AgentId, App, AppId, AppState, Offer, Reason, Source};
+use ekiden_model::{Agent, AgentId, App, AppId, AppState, Offer, Reason, Scalar, Source};
 use ekiden_reconciler::forecast::{Change, Forecast, Outlook, forecast, refused};
 
 /// Steps that a world may take to settle: some for each app.
@@ -84,8 +84,7 @@ fn what_finds_no_place_is_told_with_what_is_missing() {
     });
     let (missing, refusals) = waits.expect("two wait");
     assert_eq!(missing, 2);
-    let lacks_cpus =
-        |(refusal, _): (&Refusal, _)| matches!(refusal, Refusal::Cpus(short) if short.largest.as_f64() == 0.5);
+    let lacks_cpus = |(refusal, _): (&Refusal, _)| matches!(refusal, Refusal::Cpus(short) if short.largest == Scalar::from_f64(0.5));
     assert!(refusals.rows().any(lacks_cpus), "{refusals}");
 }
 

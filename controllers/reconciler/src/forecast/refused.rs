@@ -1,6 +1,7 @@
 //! Which of the last offers an app has no use for, one by one, and why. Found out when somebody asks, by showing each
 //! to a reconciler of that app alone; nobody keeps it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use ekiden_model::input::{ClusterEvent, Desired};
@@ -22,7 +23,7 @@ pub struct Refused {
 /// The last offers that `app` has no use for, of at most `most` agents, the latest first. `outset` is without apps.
 pub fn refused(outset: &Outset, app: &AppState, most: usize) -> Vec<Refused> {
     let mut spares = outset.spares.clone();
-    spares.sort_by(|a, b| b.at.cmp(&a.at));
+    spares.sort_by_key(|spare| Reverse(spare.at));
     let alone = Outset { spares: Vec::new(), ..outset.clone() }.with_apps([app]);
     let mut found = Vec::new();
     let mut looking: Option<Play> = None;

@@ -19,7 +19,7 @@ pub(super) struct Known {
     /// Agents that could be used.
     agents: usize,
     /// Those of which it is known what they have to spare.
-    known: usize,
+    told: usize,
     /// How old the oldest word of it is.
     since: Option<Timestamp>,
     /// Agents that would be gone.
@@ -38,10 +38,10 @@ impl Known {
             .map(|(id, _)| id)
             .collect();
         let spares = || outset.spares.iter().filter(|spare| usable.contains(&spare.agent.id));
-        let known: BTreeSet<&AgentId> = spares().map(|spare| &spare.agent.id).collect();
+        let told: BTreeSet<&AgentId> = spares().map(|spare| &spare.agent.id).collect();
         Self {
             agents: usable.len(),
-            known: known.len(),
+            told: told.len(),
             since: spares().map(|spare| spare.at).min(),
             lost: lost.iter().filter_map(|id| outset.agents.get(id)).map(|state| agent(&state.agent)).collect(),
             standstill: snapshot.standstill.as_ref().map(ToString::to_string),
@@ -57,7 +57,7 @@ impl Known {
             |reason: &Reason| matches!(reason, Reason::AwaitingOffers { .. } | Reason::NothingOffered { .. });
         let anybody_waits = found.apps.values().any(|outlook| outlook.report.reasons.iter().any(waits));
         // Where no agent is left, it is known that there is no room.
-        (self.known == 0 && self.agents > 0 && anybody_waits).then(|| {
+        (self.told == 0 && self.agents > 0 && anybody_waits).then(|| {
             "no agent has offered anything since ekiden started, because nothing needed it: what is free is not known"
                 .to_owned()
         })
@@ -80,11 +80,11 @@ pub(super) fn plan(comparison: &Comparison, found: &Forecast, known: &Known, sna
             shown
         })
         .collect();
-    let changed: BTreeSet<&AppId> = comparison.changes.iter().map(|change| &change.app).collect();
+    let shown: BTreeSet<&AppId> = comparison.changes.iter().map(|change| &change.app).collect();
     let others: Vec<Value> = found
         .apps
         .iter()
-        .filter(|(id, outlook)| why_not.is_none() && !changed.contains(id) && is_affected(outlook))
+        .filter(|(id, outlook)| why_not.is_none() && !shown.contains(id) && is_affected(outlook))
         .map(|(id, _)| json!({ "app": id.as_str(), "placement": foreseen(id) }))
         .collect();
     json!({
@@ -99,7 +99,7 @@ pub(super) fn plan(comparison: &Comparison, found: &Forecast, known: &Known, sna
         "complete": found.complete,
         "resources": {
             "agents": known.agents,
-            "known": known.known,
+            "known": known.told,
             "since": known.since.map(|since| since.to_string()),
         },
     })
