@@ -104,6 +104,7 @@ async fn every_route_answers_as_the_document_says() {
     make(&mut asked).await;
     look(&mut asked).await;
     look_at_ours(&mut asked).await;
+    plan(&mut asked).await;
     follow(&mut asked).await;
     change(&mut asked).await;
     change_groups(&mut asked).await;
@@ -280,6 +281,20 @@ async fn look_at_ours(asked: &mut Asked) {
     asked.gets(200, file, &format!("/v1/tasks/{task}/files/stdout?offset=0&limit=3"), None).await;
     asked.gets(404, file, "/v1/tasks/none/files/stdout", None).await;
     asked.gets(400, file, &format!("/v1/tasks/{task}/files/stderr?offset=x"), None).await;
+}
+
+/// What would be.
+async fn plan(asked: &mut Asked) {
+    let row = "POST /v1/plan";
+    let files = json!({ "web.yaml": "id: /web\ncmd: x\n", "by-file.yaml": BY_FILE.replace("0.1", "0.2") });
+    let plan = asked.gets(200, row, "/v1/plan", Some(json!({ "files": files, "prune": true }))).await;
+    assert_eq!(plan["changes"].as_array().map(Vec::len), Some(2), "{plan}");
+    asked.gets(200, row, "/v1/plan", Some(json!([{ "id": "/group/rich", "cmd": "x", "instances": 5 }]))).await;
+    let instances = asked.reads("/v1/instances").await;
+    asked.gets(200, row, "/v1/plan", Some(json!({ "lost": [instances["instances"][0]["host"]] }))).await;
+    asked.gets(422, row, "/v1/plan", Some(json!({ "lost": ["none"] }))).await;
+    asked.gets(422, row, "/v1/plan", Some(json!({ "files": { "a.yaml": "id: /Bad_" } }))).await;
+    asked.gets(400, row, "/v1/plan", Some(json!({}))).await;
 }
 
 /// What goes on: its beginning.

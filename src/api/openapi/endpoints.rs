@@ -81,6 +81,7 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::Adoption => ours::adoption(),
         Endpoint::Adopt => ours::adopt(),
         Endpoint::Disown => ours::disown(),
+        Endpoint::Plan => ours::plan(),
         Endpoint::State => ours::state(),
         Endpoint::TaskFile => ours::task_file(),
     }

@@ -119,6 +119,15 @@ fn word_of_the_operator(operation: Operation) -> Operation {
         .refuses(409, "ekiden is not in safe mode, or another scheduler is connected as this framework.")
 }
 
+pub(super) fn plan() -> Operation {
+    Operation::new(EKIDEN, "What would come of these manifests or apps, or of the loss of these agents.")
+        .note("Nothing is stored, and nothing started: who may read may ask.")
+        .takes(named("PlanAsked"))
+        .gives(200, "The changes, and where instances would go.", named("Plan"))
+        .refuses(400, "The body is none that can be read.")
+        .gives(422, "The manifests are wrong, or there is no such agent.", named("WrongManifests"))
+}
+
 pub(super) fn state() -> Operation {
     let lines = described(text(), "A value in each line; the last one says that it is the last.");
     Operation::new(OPERATE, "All that is stored, as `ekiden state export` writes it.")
