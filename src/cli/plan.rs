@@ -124,6 +124,15 @@ fn show_foreseen(answer: &Value, global: &Global, terminal: &mut Terminal) -> Re
     } else if answer["complete"] == false {
         terminal.note("this would go on for long: only its beginning was looked at");
     }
+    let count = |what: &str| answer["resources"][what].as_u64().unwrap_or(0);
+    let (agents, unknown) = (count("agents"), count("agents").saturating_sub(count("known")));
+    let placements = changes.iter().chain(others).map(|app| &app["placement"]);
+    if unknown > 0 && placements.into_iter().any(|placement| placement["missing"].as_u64() > Some(0)) {
+        terminal.note(&format!(
+            "what {unknown} of {agents} agents have to spare is not known, since they have offered nothing: there may \
+             be more room than this"
+        ));
+    }
     Ok(ended)
 }
 

@@ -42,6 +42,16 @@ pub enum Definition {
     Written(Arc<str>),
 }
 
+impl Version {
+    /// The app as it was declared then; nothing where it was withdrawn, or is only known as it was written.
+    pub fn known(&self) -> Option<&Arc<App>> {
+        match &self.app {
+            Some(Definition::Known(app)) => Some(app),
+            Some(Definition::Written(_)) | None => None,
+        }
+    }
+}
+
 /// How a version came to be, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {

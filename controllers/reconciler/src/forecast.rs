@@ -1,9 +1,9 @@
 //! What would come of a change: a reconciler of the same world is run forward in a cluster that is polite.
 //!
-//! All that is decided is decided by a [`Reconciler`], made for the purpose and thrown away; what is here plays the rest:
-//! a store that keeps everything at once, and a cluster in which whatever is started runs and stays healthy, whatever is
-//! ended ends, and what is free is offered. So a forecast is as true as that politeness. Between equal places the choice
-//! is by lot; waits after failures are left out.
+//! All that is decided is decided by a [`Reconciler`], made for the purpose and thrown away; what is here plays the
+//! rest: a store that keeps everything at once, and a cluster in which whatever is started runs and stays healthy,
+//! whatever is ended ends, and what is free is offered. So a forecast is as true as that politeness. Between equal
+//! places the choice is by lot; waits after failures are left out.
 //!
 //! It goes in **rounds**: everything is decided that can be decided before any task answers, then all answers come at
 //! once. What an app starts and ends in one round is what it does at once.

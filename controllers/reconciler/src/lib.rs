@@ -25,7 +25,8 @@
 //! | `visit` | asking the controllers about one app, and folding their actions |
 //! | `maintenance` | agents that are to be left: who hears of it, and when |
 //! | `offers`, `supply` | offers that were taken and offers that were not; how it stands with those of a role |
-//! | `spare`, [`forecast`] | what agents had to spare when they last offered it; the same run forward, to see what would come |
+//! | `spare` | what agents had to spare when they last offered it |
+//! | [`forecast`] | the same run forward, to see what would come of a change |
 //! | `schedule`, `journal`, `dependency` | whose turn it is, what must be durable first, who waits for whom |
 //! | `time` | a time that never goes back |
 

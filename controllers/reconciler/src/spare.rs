@@ -1,7 +1,7 @@
 //! What agents had to spare when they last offered it: what was given back, and what launches left over.
 //!
-//! Most of the time nothing is wanted and no offer is at hand, so this is the best that is known of free resources. It is
-//! kept to foresee and to explain; no decision depends on it. Others may have taken of it since, so it has a time.
+//! Most of the time nothing is wanted and no offer is at hand, so this is the best that is known of free resources. It
+//! is kept to foresee and to explain; no decision depends on it. Others may have taken of it since, so it has a time.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Which of the last offers an app has no use for, one by one, and why. Found out when somebody asks, by showing each to
-//! a reconciler of that app alone; nobody keeps it.
+//! Which of the last offers an app has no use for, one by one, and why. Found out when somebody asks, by showing each
+//! to a reconciler of that app alone; nobody keeps it.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ekiden_model::{AgentId, Agents};
+use ekiden_model::{Agent, AgentId, Agents};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -81,17 +81,13 @@ impl Asked {
     pub(super) fn lost_of(&self, agents: &Agents) -> Result<BTreeSet<AgentId>, NoPlan> {
         let mut lost = BTreeSet::new();
         for name in &self.lost {
-            let named = agents.values().map(|state| &state.agent);
-            let named = named.filter(|agent| agent.id.as_str() == name || *agent.hostname == **name);
-            let before = lost.len();
-            lost.extend(named.map(|agent| agent.id.clone()));
-            let is_double = agents.values().any(|state| {
-                (state.agent.id.as_str() == name || *state.agent.hostname == **name)
-                    && lost.contains(&state.agent.id)
-            });
-            if lost.len() == before && !is_double {
+            let named = |agent: &Agent| agent.id.as_str() == name || *agent.hostname == **name;
+            let found = agents.values().map(|state| &state.agent).filter(|agent| named(agent));
+            let found: Vec<AgentId> = found.map(|agent| agent.id.clone()).collect();
+            if found.is_empty() {
                 return Err(NoPlan::Agent(name.clone()));
             }
+            lost.extend(found);
         }
         Ok(lost)
     }

@@ -52,7 +52,7 @@ impl Check<'_> {
         let declared = edit.declare.iter().map(|app| (&app.id, Some(app)));
         for (id, app) in declared.chain(edit.withdraw.iter().map(|id| (id, None))) {
             let held = self.store.durable.as_of(id, version);
-            if held.and_then(|held| held.app.as_ref()) != app {
+            if held.and_then(|held| held.known()) != app {
                 found.push(("S5", format!("{id} is answered for and not durable as of {version}")));
                 continue;
             }
@@ -83,7 +83,7 @@ impl Check<'_> {
         for id in &apps {
             let Some(after) = self.store.durable.versions(id).find(|held| held.at == version) else { continue };
             let before = self.store.durable.versions(id).take_while(|held| held.at < version).last();
-            let (Some(after), Some(before)) = (&after.app, before.and_then(|before| before.app.as_ref())) else {
+            let (Some(after), Some(before)) = (after.known(), before.and_then(|before| before.known())) else {
                 continue;
             };
             let fewer = apps.iter().filter(|app| *app == id).count() as u32;
@@ -105,7 +105,7 @@ impl Check<'_> {
             let between =
                 |held: &ekiden_model::history::Version| held.at > deployment.version && held.at < version;
             let is_later = self.store.durable.versions(app).any(between);
-            let holds = self.store.durable.as_of(app, version).and_then(|held| held.app.as_ref());
+            let holds = self.store.durable.as_of(app, version).and_then(|held| held.known());
             if !matches!(change.progress, Progress::Superseded(_)) && !is_later && holds != change.before.as_ref()
             {
                 found.push(("S11", format!("{app} is not what it was before {id}, which was turned round")));
@@ -153,7 +153,7 @@ impl Check<'_> {
                 let (at, until) = (version.at, over.until);
                 found.push(("S11", format!("{app} is overridden until {until}, and no more at {at}")));
             }
-            if version.app.as_ref() != Some(&over.file) {
+            if version.known() != Some(&over.file) {
                 found.push(("S11", format!("{app} is overridden no more, and not what its file says")));
             }
         }

@@ -251,7 +251,7 @@ impl Simulation {
         };
         let theirs: Vec<AppId> = about.into_iter().filter(|id| self.clients.owns(id)).collect();
         for id in theirs {
-            let held = self.store.durable.as_of(&id, version).and_then(|held| held.app.clone());
+            let held = self.store.durable.as_of(&id, version).and_then(|held| held.known().cloned());
             self.holds(&id, held);
         }
     }
