@@ -424,10 +424,6 @@ async fn be_refused(asked: &mut Asked) {
     asked.gets(200, "POST /logging", "/logging", Some(level)).await;
     asked.gets(422, "POST /logging", "/logging", Some(json!({ "logger": "ROOT", "level": "loud" }))).await;
     asked.gets(409, "DELETE /v2/leader", "/v2/leader", None).await;
-    let manifest = json!({ "files": { "planned.yaml": "id: /planned\ncmd: sleep 1\n" } });
-    asked.gets(200, "POST /v1/plan", "/v1/plan", Some(manifest)).await;
-    asked.gets(422, "POST /v1/plan", "/v1/plan", Some(json!({ "files": { "planned.yaml": "id: /Bad\n" } }))).await;
-    asked.gets(400, "POST /v1/plan", "/v1/plan", Some(json!(3))).await;
     asked.gets(409, "POST /v1/uninstall", "/v1/uninstall", None).await;
     asked.gets(409, "POST /v1/adoption", "/v1/adoption", None).await;
     asked.gets(409, "DELETE /v1/adoption", "/v1/adoption", None).await;

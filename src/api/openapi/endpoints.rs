@@ -73,7 +73,6 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::KeepApp => ours::keep(),
         Endpoint::OurAppHistory => ours::history(),
         Endpoint::Watch => ours::watch(),
-        Endpoint::Plan => ours::plan(),
         Endpoint::OurInstances => ours::instances(),
         Endpoint::OurStatus => ours::status(),
         Endpoint::Uninstall => ours::uninstall(),
