@@ -104,6 +104,7 @@ async fn every_route_answers_as_the_document_says() {
     make(&mut asked).await;
     look(&mut asked).await;
     look_at_ours(&mut asked).await;
+    plan(&mut asked).await;
     follow(&mut asked).await;
     change(&mut asked).await;
     change_groups(&mut asked).await;
@@ -282,6 +283,20 @@ async fn look_at_ours(asked: &mut Asked) {
     asked.gets(400, file, &format!("/v1/tasks/{task}/files/stderr?offset=x"), None).await;
 }
 
+/// What would be.
+async fn plan(asked: &mut Asked) {
+    let row = "POST /v1/plan";
+    let files = json!({ "web.yaml": "id: /web\ncmd: x\n", "by-file.yaml": BY_FILE.replace("0.1", "0.2") });
+    let plan = asked.gets(200, row, "/v1/plan", Some(json!({ "files": files, "prune": true }))).await;
+    assert_eq!(plan["changes"].as_array().map(Vec::len), Some(2), "{plan}");
+    asked.gets(200, row, "/v1/plan", Some(json!([{ "id": "/group/rich", "cmd": "x", "instances": 5 }]))).await;
+    let instances = asked.reads("/v1/instances").await;
+    asked.gets(200, row, "/v1/plan", Some(json!({ "lost": [instances["instances"][0]["host"]] }))).await;
+    asked.gets(422, row, "/v1/plan", Some(json!({ "lost": ["none"] }))).await;
+    asked.gets(422, row, "/v1/plan", Some(json!({ "files": { "a.yaml": "id: /Bad_" } }))).await;
+    asked.gets(400, row, "/v1/plan", Some(json!({}))).await;
+}
+
 /// What goes on: its beginning.
 async fn follow(asked: &mut Asked) {
     let events = "GET /v2/events";
@@ -409,10 +424,6 @@ async fn be_refused(asked: &mut Asked) {
     asked.gets(200, "POST /logging", "/logging", Some(level)).await;
     asked.gets(422, "POST /logging", "/logging", Some(json!({ "logger": "ROOT", "level": "loud" }))).await;
     asked.gets(409, "DELETE /v2/leader", "/v2/leader", None).await;
-    let manifest = json!({ "files": { "planned.yaml": "id: /planned\ncmd: sleep 1\n" } });
-    asked.gets(200, "POST /v1/plan", "/v1/plan", Some(manifest)).await;
-    asked.gets(422, "POST /v1/plan", "/v1/plan", Some(json!({ "files": { "planned.yaml": "id: /Bad\n" } }))).await;
-    asked.gets(400, "POST /v1/plan", "/v1/plan", Some(json!(3))).await;
     asked.gets(409, "POST /v1/uninstall", "/v1/uninstall", None).await;
     asked.gets(409, "POST /v1/adoption", "/v1/adoption", None).await;
     asked.gets(409, "DELETE /v1/adoption", "/v1/adoption", None).await;

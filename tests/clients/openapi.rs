@@ -72,7 +72,7 @@ async fn no_made_up_request_gets_a_5xx_or_an_undocumented_answer() {
 fn narrowed(mut document: Value) -> Value {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = paths.filter_map(Value::as_object_mut).flat_map(|operations| operations.values_mut());
-    let parameters = operations.filter_map(|operation| operation["parameters"].as_array_mut()).flatten();
+    let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
     for id in parameters.filter(|parameter| parameter["in"] == "path" && parameter["name"] == "id") {
         let any = json!({ "type": "string", "minLength": 1 });
         id["schema"] = json!({ "anyOf": [{ "enum": ["known", "group", "made"] }, any] });

@@ -73,7 +73,6 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::KeepApp => ours::keep(),
         Endpoint::OurAppHistory => ours::history(),
         Endpoint::Watch => ours::watch(),
-        Endpoint::Plan => ours::plan(),
         Endpoint::OurInstances => ours::instances(),
         Endpoint::OurStatus => ours::status(),
         Endpoint::Uninstall => ours::uninstall(),
@@ -82,6 +81,7 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::Adoption => ours::adoption(),
         Endpoint::Adopt => ours::adopt(),
         Endpoint::Disown => ours::disown(),
+        Endpoint::Plan => ours::plan(),
         Endpoint::State => ours::state(),
         Endpoint::TaskFile => ours::task_file(),
     }

@@ -1,10 +1,10 @@
 //! What Marathon has no place for: `/v1`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::operation::Operation;
 use super::super::parameters::{header, page, query, several};
-use super::super::schema::{count, described, flag, named, nullable, object, path, text, time};
+use super::super::schema::{count, described, named, nullable, object, path, text, time};
 use super::super::{EKIDEN, OPERATE};
 
 pub(super) fn apps() -> Operation {
@@ -119,6 +119,15 @@ fn word_of_the_operator(operation: Operation) -> Operation {
         .refuses(409, "ekiden is not in safe mode, or another scheduler is connected as this framework.")
 }
 
+pub(super) fn plan() -> Operation {
+    Operation::new(EKIDEN, "What would come of these manifests or apps, or of the loss of these agents.")
+        .note("Nothing is stored, and nothing started: who may read may ask.")
+        .takes(named("PlanAsked"))
+        .gives(200, "The changes, and where instances would go.", named("Plan"))
+        .refuses(400, "The body is none that can be read.")
+        .gives(422, "The manifests are wrong, or there is no such agent.", named("WrongManifests"))
+}
+
 pub(super) fn state() -> Operation {
     let lines = described(text(), "A value in each line; the last one says that it is the last.");
     Operation::new(OPERATE, "All that is stored, as `ekiden state export` writes it.")
@@ -144,44 +153,4 @@ pub(super) fn task_file() -> Operation {
         .heads(200, &["X-Ekiden-Offset", "X-Ekiden-Size"])
         .refuses(400, "`offset` and `limit` are whole numbers.")
         .refuses(404, "There is no such task or file, or its sandbox is gone.")
-}
-
-pub(super) fn plan() -> Operation {
-    let any = || json!({ "type": "object" });
-    let several = |each: Value, text: &str| described(json!({ "type": "array", "items": each }), text);
-    let files = json!({ "type": "object", "additionalProperties": text() });
-    let asked = object([
-        ("files?", described(files, "Manifests by their paths; compared with what files declare.")),
-        ("apps?", several(any(), "Apps, as a client would send them; compared with what is declared.")),
-        ("prune?", described(flag(), "What is declared now and not given would be declared no more.")),
-        ("lost?", several(text(), "Agents that would be gone, by host or id.")),
-    ]);
-    let resources = object([
-        ("agents", count()),
-        ("known", described(count(), "Of so many of them it is known what they have to spare.")),
-        ("since", nullable(time())),
-    ]);
-    let answer = object([
-        ("at", time()),
-        ("revision", text()),
-        ("summary", described(text(), "The changes in a line.")),
-        ("changes", several(any(), "By app: what is done, what differs, who owns it, and where it would go.")),
-        (
-            "others",
-            several(any(), "Apps that nobody changes and of which something would start or end all the same."),
-        ),
-        ("lost", several(any(), "The agents that would be gone.")),
-        ("placementKnown", flag()),
-        ("why", described(nullable(text()), "Why the placement is not known.")),
-        ("complete", described(flag(), "Whether all was looked at; otherwise only its beginning.")),
-        ("resources", resources),
-    ]);
-    let either = json!({ "anyOf": [asked, { "type": "array", "items": { "type": "object" } }] });
-    Operation::new(EKIDEN, "What would come of manifests, or of the loss of agents, and where instances would go.")
-        .note("Nothing is stored and nothing is started: credentials that may only read are enough.")
-        .takes(described(either, "What to plan, or a bare list of apps."))
-        .gives(200, "What would happen.", answer)
-        .refuses(400, "The body is neither.")
-        .refuses(422, "The manifests are wrong, or there is no such agent.")
-        .refuses(503, "Another plan is being made.")
 }
