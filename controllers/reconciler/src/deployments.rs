@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ekiden_model::deployment::{Deployment, Progress};
 use ekiden_model::event::Event;
 use ekiden_model::instance::Goal;
-use ekiden_model::revision::Phase;
+use ekiden_model::revision::{Phase, Standing};
 use ekiden_model::view::Settled;
 use ekiden_model::{AppId, Condition, DeploymentId, Effect};
 
@@ -73,6 +73,12 @@ impl Reconciler {
                 && newest.restarts == declared.restarts
                 && newest.app.same_revision(&declared.app)
         });
+        let went_back = app.newest().is_some_and(|newest| {
+            newest.id != rollout.to
+                && matches!(newest.standing, Standing::Failed(_))
+                && newest.restarts == declared.restarts
+                && newest.app.same_revision(&declared.app)
+        });
         let is_over = |instance: &ekiden_model::Instance| {
             instance.goal == Goal::Running
                 || instance.condition == Condition::Unreachable
@@ -81,6 +87,11 @@ impl Reconciler {
         let progress = match rollout.phase {
             Phase::Complete if is_current && rollout.wanted == wanted && app.instances.iter().all(is_over) => {
                 Progress::Complete(self.now)
+            }
+            // It went back before this change, which did not ask for another try: what is declared is not there.
+            Phase::Complete if went_back && rollout.wanted == wanted && app.instances.iter().all(is_over) => {
+                let reason = format!("what is declared made no progress before: it runs {}", rollout.to);
+                Progress::Failed(self.now, reason.into())
             }
             Phase::Failed if is_current => Progress::Failed(self.now, "no progress before the deadline".into()),
             Phase::RollingBack { failed } if app.newest().is_some_and(|newest| newest.id == failed) => {
