@@ -1,5 +1,7 @@
 //! One endpoint as OpenAPI describes it, put together word by word.
 
+#![expect(clippy::needless_pass_by_value, reason = "schemas are made to be given away")]
+
 use serde_json::{Map, Value, json};
 
 use super::schema::named;

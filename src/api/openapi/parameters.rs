@@ -1,5 +1,7 @@
 //! Parameters: those in paths, found by their names in the table of routes, and those of queries and headers.
 
+#![expect(clippy::needless_pass_by_value, reason = "schemas are made to be given away")]
+
 use serde_json::{Value, json};
 
 use super::schema::{text, time, uuid, word};

@@ -1,5 +1,7 @@
 //! Words to write schemas with (JSON Schema, draft 2020-12, as OpenAPI 3.1 has it).
 
+#![expect(clippy::needless_pass_by_value, reason = "schemas are made to be given away")]
+
 use serde_json::{Map, Value, json};
 
 /// A member's name and schema; a name that ends with `?` may be absent.

@@ -80,12 +80,12 @@ fn outlook() -> Value {
             ("step", nullable(count())),
         ])
     };
-    let step = object([("starts", count()), ("stops", count()), ("healthy", count())]);
+    let round = object([("starts", count()), ("stops", count()), ("healthy", count())]);
     object([
         ("starts", list(start)),
         ("stops", list(stop())),
         ("lost", list(stop())),
-        ("steps", list(step)),
+        ("steps", list(round)),
         ("floor", nullable(count())),
         ("ceiling", nullable(count())),
         ("missing", count()),
