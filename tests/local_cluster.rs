@@ -680,6 +680,8 @@ async fn a_task_without_its_supervisor_does_not_run_on() {
     let sleep = unique_sleep();
     let task = bench.launch(&shell(&format!("echo $PPID; sleep {sleep}"))).await.task;
     let supervisor = bench.file_with_text(&task, "stdout").await.trim().parse().expect("a process id");
+    // The command may say something before its supervisor says that it has started.
+    bench.until(&task, Condition::Running).await;
     rustix::process::kill_process(Pid::from_raw(supervisor).expect("not 0"), Signal::KILL).expect("ours");
     let failed = bench.until(&task, Condition::Failed).await;
     assert_eq!(&*failed.message, "Command ended together with its supervisor, which was killed");

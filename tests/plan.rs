@@ -5,9 +5,9 @@
 #[path = "support/commands.rs"]
 mod commands;
 #[path = "support/ekiden.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "support/writes.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod writes;
 
 use ekiden::Ekiden;

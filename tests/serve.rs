@@ -298,7 +298,11 @@ async fn what_cannot_be_started_says_why_and_ends_with_its_own_number() {
         (&["--http_credentials", "hush"], 64, "write it as `user:password`"),
         (&["--http-credentials-file", "wrong.toml"], 78, "wrong.toml:1: the scope is `read` or `write`"),
         (&["--https", "127.0.0.1:0"], 64, "`--tls_cert` is missing"),
-        (&["--tls-cert", "wrong.toml", "--tls-key", "wrong.toml"], 78, "wrong.toml holds no certificate"),
+        (
+            &["--https", "127.0.0.1:0", "--tls-cert", "wrong.toml", "--tls-key", "wrong.toml"],
+            78,
+            "wrong.toml holds no certificate",
+        ),
         (&["--http", "none"], 64, "`--http none` needs `--https`"),
         (&["--ssl_keystore_password", "hush"], 64, "--ssl_keystore_password is not there yet"),
         (&["--mesos_authentication_principal", "ann"], 64, "`--mesos_authentication_secret_file` is missing"),

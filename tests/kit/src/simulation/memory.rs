@@ -184,7 +184,7 @@ impl Simulation {
                 vec![Input::Cluster(ClusterEvent::Found(ekiden_model::input::Found::default()))]
             }
             found if self.has(Mutant::LaunchInSafeMode) => {
-                vec![Input::Cluster(found), Input::Command(RequestId::default(), Command::Adopt)]
+                vec![Input::Cluster(found), Input::Command(RequestId::default(), Command::Disown)]
             }
             ClusterEvent::Found(mut found) if self.has(Mutant::RestartAdopted) => {
                 for task in &mut found.tasks {
