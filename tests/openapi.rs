@@ -83,12 +83,12 @@ impl Asked {
     }
 }
 
-fn app(id: &str, members: &Value) -> Option<Value> {
+fn app(id: &str, members: &Value) -> Value {
     let mut app = json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16 });
     for (name, value) in members.as_object().into_iter().flatten() {
         app[name] = value.clone();
     }
-    Some(app)
+    app
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn make(asked: &mut Asked) {
         "placement": { "strategy": "binpack" },
         "taskKillGracePeriodSeconds": 5,
     });
-    asked.gets(201, create, "/v2/apps", app("/group/rich", &rich)).await;
+    asked.gets(201, create, "/v2/apps", Some(app("/group/rich", &rich))).await;
     let unready = json!({
         "portDefinitions": [{ "port": 0, "name": "http" }],
         "readinessChecks": [{ "portName": "http", "intervalSeconds": 2, "timeoutSeconds": 1 }],
@@ -147,7 +147,7 @@ async fn make(asked: &mut Asked) {
         }],
         "rollout": { "maxSurge": "50%", "progressDeadlineSeconds": 100 },
     });
-    asked.gets(201, create, "/v2/apps", app("/unready", &unready)).await;
+    asked.gets(201, create, "/v2/apps", Some(app("/unready", &unready))).await;
     let boxed = json!({
         "cmd": null, "args": ["sleep", "1"], "user": "nobody", "role": "dev", "acceptedResourceRoles": ["*"],
         "networks": [{ "mode": "container/bridge" }],
@@ -160,9 +160,9 @@ async fn make(asked: &mut Asked) {
         },
         "dependencies": ["/by-file"],
     });
-    asked.gets(201, create, "/v2/apps", app("/boxed", &boxed)).await;
-    asked.gets(201, create, "/v2/apps", app("/big", &json!({ "cpus": 64, "instances": 2 }))).await;
-    asked.gets(201, create, "/v2/apps", app("/failing", &json!({ "cmd": "exit 3" }))).await;
+    asked.gets(201, create, "/v2/apps", Some(app("/boxed", &boxed))).await;
+    asked.gets(201, create, "/v2/apps", Some(app("/big", &json!({ "cpus": 64, "instances": 2 })))).await;
+    asked.gets(201, create, "/v2/apps", Some(app("/failing", &json!({ "cmd": "exit 3" })))).await;
     let pod = json!({
         "id": "/pods/one",
         "containers": [{
@@ -331,7 +331,7 @@ async fn change(asked: &mut Asked) {
     asked.gets(200, "PUT /v2/apps", "/v2/apps", Some(update)).await;
     asked.gets(200, "PATCH /v2/apps", "/v2/apps?force=true", Some(json!([{ "id": "/new", "mem": 17 }]))).await;
     let put = "PUT /v2/apps/{id}";
-    asked.gets(201, put, "/v2/apps//newer/er", app("/newer/er", &json!({ "instances": 0 }))).await;
+    asked.gets(201, put, "/v2/apps//newer/er", Some(app("/newer/er", &json!({ "instances": 0 })))).await;
     asked.gets(200, put, "/v2/apps//newer/er", Some(json!({ "mem": 18 }))).await;
     asked.gets(200, "PATCH /v2/apps/{id}", "/v2/apps/newer/er", Some(json!({ "labels": {} }))).await;
     let over = "/v2/apps/by-file?override=true&reason=test&expires=1h";
@@ -401,11 +401,11 @@ async fn change_pods(asked: &mut Asked) {
 /// What is not to be had here, or not so.
 async fn be_refused(asked: &mut Asked) {
     let create = "POST /v2/apps";
-    asked.gets(409, create, "/v2/apps", app("/by-file", &Value::Null)).await;
-    asked.gets(422, create, "/v2/apps", app("/Bad_", &Value::Null)).await;
-    asked.gets(400, create, "/v2/apps", app("/bad", &json!({ "cpus": "many" }))).await;
-    asked.gets(400, create, "/v2/apps?force=perhaps", app("/bad", &Value::Null)).await;
-    asked.gets(422, create, "/v2/apps?override=true", app("/bad", &Value::Null)).await;
+    asked.gets(409, create, "/v2/apps", Some(app("/by-file", &Value::Null))).await;
+    asked.gets(422, create, "/v2/apps", Some(app("/Bad_", &Value::Null))).await;
+    asked.gets(400, create, "/v2/apps", Some(app("/bad", &json!({ "cpus": "many" })))).await;
+    asked.gets(400, create, "/v2/apps?force=perhaps", Some(app("/bad", &Value::Null))).await;
+    asked.gets(422, create, "/v2/apps?override=true", Some(app("/bad", &Value::Null))).await;
     asked.send(create, "/v2/apps", "Content-Type: application/json\r\n", "{").await;
     asked.send(create, "/v2/apps", "Content-Type: text/plain\r\n", "{}").await;
     asked.send(create, "/v2/apps", "Origin: http://elsewhere.example\r\n", "{}").await;

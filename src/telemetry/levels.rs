@@ -87,8 +87,8 @@ impl Levels {
             let (logger, level) = directive.rsplit_once('=').unwrap_or((ROOT, directive));
             shown.insert(logger.to_owned(), level.to_lowercase());
         }
-        let changed = changes.by_logger.iter();
-        shown.extend(changed.map(|(logger, (level, _))| (logger.clone(), (*level).to_owned())));
+        let since = changes.by_logger.iter();
+        shown.extend(since.map(|(logger, (level, _))| (logger.clone(), (*level).to_owned())));
         shown
     }
 

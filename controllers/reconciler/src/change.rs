@@ -93,7 +93,12 @@ impl Reconciler {
                 Declared { source: cause.source.clone(), over, keep, ..old.clone() }
             }
             Some(old) => Declared { over, ..redeclared(old, app.clone(), cause.source.clone(), set.version) },
-            None => Declared { over, ..Declared::first(app.clone(), set.version, cause.source.clone()) },
+            None => {
+                // What is declared again before it has gone counts its restarts on: its revisions know of them.
+                let restarts = entry.state.newest().map_or(0, |newest| newest.restarts);
+                let first = Declared::first(app.clone(), set.version, cause.source.clone());
+                Declared { over, restarts, ..first }
+            }
         };
         let is_news = old.is_none_or(|old| old.version != next.version);
         let action = is_news.then(|| DeploymentAction::of(&next.app, old.map(|old| &*old.app)));

@@ -36,13 +36,14 @@ fn try_change(request: &Request) -> Result<Response, Refused> {
     let (logger, level) = (text("logger")?, text("level")?);
     let seconds = match members.get("durationSeconds") {
         None | Some(Value::Null) => None,
-        Some(value) => match value.as_u64() {
-            Some(seconds @ 1..=SECONDS_MAX) => Some(seconds),
-            _ => {
+        Some(value) => {
+            let seconds = value.as_u64().filter(|seconds| (1..=SECONDS_MAX).contains(seconds));
+            let wrong = || {
                 let text = format!("write whole seconds, from 1 to {SECONDS_MAX}, or leave it out");
-                return Err(Box::new(Problems::invalid("/durationSeconds", text).response()));
-            }
-        },
+                Box::new(Problems::invalid("/durationSeconds", text).response())
+            };
+            Some(seconds.ok_or_else(wrong)?)
+        }
     };
     let Some(levels) = levels() else { return Ok(no_log()) };
     let change = levels.change(logger, level).map_err(|error| {
