@@ -166,7 +166,7 @@ fn a_death_after_any_effect_changes_nothing(before: &str, life: &str, least: usi
     for effects in 0.. {
         assert!(effects < 10_000, "a life of so many effects is none that was meant");
         let script = format!("{before}restart-after {effects}\n{life}");
-        let played = play(&script).expect("a scenario");
+        let played = play(&script).unwrap_or_else(|error| panic!("{error}"));
         assert!(
             played.failures.is_empty(),
             "restart-after {effects}: {:#?}\n{}",

@@ -1,5 +1,5 @@
 //! The one table of what there is: what is asked for, by which method, where, and what the caller must be allowed to do.
-//! How a request finds its row is in [`find`](mod@find); what the row does is in the handlers.
+//! How a request finds its row is in `find`; what the row does is in the handlers.
 
 mod find;
 

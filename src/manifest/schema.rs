@@ -27,7 +27,7 @@ pub(super) fn file() -> Value {
     })
 }
 
-/// The schema of a `shape` as [`filled`] writes it: what has a default is always there, and nothing is `null`.
+/// The schema of a `shape` as [`filled`](mod@super::filled) writes it: what has a default is always there, and nothing is `null`.
 pub(super) fn filled(shape: &'static Shape, always: &'static [&'static str]) -> Value {
     let mut definitions = Definitions { always: Some(always), ..Definitions::default() };
     let mut schema = definitions.refer(shape);
