@@ -120,6 +120,32 @@ async fn several_apps_change_in_one_deployment_and_what_is_sent_back_as_shown_ch
 }
 
 #[tokio::test]
+async fn a_write_can_be_meant_for_what_was_read_alone() {
+    let ekiden = Ekiden::start("42360-42399", &[("a.yaml", BY_FILE)]).await;
+    ekiden.write_json("POST", "/v2/apps", &app("/idle", 0)).await;
+    until_deployed(&ekiden).await;
+    let read = ekiden.get("/v2/apps/idle", "application/json").await;
+    let tag = read.head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
+    let shown: Value = serde_json::from_str(&read.body).expect("JSON");
+    let version = shown["app"]["version"].as_str().expect("a version").to_owned();
+    let with = async |name: &str, value: &str, body: &Value| {
+        let body = body.to_string();
+        let (address, length) = (ekiden.address(), body.len());
+        let request = format!(
+            "PUT /v2/apps/idle HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{name}: {value}\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        ekiden::client::send(address, &request).await.expect("answered").status
+    };
+    let label = |value: &str| json!({ "labels": { "a": value } });
+    assert_eq!(with("If-None-Match", "*", &label("0")).await, 412);
+    assert_eq!(with("If-Match", &tag, &label("1")).await, 200);
+    assert_eq!(with("If-Match", &tag, &label("2")).await, 412, "it was changed since");
+    assert_eq!(with("If-Match", &format!("\"{version}\""), &label("3")).await, 412);
+    assert_eq!(with("If-Match", "*", &label("4")).await, 200);
+}
+
+#[tokio::test]
 async fn tasks_are_ended_and_replaced_or_scaled_away() {
     let ekiden = Ekiden::start("42080-42119", &[("a.yaml", BY_FILE)]).await;
     ekiden.write_json("POST", "/v2/apps", &app("/web", 3)).await;

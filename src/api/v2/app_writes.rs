@@ -138,7 +138,7 @@ async fn write(api: &Api, request: &Request, updates: Vec<Definition>, creates: 
                 None if creates => read(update.clone(), &at)?,
                 None => return Err(Box::new(reply::no_such_app(id.as_ref().map_or("", AppId::as_str)))),
             };
-            check_precondition(request, is)?;
+            check_precondition(request, &snapshot, &app.id)?;
             let app = inheriting(&snapshot, app, is, &at)?;
             made_from.push((app.id.clone(), is.map(|is| is.version)));
             declare.push(app);
@@ -205,7 +205,7 @@ async fn try_withdraw(
 ) -> Result<Response, Refused> {
     let id = AppId::parse(id).map_err(|_| Box::new(reply::no_such_app(id)))?;
     let snapshot = api.snapshots.latest();
-    check_precondition(request, declared(&snapshot, &id))?;
+    check_precondition(request, &snapshot, &id)?;
     let edit = Edit { authority: authority(request)?, ..edit(id) };
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, version } => Ok(change::deployed(StatusCode::OK, deployment, version)),
@@ -214,18 +214,24 @@ async fn try_withdraw(
     }
 }
 
-/// `If-Match` names the version that a client means to change (`*`: any); `If-None-Match: *`, that there is none.
-fn check_precondition(request: &Request, is: Option<&Declared>) -> Result<(), Refused> {
-    let version = is.map(|is| is.version.to_string());
-    let names = |value: &str| {
-        value.split(',').map(str::trim).any(|tag| {
-            let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-            version.as_deref().is_some_and(|version| tag == "*" || tag == version)
-        })
+/// `If-Match` names what a client means to change: the version, or the tag with which it was read (`*`: any);
+/// `If-None-Match: *`, that there is nothing.
+fn check_precondition(request: &Request, snapshot: &Snapshot, id: &AppId) -> Result<(), Refused> {
+    let version = declared(snapshot, id).map(|is| is.version.to_string());
+    let tag = snapshot.app(id).map(|app| format!("{:x}.{}", snapshot.revision().0, app.changed()));
+    let is_current = |held: &str| {
+        let held = held.strip_prefix("W/").unwrap_or(held).trim_matches('"');
+        let plain = held.strip_suffix("-gzip").unwrap_or(held);
+        // What was read in another form has its form behind the tag.
+        let is_tag = |tag: &String| {
+            plain.strip_prefix(tag.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        held == "*" || version.as_deref() == Some(held) || tag.as_ref().is_some_and(is_tag)
     };
+    let names = |value: &str| version.is_some() && value.split(',').map(str::trim).any(is_current);
     let failed = |text: &str| Err(Box::new(reply::message(StatusCode::PRECONDITION_FAILED, text)));
     if request.header("if-match").is_some_and(|value| !names(value)) {
-        return failed("the app has another version than `If-Match` names: read it again");
+        return failed("the app is not any more what `If-Match` names: read it again");
     }
     if request.header("if-none-match").is_some_and(names) {
         return failed("the app exists");
