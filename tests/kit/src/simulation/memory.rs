@@ -36,8 +36,7 @@ impl Simulation {
         if self.cluster.memory.is_none() {
             return;
         }
-        let is_said = self.ledger.word_given || self.has_word_on_record();
-        if wanted.is_none() && !is_said && !self.visible_unknown().is_empty() {
+        if wanted.is_none() && !self.ledger.word_given && !self.visible_unknown().is_empty() {
             self.line.violate("S7", "it subscribes as a new framework while tasks of the old one run".to_owned());
         }
         let _ = self.cluster.become_framework(wanted);
@@ -164,16 +163,10 @@ impl Simulation {
     /// is told of all that the master knows before it may do either.)
     pub(super) fn must_stand_still(&mut self, what: &str) {
         let unknown = self.visible_unknown();
-        let is_said = self.ledger.word_given || self.has_word_on_record();
-        if !is_said && unknown.iter().any(|task| self.ledger.unknown_told.contains(task)) {
+        if !self.ledger.word_given && unknown.iter().any(|task| self.ledger.unknown_told.contains(task)) {
             self.line
                 .violate("S7", format!("{what} while the cluster runs tasks that the store knows nothing of"));
         }
-    }
-
-    /// Whether the store has an operator's word that what runs is another's: a copy may be of after that was said.
-    fn has_word_on_record(&self) -> bool {
-        self.store.durable.installation.as_ref().is_some_and(|one| one.disowned_framework.is_some())
     }
 
     /// Another master takes over. Its agents come back one by one, some late.
