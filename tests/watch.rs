@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ekiden::Ekiden;
-use ekiden::client::write;
+use ekiden::client::{PATIENCE, write};
 use lines::Lines;
 use serde_json::{Value, json};
 
@@ -40,12 +40,16 @@ async fn told(lines: &mut Lines) -> Value {
 
 /// The next line of such a type.
 async fn of_type(lines: &mut Lines, kind: &str) -> Value {
-    loop {
-        let line = told(lines).await;
-        if line["type"] == kind {
-            return line;
+    let found = async {
+        loop {
+            let line = told(lines).await;
+            if line["type"] == kind {
+                return line;
+            }
         }
-    }
+    };
+    // The stream itself never falls silent for long.
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no `{kind}` within {PATIENCE:?}"))
 }
 
 /// Apps and `synced`, up to `synced`.
@@ -71,13 +75,22 @@ async fn a_watcher_is_told_everything_and_then_every_change() {
     assert_eq!(apps, ["/prod/web"]);
 
     assert_eq!(ekiden.write_json("POST", "/v2/apps", &app("/new", 1)).await.0, 201);
-    let deployment = of_type(&mut lines, "deployment").await;
-    assert_eq!(deployment["deployment"]["affectedApps"], json!(["/new"]));
-    let mut seen = of_type(&mut lines, "app").await;
-    while seen["app"]["counts"]["running"] != 1 {
-        assert_eq!(seen["id"], "/new");
-        seen = of_type(&mut lines, "app").await;
-    }
+    // What is told of first depends on when the watcher looks.
+    let (mut deploys, mut runs) = (false, false);
+    let both = async {
+        while !(deploys && runs) {
+            let line = told(&mut lines).await;
+            match line["type"].as_str() {
+                Some("deployment") => deploys |= line["deployment"]["affectedApps"] == json!(["/new"]),
+                Some("app") => {
+                    assert_eq!(line["id"], "/new");
+                    runs |= line["app"]["counts"]["running"] == 1;
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, both).await.expect("the deployment and the running app are told of");
     assert_eq!(ekiden.write_json("DELETE", "/v2/apps//new", &Value::Null).await.0, 200);
     assert_eq!(of_type(&mut lines, "gone").await["id"], "/new");
 
