@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/deployed.rs"]
+mod deployed;
 #[path = "support/ekiden.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
@@ -23,15 +25,6 @@ fn waiting(id: &str, on: &str) -> Value {
     let mut app = app(id, 1);
     app["dependencies"] = json!([on]);
     app
-}
-
-async fn until_deployed(ekiden: &Ekiden) {
-    ekiden
-        .until("nothing is under way", async || {
-            let deployments = ekiden.json("/v2/deployments").await;
-            deployments.as_array().is_some_and(Vec::is_empty).then_some(())
-        })
-        .await;
 }
 
 async fn tasks(ekiden: &Ekiden, app: &str, count: usize) -> Vec<String> {
@@ -86,7 +79,7 @@ async fn a_group_is_made_in_the_order_of_its_dependencies_and_shown_as_a_tree() 
         staged.push((task["stagedAt"].as_str().map(str::to_owned), task["startedAt"].as_str().map(str::to_owned)));
     }
     assert!(staged[0].1 <= staged[1].0 && staged[1].1 <= staged[2].0, "each waits for the one before: {staged:?}");
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     let shown = ekiden.json("/v2/groups//shop/").await;
     assert_eq!(ids(&shown["groups"]), ["/shop/back", "/shop/front"]);
@@ -123,14 +116,14 @@ async fn a_group_is_changed_gone_back_with_scaled_and_removed() {
     let first = first["version"].as_str().expect("a version").to_owned();
     let (a, b, c) =
         (tasks(&ekiden, "/g/a", 1).await, tasks(&ekiden, "/g/b", 2).await, tasks(&ekiden, "/g/sub/c", 1).await);
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     // What changes nothing restarts nothing, also when the group is sent back as it was shown.
     let shown = ekiden.json("/v2/groups/g").await;
     for same in [&before, &shown] {
         let (status, answer) = ekiden.write_json("PUT", "/v2/groups//g?force=True", same).await;
         assert_eq!(status, 200, "{answer}");
-        until_deployed(&ekiden).await;
+        ekiden.until_deployed().await;
     }
     assert_eq!(tasks(&ekiden, "/g/a", 1).await, a);
     assert_eq!(tasks(&ekiden, "/g/b", 2).await, b);

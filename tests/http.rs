@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/offered.rs"]
+mod offered;
 #[path = "http/rig.rs"]
 mod rig;
 
