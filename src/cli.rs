@@ -58,6 +58,7 @@ mod table;
 mod terminal;
 mod uninstall;
 mod validate;
+mod writes;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

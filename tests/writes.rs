@@ -12,6 +12,7 @@ mod writes;
 use std::sync::Arc;
 
 use ekiden::Ekiden;
+use ekiden::client::write;
 use serde_json::{Value, json};
 
 const BY_FILE: &str = "id: /by-file\ncmd: exec sleep 1000\ncpus: 0.1\nmem: 16\n";
@@ -252,4 +253,19 @@ async fn apps_of_the_api_outlive_a_restart_and_move_to_a_file_without_one() {
         .await;
     assert_eq!(tasks(&ekiden, "/web", 1).await, running);
     assert_eq!(ekiden.json("/v2/apps/web").await["app"]["version"], version, "no new version");
+}
+
+#[tokio::test]
+async fn where_deployments_lock_only_force_changes_what_is_under_way() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    write(&folder.path().join("manifests/nothing.yaml"), "[]");
+    let ekiden = Ekiden::start_in(folder, "42860-42869", &["--deployment_locks"]).await;
+    let mut large = app("large", 1);
+    large["cpus"] = json!(1000);
+    let (status, made) = ekiden.write_json("POST", "/v2/apps", &large).await;
+    assert_eq!(status, 201, "{made}");
+    let one_more = json!({ "instances": 2 });
+    let (status, locked) = ekiden.write_json("PUT", "/v2/apps/large", &one_more).await;
+    assert_eq!((status, &locked["deployments"]), (409, &made["deployments"]), "{locked}");
+    assert_eq!(ekiden.write_json("PUT", "/v2/apps/large?force=true", &one_more).await.0, 200);
 }

@@ -36,6 +36,8 @@ pub struct DevOptions {
     pub prune: PrunePolicy,
     /// Where to keep the store and the sandboxes; neither outlives the process when not given.
     pub state: Option<PathBuf>,
+    /// The settings of the brain.
+    pub settings: Settings,
 }
 
 /// Runs until a signal ends it. `announce` is called once, when everything runs.
@@ -56,7 +58,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let options = ServerOptions {
         directory: options.directory,
         prune: options.prune,
-        settings: Settings::default(),
+        settings: options.settings,
         abilities: LocalCluster::abilities(),
         introduction: Introduction::default(),
         probes: ProbeOptions::CONCURRENCY,

@@ -28,7 +28,7 @@ use embeds::Embeds;
 use tree::Tree;
 use update::{Asked, GroupUpdate};
 
-pub(super) use inheritance::inheriting;
+pub(super) use inheritance::{enforcing, inheriting, made_at_top};
 
 /// How often an edit is computed anew because what it was made from has changed.
 const TRIES: usize = 5;
@@ -105,7 +105,7 @@ async fn try_create(api: &Api, id: &str, request: &Request) -> Result<Response, 
     let group = update.id_in(&base).map_err(|problems| Box::new(problems.response()))?;
     let draft = |snapshot: &Snapshot| {
         is_free(snapshot, &group)?;
-        Draft::update(snapshot, &group, &update).map_err(|problems| Box::new(problems.response()))
+        Draft::update(api, snapshot, &group, &update).map_err(|problems| Box::new(problems.response()))
     };
     let mut response = carry_out(api, request, StatusCode::CREATED, draft).await?;
     if let Ok(value) = HeaderValue::from_str(group.as_str()) {
@@ -147,8 +147,8 @@ async fn try_put(api: &Api, id: &str, request: &Request) -> Result<Response, Ref
     };
     let draft = |snapshot: &Snapshot| {
         let draft = match &asked {
-            Asked::Update(update) => Draft::update(snapshot, &group, update),
-            Asked::Scale(factor) => Draft::scaled(snapshot, &group, *factor),
+            Asked::Update(update) => Draft::update(api, snapshot, &group, update),
+            Asked::Scale(factor) => Draft::scaled(api, snapshot, &group, *factor),
             Asked::GoBack(version) => {
                 let (group, at) = known_version(snapshot, group.as_str(), version)?;
                 Ok(Draft::as_of(snapshot, &group, at))
