@@ -27,6 +27,7 @@
 mod adopt;
 mod apply;
 mod apps;
+mod callbacks;
 mod client;
 #[cfg(test)]
 mod compatibility;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ekiden_model::limits::Settings;
 
+use super::callbacks::CallbackArgs;
 use super::terminal::Terminal;
 use super::validate::counted;
 use super::writes::WriteArgs;
@@ -50,12 +51,15 @@ pub(super) struct DevArgs {
     state: Option<PathBuf>,
 
     #[command(flatten)]
+    callbacks: CallbackArgs,
+
+    #[command(flatten)]
     writes: WriteArgs,
 }
 
 /// Runs until it is told to end.
 pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
-    let DevArgs { directory, http, agents, resources, attributes, prune_share, state, writes } = args;
+    let DevArgs { directory, http, agents, resources, attributes, prune_share, state, callbacks, writes } = args;
     telemetry::init(global.verbosity(), global.log_format)?;
     let options = DevOptions {
         directory: directory.clone(),
@@ -65,6 +69,7 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         attributes: attributes.clone().unwrap_or_default(),
         prune: PrunePolicy { percent: *prune_share, ..PrunePolicy::default() },
         state: state.clone(),
+        callbacks: callbacks.fixed(),
         settings: writes.added_to(Settings::default()),
     };
     // Who reads JSON learns the same from a line of it.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use clap::{ArgAction, ArgMatches, Args, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args};
 
 use super::UsageError;
+use super::callbacks::CallbackArgs;
 use super::marathon::Warning;
 use crate::api::access::{Credential, CredentialSources};
 use crate::api::{CertificateFiles, Exposure, HttpOptions};
@@ -81,27 +82,14 @@ pub(super) struct HttpArgs {
     /// Most requests answered at once; further ones are told to come again. Any number when not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     http_max_concurrent_requests: Option<u32>,
-    /// Send every event to addresses, too: those of --`http_endpoints`, and those that clients name under
-    /// /v2/eventSubscriptions
-    #[arg(long, value_enum, value_name = "HOW")]
-    event_subscriber: Option<EventSubscriber>,
-    /// Addresses that events are sent to, with commas: `http://host:port/path`
-    #[arg(long, value_name = "URLS", value_delimiter = ',', value_parser = endpoint, requires = "event_subscriber")]
-    http_endpoints: Vec<String>,
+    #[command(flatten)]
+    callbacks: CallbackArgs,
     /// Compress large answers for clients that ask for it
     #[arg(
         long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     http_compression: bool,
-}
-
-/// How events are sent to others than those who read the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EventSubscriber {
-    /// By POST, each alone
-    #[value(name = "http_callback")]
-    HttpCallback,
 }
 
 /// Where the API is offered in clear text.
@@ -141,8 +129,7 @@ impl HttpArgs {
 
     /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
     pub(super) fn callbacks(&self) -> Option<BTreeSet<Arc<str>>> {
-        let EventSubscriber::HttpCallback = self.event_subscriber?;
-        Some(self.http_endpoints.iter().map(|address| address.as_str().into()).collect())
+        self.callbacks.fixed()
     }
 
     /// What `/v2/info` says about it.
@@ -221,15 +208,6 @@ impl HttpArgs {
 fn realm(text: &str) -> Result<String, &'static str> {
     let fits = text.chars().all(|c| (' '..='~').contains(&c) && c != '"' && c != '\\');
     fits.then(|| text.to_owned()).ok_or("write it without quotation marks, and with plain letters only")
-}
-
-/// An address of HTTP.
-fn endpoint(text: &str) -> Result<String, &'static str> {
-    if crate::api::is_address(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("write `http://host:port/path`, or `https://…`")
-    }
 }
 
 fn origin(text: &str) -> Result<String, &'static str> {
