@@ -11,6 +11,8 @@ mod past;
 mod tree;
 mod update;
 
+use std::collections::BTreeMap;
+
 use ekiden_model::edit::{Answer, Edit, Refusal};
 use ekiden_model::input::Command;
 use ekiden_model::{AppId, GroupId, Timestamp};
@@ -24,7 +26,7 @@ use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::{Snapshot, within};
 use draft::Draft;
-use embeds::Embeds;
+use embeds::{Embeds, Info};
 use tree::Tree;
 use update::{Asked, GroupUpdate};
 
@@ -54,8 +56,9 @@ pub(in crate::api) fn apps(api: &Api, id: &str, request: &Request) -> Response {
     };
     let embeds = Embeds::of(request);
     let apps = snapshot.apps_within(&group).into_iter();
-    let apps: Vec<Value> = apps.filter_map(|app| Some(embeds.info(app, app.state.declared.as_ref()?))).collect();
-    reply::json(&json!({ "apps": apps }))
+    let apps: Vec<Info<'_>> =
+        apps.filter_map(|app| Some(embeds.info(app, app.state.declared.as_ref()?))).collect();
+    reply::json(&BTreeMap::from([("apps", apps)]))
 }
 
 /// `GET /v2/groups[/{id}]/versions`: the newest first, without an object around them.
