@@ -374,7 +374,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Plan(args) => one_thread()?.block_on(plan::run(args, global, terminal)),
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
-        Command::Credential(args) => credential::run(args, global, terminal),
+        Command::Credential(args) => one_thread()?.block_on(credential::run(args, global, terminal)),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
         Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),
