@@ -14,11 +14,14 @@ use super::marathon::Warning;
 use crate::api::access::{Credential, CredentialSources};
 use crate::api::{CertificateFiles, Exposure, HttpOptions};
 
-/// Where the API is when nobody says.
+/// Its port in clear text when nobody says, as in Marathon.
 const HTTP_PORT: u16 = 8080;
 
-/// Where it is under TLS when nobody says, as in Marathon.
+/// Its port under TLS when nobody says, as in Marathon.
 const HTTPS_PORT: u16 = 8443;
+
+/// Where it is, in clear text or under TLS, when nobody says: others than this machine reach it when they are to.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Marathon's variable for its one credential.
 const MARATHONS_VARIABLE: &str = "MESOSPHERE_HTTP_CREDENTIALS";
@@ -46,7 +49,7 @@ pub(super) struct HttpArgs {
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     disable_http: bool,
-    /// Where it is offered under TLS; port 0 takes a free one. At 0.0.0.0:8443 when only the certificate is given
+    /// Where it is offered under TLS; port 0 takes a free one. At 127.0.0.1:8443 when only the certificate is given
     #[arg(long, value_name = "ADDRESS")]
     https: Option<SocketAddr>,
     /// The port alone
@@ -148,7 +151,7 @@ impl HttpArgs {
             Some(Clear::Nowhere) => Ok(None),
             Some(Clear::At(address)) => Ok(Some(address)),
             None => {
-                let address = self.http_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let address = self.http_address.unwrap_or(HERE);
                 Ok(Some(SocketAddr::new(address, self.http_port.unwrap_or(HTTP_PORT))))
             }
         }
@@ -183,7 +186,7 @@ impl HttpArgs {
             }
         };
         let address = self.https.unwrap_or_else(|| {
-            let address = self.https_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let address = self.https_address.unwrap_or(HERE);
             SocketAddr::new(address, self.https_port.unwrap_or(HTTPS_PORT))
         });
         Ok(Some((address, files)))
@@ -216,4 +219,33 @@ fn origin(text: &str) -> Result<String, &'static str> {
     let is_plain = text.chars().all(|c| c.is_ascii_graphic());
     let fits = text == "*" || is_site && is_plain;
     fits.then(|| text.to_owned()).ok_or("write a site as browsers do, `https://dash.example`, or `*` for all")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    /// Where the API is, in clear text and under TLS.
+    fn offered(given: &[&str]) -> (Option<String>, Option<String>) {
+        let arguments = ["ekiden", "serve"].iter().chain(given).map(std::ffi::OsString::from);
+        let line = super::super::Line::parse(arguments).unwrap_or_else(|_| panic!("{given:?} is a command line"));
+        let args = HttpArgs::from_arg_matches(line.given().matches).expect("flags");
+        let (options, _) = args.options(line.given().matches).expect("they agree");
+        let https = options.https.map(|(address, _)| address.to_string());
+        (options.http.map(|address| address.to_string()), https)
+    }
+
+    #[test]
+    fn others_reach_it_only_where_somebody_says_so() {
+        let some = |text: &str| Some(text.to_owned());
+        let tls = ["--tls_cert", "cert.pem", "--tls_key", "key.pem"];
+        assert_eq!(offered(&[]), (some("127.0.0.1:8080"), None));
+        assert_eq!(offered(&tls), (some("127.0.0.1:8080"), some("127.0.0.1:8443")));
+        let ports = [&tls[..], &["--http_port", "80", "--https_port", "443"]].concat();
+        assert_eq!(offered(&ports), (some("127.0.0.1:80"), some("127.0.0.1:443")));
+        let everywhere = [&tls[..], &["--disable_http", "--https_address", "0.0.0.0"]].concat();
+        assert_eq!(offered(&everywhere), (None, some("0.0.0.0:8443")));
+    }
 }
