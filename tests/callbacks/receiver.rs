@@ -25,7 +25,7 @@ impl Receiver {
     pub(crate) async fn start(certificate: Option<CertifiedKey<KeyPair>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let (taken, tls) = (Arc::default(), certificate.map(acceptor));
+        let (taken, tls) = (Arc::default(), certificate.as_ref().map(acceptor));
         let mut listening = JoinSet::new();
         listening.spawn(listen(listener, tls, Arc::clone(&taken)));
         Self { address, taken, _listening: listening }
@@ -49,7 +49,7 @@ pub(crate) fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
-fn acceptor(pair: CertifiedKey<KeyPair>) -> TlsAcceptor {
+fn acceptor(pair: &CertifiedKey<KeyPair>) -> TlsAcceptor {
     let key = pair.signing_key.serialize_der().try_into().expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
