@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_model::app_state::Source;
+use ekiden_model::deployment::Progress;
 use ekiden_model::edit::RequestId;
 use ekiden_model::effect::{Effect, Probe};
 use ekiden_model::health::{Outcome, ProbeKind};
@@ -573,6 +574,13 @@ impl Simulation {
                 for effect in effects.iter_mut() {
                     if let Effect::Persist { writes, .. } = effect {
                         writes.retain(|write| !is_end(write));
+                        for write in writes {
+                            if let Write::Put(Record::Version(_, version)) = write
+                                && matches!(version.progress, Progress::Superseded(_))
+                            {
+                                version.progress = Progress::UnderWay;
+                            }
+                        }
                     }
                 }
             }
