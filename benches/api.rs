@@ -7,6 +7,8 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on has nothing to say")]
 
+#[path = "../tests/support/offered.rs"]
+mod offered;
 #[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../tests/http/rig.rs"]
 mod rig;

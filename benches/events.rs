@@ -3,23 +3,23 @@
 //! `cargo bench --bench events`. The API is served as in production, in this process; its clients are in it, too, and read
 //! and understand what they get as far as the number of each event. So both share the machine, and its loopback.
 
+#[path = "../tests/support/offered.rs"]
+mod offered;
+
 use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ekiden::api::{self, Api, Exposure, HttpOptions, Introduction};
-use ekiden::desired::{self, WatchOptions};
+use ekiden::api::{self, Exposure, HttpOptions};
+use ekiden::runtime::EventLog;
 use ekiden::runtime::snapshot::Publisher;
-use ekiden::runtime::{EventLog, Requests};
-use ekiden::telemetry::Metrics;
 use ekiden_model::event::Event;
 use ekiden_model::id::AppKey;
-use ekiden_model::limits::Settings;
 use ekiden_model::view::Settled;
 use ekiden_model::{AppId, Condition, Incarnation, InstanceId, InstanceKey, Port, Slot, Timestamp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use offered::offered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -54,24 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = CancellationToken::new();
     let (mut publisher, snapshots) = Publisher::new();
     publisher.publish(Timestamp::from_millis(1), Settled::Yes);
-    let (requests, _requested) = Requests::new();
-    let (directory, _changes) = desired::watch(folder.path(), WatchOptions::default());
-    let api = Api {
-        snapshots,
-        events: events.clone(),
-        requests,
-        sandboxes: Arc::new(|_| None),
-        connection: Arc::new(|| None),
-        directory,
-        export: None,
-        metrics: Metrics::default(),
-        settings: Settings::default(),
-        introduction: Arc::new(Introduction::default()),
-        uninstalls: None,
-        callbacks: None,
-        terms: listeners.terms.clone(),
-        stop: stop.clone(),
-    };
+    let api = offered(snapshots, events.clone(), folder.path(), listeners.terms.clone(), stop.clone());
     let serving = tokio::spawn(api::serve(listeners, api, stop.clone()));
 
     let mut streams = Vec::with_capacity(LISTENERS);

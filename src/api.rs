@@ -49,7 +49,7 @@ use crate::runtime::uninstall::Uninstalls;
 use crate::runtime::{EventLog, Snapshots};
 use crate::store::Export;
 use crate::telemetry::Metrics;
-use caught::caught;
+use caught::{body_caught, caught};
 use conditional::Tag;
 use route::{Endpoint, Found, Need, Route, Verb};
 
@@ -124,6 +124,7 @@ impl Api {
         if method == "HEAD" {
             response = reply::without_body(response);
         }
+        response = body_caught(response, &self.metrics);
         self.terms.add_cross_origin(&mut response, &asked);
         tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());

@@ -27,6 +27,7 @@
 mod adopt;
 mod apply;
 mod apps;
+mod callbacks;
 mod client;
 #[cfg(test)]
 mod compatibility;
@@ -58,6 +59,7 @@ mod table;
 mod terminal;
 mod uninstall;
 mod validate;
+mod writes;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -372,7 +374,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Plan(args) => one_thread()?.block_on(plan::run(args, global, terminal)),
         Command::Get(args) => one_thread()?.block_on(get::run(args, global, terminal)),
         Command::Explain(args) => one_thread()?.block_on(explain::run(args, global, terminal)),
-        Command::Credential(args) => credential::run(args, global, terminal),
+        Command::Credential(args) => one_thread()?.block_on(credential::run(args, global, terminal)),
         Command::ConfirmPrune => one_thread()?.block_on(confirm_prune::run(global, terminal)),
         Command::Adopt(args) => one_thread()?.block_on(adopt::run(args, global, terminal)),
         Command::State(args) => one_thread()?.block_on(state::run(args, global, terminal)),

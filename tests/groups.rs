@@ -2,13 +2,18 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/deployed.rs"]
+mod deployed;
 #[path = "support/ekiden.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod ekiden;
 #[path = "support/writes.rs"]
 mod writes;
 
+use std::sync::Arc;
+
 use ekiden::Ekiden;
+use ekiden::client::write;
 use serde_json::{Value, json};
 
 /// A file that declares nothing.
@@ -23,15 +28,6 @@ fn waiting(id: &str, on: &str) -> Value {
     let mut app = app(id, 1);
     app["dependencies"] = json!([on]);
     app
-}
-
-async fn until_deployed(ekiden: &Ekiden) {
-    ekiden
-        .until("nothing is under way", async || {
-            let deployments = ekiden.json("/v2/deployments").await;
-            deployments.as_array().is_some_and(Vec::is_empty).then_some(())
-        })
-        .await;
 }
 
 async fn tasks(ekiden: &Ekiden, app: &str, count: usize) -> Vec<String> {
@@ -86,7 +82,7 @@ async fn a_group_is_made_in_the_order_of_its_dependencies_and_shown_as_a_tree() 
         staged.push((task["stagedAt"].as_str().map(str::to_owned), task["startedAt"].as_str().map(str::to_owned)));
     }
     assert!(staged[0].1 <= staged[1].0 && staged[1].1 <= staged[2].0, "each waits for the one before: {staged:?}");
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     let shown = ekiden.json("/v2/groups//shop/").await;
     assert_eq!(ids(&shown["groups"]), ["/shop/back", "/shop/front"]);
@@ -123,14 +119,14 @@ async fn a_group_is_changed_gone_back_with_scaled_and_removed() {
     let first = first["version"].as_str().expect("a version").to_owned();
     let (a, b, c) =
         (tasks(&ekiden, "/g/a", 1).await, tasks(&ekiden, "/g/b", 2).await, tasks(&ekiden, "/g/sub/c", 1).await);
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     // What changes nothing restarts nothing, also when the group is sent back as it was shown.
     let shown = ekiden.json("/v2/groups/g").await;
     for same in [&before, &shown] {
         let (status, answer) = ekiden.write_json("PUT", "/v2/groups//g?force=True", same).await;
         assert_eq!(status, 200, "{answer}");
-        until_deployed(&ekiden).await;
+        ekiden.until_deployed().await;
     }
     assert_eq!(tasks(&ekiden, "/g/a", 1).await, a);
     assert_eq!(tasks(&ekiden, "/g/b", 2).await, b);
@@ -295,4 +291,40 @@ async fn a_group_that_cannot_be_meant_is_refused_as_a_whole() {
     let (status, answer) = ekiden.write_json("PUT", over, &json!({ "scaleBy": 2 })).await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(instances(&ekiden, "owned/by-file").await, json!(2));
+}
+
+#[tokio::test]
+async fn new_groups_at_the_top_enforce_their_role_where_they_are_to() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    write(&folder.path().join("manifests/file/a.yaml"), "id: by-file\ncmd: sleep 1\ninstances: 0\n");
+    let ekiden = Ekiden::start_in(folder, "42840-42859", &["--new_group_enforce_role=top"]).await;
+    assert_eq!(ekiden.json("/v2/info").await["marathon_config"]["new_group_enforce_role"], json!("top"));
+    let role = async |id: &str| ekiden.json(&format!("/v2/apps{id}")).await["app"]["role"].take();
+    let enforces = async |id: &str| ekiden.json(&format!("/v2/groups{id}")).await["enforceRole"] == json!(true);
+
+    assert_eq!(ekiden.write_json("POST", "/v2/apps", &app("/a/deep/web", 0)).await.0, 201);
+    assert_eq!((role("/a/deep/web").await, enforces("/a").await), (json!("a"), true));
+    assert_eq!(ekiden.write_json("PUT", "/v2/apps", &json!([app("/b/web", 0), app("/b/db", 0)])).await.0, 200);
+    assert_eq!((role("/b/web").await, role("/b/db").await), (json!("b"), json!("b")));
+    assert_eq!(ekiden.json("/v2/groups/b/versions").await.as_array().map(Vec::len), Some(1), "made once");
+    let group = json!({ "id": "/c/inner", "apps": [app("web", 0)] });
+    assert_eq!(ekiden.write_json("POST", "/v2/groups", &group).await.0, 201);
+    assert_eq!((role("/c/inner/web").await, enforces("/c").await), (json!("c"), true));
+    assert_eq!(ekiden.write_json("PUT", "/v2/groups/d", &json!({ "scaleBy": 2 })).await.0, 200);
+    assert!(enforces("/d").await);
+    let pod = json!({ "id": "/e/pod", "containers": [{ "name": "c", "resources": { "cpus": 0.1, "mem": 16 } }] });
+    assert_eq!(ekiden.write_json("POST", "/v2/pods", &pod).await.0, 201);
+    assert!(enforces("/e").await);
+    let mut foreign = app("/f/web", 0);
+    foreign["role"] = json!("other");
+    let (status, refused) = ekiden.write_json("POST", "/v2/apps", &foreign).await;
+    assert_eq!((status, &details(&refused)["path"]), (422, &json!("/role")), "{refused}");
+
+    let says_not = json!({ "id": "/g", "enforceRole": false, "apps": [app("web", 0)] });
+    assert_eq!(ekiden.write_json("POST", "/v2/groups", &says_not).await.0, 201);
+    assert_eq!((role("/g/web").await, enforces("/g").await), (Value::Null, false));
+    assert_eq!(ekiden.write_json("POST", "/v2/apps", &app("/file/more", 0)).await.0, 201);
+    assert_eq!((role("/file/more").await, enforces("/file").await), (Value::Null, false), "it was there before");
+    assert_eq!(ekiden.write_json("POST", "/v2/apps", &app("/web", 0)).await.0, 201);
+    assert_eq!(role("/web").await, Value::Null, "it is in no group at the top");
 }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/offered.rs"]
+mod offered;
 #[path = "http/rig.rs"]
 mod rig;
 
@@ -286,4 +288,25 @@ async fn a_server_that_is_told_to_end_lets_open_requests_end_first() {
     let length: usize = answer.header("content-length").and_then(|length| length.parse().ok()).expect("a length");
     assert_eq!(answer.bytes.len(), length);
     assert!(get(address, "/ping", "").await.is_none(), "nobody is there any more");
+}
+
+#[tokio::test]
+async fn a_group_shows_its_apps_as_they_are_now() {
+    let mut rig = Rig::start(options(), 2).await;
+    let instances = async |rig: &Rig, path: &str| {
+        let answer = rig.get(path, "").await;
+        let group: serde_json::Value = serde_json::from_slice(&answer.bytes).expect("JSON");
+        let apps = group["apps"].as_array().cloned().unwrap_or_default();
+        apps.into_iter().map(|app| app["instances"].clone()).collect::<Vec<_>>()
+    };
+    for path in ["/v2/groups", "/v2/groups/apps", "/v2/groups?embed=group.apps.counts"] {
+        assert_eq!(instances(&rig, path).await, [1, 1], "{path}");
+    }
+    rig.change(1);
+    for path in ["/v2/groups", "/v2/groups/apps", "/v2/groups?embed=group.apps.counts"] {
+        assert_eq!(instances(&rig, path).await, [1, 7], "{path}");
+    }
+    let bare = rig.get("/v2/groups?embed=group.groups", "").await.body();
+    let version = "2026-11-20T10:00:00.000Z";
+    assert_eq!(bare, format!(r#"{{"id":"/","groups":[],"dependencies":[],"version":"{version}"}}"#));
 }

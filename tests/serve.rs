@@ -24,6 +24,8 @@ use tokio::process::Command;
 
 const WEB: &str = "id: web\ncmd: exec sleep 1000\ninstances: 2\ncpus: 0.1\nmem: 16\n";
 
+const USUAL: [&str; 7] = ["serve", "--manifests", "manifests", "--state", "state", "--http", "127.0.0.1:0"];
+
 fn folder() -> Arc<TempDir> {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("manifests").join("web.yaml"), WEB);
@@ -37,20 +39,12 @@ async fn mesos() -> FakeMesos {
 
 /// Marathon's spelling, as somebody would type it who comes from there.
 async fn serve(folder: &Arc<TempDir>, master: &str) -> Ekiden {
-    let arguments = [
-        "serve",
-        "--manifests",
-        "manifests",
-        "--state",
-        "state",
-        "--http",
-        "127.0.0.1:0",
-        "--framework_name",
-        "relay",
-        "--master",
-        master,
-    ];
-    Ekiden::spawn(Arc::clone(folder), &arguments).await
+    serve_with(folder, master, &["--framework_name", "relay"]).await
+}
+
+/// With further flags.
+async fn serve_with(folder: &Arc<TempDir>, master: &str, flags: &[&str]) -> Ekiden {
+    Ekiden::spawn(Arc::clone(folder), &[&USUAL[..], &["--master", master], flags].concat()).await
 }
 
 /// Runs a command to its end.
@@ -68,8 +62,7 @@ async fn run(folder: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -
 
 /// Runs `serve` to its end.
 async fn refused(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
-    let usual = ["serve", "--manifests", "manifests", "--state", "state", "--http", "127.0.0.1:0"];
-    let output = run(folder, &[&usual[..], arguments].concat(), &[]).await;
+    let output = run(folder, &[&USUAL[..], arguments].concat(), &[]).await;
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -209,20 +202,8 @@ async fn a_master_that_wants_credentials_gets_them_from_a_file_or_refuses() {
     assert_eq!(code, Some(77), "{said}");
 
     write(&folder.path().join("secret"), "hush\n");
-    let address = mesos.address();
-    let arguments = [
-        "serve",
-        "--manifests=manifests",
-        "--state=state",
-        "--http=127.0.0.1:0",
-        "--master",
-        &address,
-        "--mesos_authentication_principal",
-        "ann",
-        "--mesos_authentication_secret_file",
-        "secret",
-    ];
-    let ekiden = Ekiden::spawn(Arc::clone(&folder), &arguments).await;
+    let flags = ["--mesos_authentication_principal", "ann", "--mesos_authentication_secret_file", "secret"];
+    let ekiden = serve_with(&folder, &mesos.address(), &flags).await;
     ekiden.until_running("web", 2).await;
     assert!(!ekiden.log().contains("hush"), "{}", ekiden.log());
 }
@@ -361,18 +342,8 @@ async fn commands_say_who_asks_and_learn_what_to_set() {
     let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
     let (line, token) = (made["line"].as_str().expect("a line"), made["token"].as_str().expect("a token"));
     write(&folder.path().join("credentials"), &format!("{line}\n"));
-    let address = mesos.address();
-    let arguments = [
-        "serve",
-        "--manifests=manifests",
-        "--state=state",
-        "--http=127.0.0.1:0",
-        "--http_credentials=ann:hush",
-        "--http-credentials-file=credentials",
-        "--master",
-        &address,
-    ];
-    let ekiden = Ekiden::spawn(Arc::clone(&folder), &arguments).await;
+    let flags = ["--http_credentials=ann:hush", "--http-credentials-file=credentials"];
+    let ekiden = serve_with(&folder, &mesos.address(), &flags).await;
     let server = ("EKIDEN_SERVER", ekiden.server.as_str());
     for (variables, arguments, code, text) in [
         (vec![server], vec!["get", "apps"], 1, "set `--user NAME` and EKIDEN_PASSWORD, or EKIDEN_TOKEN"),

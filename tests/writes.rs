@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/deployed.rs"]
+mod deployed;
 #[path = "support/ekiden.rs"]
 mod ekiden;
 #[path = "support/writes.rs"]
@@ -10,21 +12,13 @@ mod writes;
 use std::sync::Arc;
 
 use ekiden::Ekiden;
+use ekiden::client::write;
 use serde_json::{Value, json};
 
 const BY_FILE: &str = "id: /by-file\ncmd: exec sleep 1000\ncpus: 0.1\nmem: 16\n";
 
 fn app(id: &str, instances: u32) -> Value {
     json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": instances })
-}
-
-async fn until_deployed(ekiden: &Ekiden) {
-    ekiden
-        .until("nothing is under way", async || {
-            let deployments = ekiden.json("/v2/deployments").await;
-            deployments.as_array().is_some_and(Vec::is_empty).then_some(())
-        })
-        .await;
 }
 
 async fn tasks(ekiden: &Ekiden, app: &str, count: usize) -> Vec<String> {
@@ -52,7 +46,7 @@ async fn an_app_is_made_changed_rolled_back_restarted_and_removed() {
     assert_eq!((&shown["tasksRunning"], shown["deployments"].as_array().map(Vec::len)), (&json!(0), Some(1)));
     let first = shown["version"].as_str().expect("a version").to_owned();
     let before = tasks(&ekiden, "/web", 2).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     let (status, again) = ekiden.write_json("POST", "/v2/apps", &app("/web", 2)).await;
     assert_eq!((status, again["message"].as_str()), (409, Some("An app with id [/web] already exists.")));
@@ -70,7 +64,7 @@ async fn an_app_is_made_changed_rolled_back_restarted_and_removed() {
             now.iter().all(|task| !after.contains(task)).then_some(())
         })
         .await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     let versions = ekiden.json("/v2/apps/web/versions").await;
     assert_eq!(versions["versions"].as_array().map(Vec::len), Some(3), "{versions}");
     let then = ekiden.json(&format!("/v2/apps/web/versions/{first}")).await;
@@ -79,12 +73,12 @@ async fn an_app_is_made_changed_rolled_back_restarted_and_removed() {
     let (status, back) = ekiden.write_json("PUT", "/v2/apps/web", &json!({ "version": first })).await;
     assert_eq!(status, 200, "{back}");
     let old = tasks(&ekiden, "/web", 2).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     assert_eq!(ekiden.json("/v2/apps/web").await["app"]["env"], json!({}));
 
     let (status, restarted) = ekiden.write_json("POST", "/v2/apps/web/restart", &Value::Null).await;
     assert_eq!(status, 200, "{restarted}");
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     let new = tasks(&ekiden, "/web", 2).await;
     assert!(new.iter().all(|task| !old.contains(task)), "{old:?} {new:?}");
 
@@ -105,7 +99,7 @@ async fn several_apps_change_in_one_deployment_and_what_is_sent_back_as_shown_ch
     let (status, made) = ekiden.write_json("PUT", "/v2/apps", &both).await;
     assert_eq!(status, 200, "{made}");
     let before = (tasks(&ekiden, "/one", 1).await, tasks(&ekiden, "/two", 1).await);
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 
     let shown = ekiden.json("/v2/apps/one").await["app"].clone();
     let (status, same) = ekiden.write_json("PUT", "/v2/apps/one", &shown).await;
@@ -115,7 +109,7 @@ async fn several_apps_change_in_one_deployment_and_what_is_sent_back_as_shown_ch
     let round = json!([{ "id": "/one", "dependencies": ["/two"] }]);
     let (status, cycle) = ekiden.write_json("PATCH", "/v2/apps", &round).await;
     assert_eq!((status, &cycle["details"][0]["path"]), (422, &json!("/dependencies")), "{cycle}");
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     assert_eq!((tasks(&ekiden, "/one", 1).await, tasks(&ekiden, "/two", 1).await), before);
 }
 
@@ -123,7 +117,7 @@ async fn several_apps_change_in_one_deployment_and_what_is_sent_back_as_shown_ch
 async fn a_write_can_be_meant_for_what_was_read_alone() {
     let ekiden = Ekiden::start("42360-42399", &[("a.yaml", BY_FILE)]).await;
     ekiden.write_json("POST", "/v2/apps", &app("/idle", 0)).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     let read = ekiden.get("/v2/apps/idle", "application/json").await;
     let tag = read.head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
     let shown: Value = serde_json::from_str(&read.body).expect("JSON");
@@ -150,7 +144,7 @@ async fn tasks_are_ended_and_replaced_or_scaled_away() {
     let ekiden = Ekiden::start("42080-42119", &[("a.yaml", BY_FILE)]).await;
     ekiden.write_json("POST", "/v2/apps", &app("/web", 3)).await;
     let before = tasks(&ekiden, "/web", 3).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     let (status, killed) =
         ekiden.write_json("DELETE", &format!("/v2/apps/web/tasks/{}", before[0]), &Value::Null).await;
     assert_eq!((status, &killed["task"]["id"]), (200, &json!(before[0])), "{killed}");
@@ -177,7 +171,7 @@ async fn a_deployment_is_superseded_without_force_and_turned_round_by_its_id() {
     let ekiden = Ekiden::start("42120-42159", &[("a.yaml", BY_FILE)]).await;
     ekiden.write_json("POST", "/v2/apps", &app("/web", 1)).await;
     tasks(&ekiden, "/web", 1).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     // Nothing has so many processors: this never comes to its end.
     let (status, stuck) = ekiden.write_json("PUT", "/v2/apps/web", &json!({ "cpus": 64 })).await;
     assert_eq!(status, 200, "{stuck}");
@@ -196,7 +190,7 @@ async fn a_deployment_is_superseded_without_force_and_turned_round_by_its_id() {
     let id = back["deploymentId"].as_str().expect("an id");
     let left = ekiden.send("DELETE", &format!("/v2/deployments/{id}?force=true"), "").await;
     assert_eq!((left.status, left.body.as_str()), (202, ""));
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
 }
 
 #[tokio::test]
@@ -246,7 +240,7 @@ async fn apps_of_the_api_outlive_a_restart_and_move_to_a_file_without_one() {
 
     let ekiden = Ekiden::start_in(folder, "42200-42239", state).await;
     let running = tasks(&ekiden, "/web", 1).await;
-    until_deployed(&ekiden).await;
+    ekiden.until_deployed().await;
     assert_eq!(ekiden.json("/v2/apps/web/versions").await["versions"].as_array().map(Vec::len), Some(1));
     let version = ekiden.json("/v2/apps/web").await["app"]["version"].clone();
     let file = "id: /web\ncmd: exec sleep 1000\ncpus: 0.1\nmem: 16\ninstances: 1\n";
@@ -259,4 +253,19 @@ async fn apps_of_the_api_outlive_a_restart_and_move_to_a_file_without_one() {
         .await;
     assert_eq!(tasks(&ekiden, "/web", 1).await, running);
     assert_eq!(ekiden.json("/v2/apps/web").await["app"]["version"], version, "no new version");
+}
+
+#[tokio::test]
+async fn where_deployments_lock_only_force_changes_what_is_under_way() {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    write(&folder.path().join("manifests/nothing.yaml"), "[]");
+    let ekiden = Ekiden::start_in(folder, "42860-42869", &["--deployment_locks"]).await;
+    let mut large = app("large", 1);
+    large["cpus"] = json!(1000);
+    let (status, made) = ekiden.write_json("POST", "/v2/apps", &large).await;
+    assert_eq!(status, 201, "{made}");
+    let one_more = json!({ "instances": 2 });
+    let (status, locked) = ekiden.write_json("PUT", "/v2/apps/large", &one_more).await;
+    assert_eq!((status, &locked["deployments"]), (409, &made["deployments"]), "{locked}");
+    assert_eq!(ekiden.write_json("PUT", "/v2/apps/large?force=true", &one_more).await.0, 200);
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::terminal::Terminal;
 use super::{Ended, Global, Output, UsageError};
 use crate::api::access::{Credential, Scope};
+use crate::runtime::signals::Signals;
 use crate::runtime::tasks::Cause;
 
 /// The longest password read: a line of it.
@@ -42,7 +43,7 @@ enum Allowed {
 }
 
 /// Prints the line for the file; beside it the token, which nobody can be told again.
-pub(super) fn run(args: &CredentialArgs, global: &Global, terminal: &mut Terminal) -> Result<Ended, Cause> {
+pub(super) async fn run(args: &CredentialArgs, global: &Global, terminal: &mut Terminal) -> Result<Ended, Cause> {
     let scope = match args.scope {
         Allowed::Read => Scope::Read,
         Allowed::Write => Scope::Write,
@@ -50,7 +51,7 @@ pub(super) fn run(args: &CredentialArgs, global: &Global, terminal: &mut Termina
     let minted = if args.token {
         Credential::with_token(&args.name, scope)
     } else {
-        Credential::with_password(&args.name, scope, &password(terminal)?)
+        Credential::with_password(&args.name, scope, &password(terminal).await?)
     };
     let minted = minted.map_err(UsageError::Credentials)?;
     let line = minted.credential.line();
@@ -65,10 +66,12 @@ pub(super) fn run(args: &CredentialArgs, global: &Global, terminal: &mut Termina
     Ok(Ended::Well)
 }
 
-fn password(terminal: &Terminal) -> Result<String, Cause> {
+async fn password(terminal: &Terminal) -> Result<String, Cause> {
     if io::stdin().is_terminal() {
-        let password = terminal.ask_secretly("password: ")?;
-        let again = terminal.ask_secretly("again: ")?;
+        // From now on no signal ends the process before the terminal is as it was.
+        let mut signals = Signals::new()?;
+        let password = terminal.ask_secretly("password: ", &mut signals).await?;
+        let again = terminal.ask_secretly("again: ", &mut signals).await?;
         return if password == again { Ok(password) } else { Err(UsageError::Differ.into()) };
     }
     let mut text = String::new();

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use ekiden_model::limits::Settings;
 
+use super::callbacks::CallbackArgs;
 use super::terminal::Terminal;
 use super::validate::counted;
+use super::writes::WriteArgs;
 use super::{Ended, Global};
 use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
 use crate::desired::PrunePolicy;
@@ -46,11 +49,17 @@ pub(super) struct DevArgs {
     /// Where to remember apps, and keep sandboxes, across restarts; nothing is kept when not given
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    #[command(flatten)]
+    callbacks: CallbackArgs,
+
+    #[command(flatten)]
+    writes: WriteArgs,
 }
 
 /// Runs until it is told to end.
 pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
-    let DevArgs { directory, http, agents, resources, attributes, prune_share, state } = args;
+    let DevArgs { directory, http, agents, resources, attributes, prune_share, state, callbacks, writes } = args;
     telemetry::init(global.verbosity(), global.log_format)?;
     let options = DevOptions {
         directory: directory.clone(),
@@ -60,6 +69,8 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         attributes: attributes.clone().unwrap_or_default(),
         prune: PrunePolicy { percent: *prune_share, ..PrunePolicy::default() },
         state: state.clone(),
+        callbacks: callbacks.fixed(),
+        settings: writes.added_to(Settings::default()),
     };
     // Who reads JSON learns the same from a line of it.
     let for_programs = global.log_format == LogFormat::Json;

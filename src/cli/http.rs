@@ -6,18 +6,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use clap::{ArgAction, ArgMatches, Args, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args};
 
 use super::UsageError;
+use super::callbacks::CallbackArgs;
 use super::marathon::Warning;
 use crate::api::access::{Credential, CredentialSources};
 use crate::api::{CertificateFiles, Exposure, HttpOptions};
 
-/// Where the API is when nobody says.
+/// Its port in clear text when nobody says, as in Marathon.
 const HTTP_PORT: u16 = 8080;
 
-/// Where it is under TLS when nobody says, as in Marathon.
+/// Its port under TLS when nobody says, as in Marathon.
 const HTTPS_PORT: u16 = 8443;
+
+/// Where it is, in clear text or under TLS, when nobody says: others than this machine reach it when they are to.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Marathon's variable for its one credential.
 const MARATHONS_VARIABLE: &str = "MESOSPHERE_HTTP_CREDENTIALS";
@@ -45,7 +49,7 @@ pub(super) struct HttpArgs {
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     disable_http: bool,
-    /// Where it is offered under TLS; port 0 takes a free one. At 0.0.0.0:8443 when only the certificate is given
+    /// Where it is offered under TLS; port 0 takes a free one. At 127.0.0.1:8443 when only the certificate is given
     #[arg(long, value_name = "ADDRESS")]
     https: Option<SocketAddr>,
     /// The port alone
@@ -81,27 +85,14 @@ pub(super) struct HttpArgs {
     /// Most requests answered at once; further ones are told to come again. Any number when not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     http_max_concurrent_requests: Option<u32>,
-    /// Send every event to addresses, too: those of --`http_endpoints`, and those that clients name under
-    /// /v2/eventSubscriptions
-    #[arg(long, value_enum, value_name = "HOW")]
-    event_subscriber: Option<EventSubscriber>,
-    /// Addresses that events are sent to, with commas: `http://host:port/path`
-    #[arg(long, value_name = "URLS", value_delimiter = ',', value_parser = endpoint, requires = "event_subscriber")]
-    http_endpoints: Vec<String>,
+    #[command(flatten)]
+    callbacks: CallbackArgs,
     /// Compress large answers for clients that ask for it
     #[arg(
         long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     http_compression: bool,
-}
-
-/// How events are sent to others than those who read the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EventSubscriber {
-    /// By POST, each alone
-    #[value(name = "http_callback")]
-    HttpCallback,
 }
 
 /// Where the API is offered in clear text.
@@ -141,8 +132,7 @@ impl HttpArgs {
 
     /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
     pub(super) fn callbacks(&self) -> Option<BTreeSet<Arc<str>>> {
-        let EventSubscriber::HttpCallback = self.event_subscriber?;
-        Some(self.http_endpoints.iter().map(|address| address.as_str().into()).collect())
+        self.callbacks.fixed()
     }
 
     /// What `/v2/info` says about it.
@@ -161,7 +151,7 @@ impl HttpArgs {
             Some(Clear::Nowhere) => Ok(None),
             Some(Clear::At(address)) => Ok(Some(address)),
             None => {
-                let address = self.http_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                let address = self.http_address.unwrap_or(HERE);
                 Ok(Some(SocketAddr::new(address, self.http_port.unwrap_or(HTTP_PORT))))
             }
         }
@@ -196,7 +186,7 @@ impl HttpArgs {
             }
         };
         let address = self.https.unwrap_or_else(|| {
-            let address = self.https_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let address = self.https_address.unwrap_or(HERE);
             SocketAddr::new(address, self.https_port.unwrap_or(HTTPS_PORT))
         });
         Ok(Some((address, files)))
@@ -223,19 +213,39 @@ fn realm(text: &str) -> Result<String, &'static str> {
     fits.then(|| text.to_owned()).ok_or("write it without quotation marks, and with plain letters only")
 }
 
-/// An address of HTTP.
-fn endpoint(text: &str) -> Result<String, &'static str> {
-    if crate::api::is_address(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("write `http://host:port/path`, or `https://…`")
-    }
-}
-
 fn origin(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     let is_site = text.split_once("://").is_some_and(|(_, host)| !host.is_empty() && !host.contains('/'));
     let is_plain = text.chars().all(|c| c.is_ascii_graphic());
     let fits = text == "*" || is_site && is_plain;
     fits.then(|| text.to_owned()).ok_or("write a site as browsers do, `https://dash.example`, or `*` for all")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    /// Where the API is, in clear text and under TLS.
+    fn offered(given: &[&str]) -> (Option<String>, Option<String>) {
+        let arguments = ["ekiden", "serve"].iter().chain(given).map(std::ffi::OsString::from);
+        let line = super::super::Line::parse(arguments).unwrap_or_else(|_| panic!("{given:?} is a command line"));
+        let args = HttpArgs::from_arg_matches(line.given().matches).expect("flags");
+        let (options, _) = args.options(line.given().matches).expect("they agree");
+        let https = options.https.map(|(address, _)| address.to_string());
+        (options.http.map(|address| address.to_string()), https)
+    }
+
+    #[test]
+    fn others_reach_it_only_where_somebody_says_so() {
+        let some = |text: &str| Some(text.to_owned());
+        let tls = ["--tls_cert", "cert.pem", "--tls_key", "key.pem"];
+        assert_eq!(offered(&[]), (some("127.0.0.1:8080"), None));
+        assert_eq!(offered(&tls), (some("127.0.0.1:8080"), some("127.0.0.1:8443")));
+        let ports = [&tls[..], &["--http_port", "80", "--https_port", "443"]].concat();
+        assert_eq!(offered(&ports), (some("127.0.0.1:80"), some("127.0.0.1:443")));
+        let everywhere = [&tls[..], &["--disable_http", "--https_address", "0.0.0.0"]].concat();
+        assert_eq!(offered(&everywhere), (None, some("0.0.0.0:8443")));
+    }
 }

@@ -96,10 +96,7 @@ pub(super) const FLAGS: &[MarathonFlag] = &[
         "mesos_bridge_name",
         Missing(&["mesos-bridge"], "call the CNI network of the agents mesos-bridge, and remove the flag"),
     ),
-    value(
-        "new_group_enforce_role",
-        Missing(&["off"], "say `enforceRole` of the groups themselves, or name the `role` in the apps"),
-    ),
+    value("new_group_enforce_role", Kept),
     value("accepted_resource_roles_default_behavior", Kept),
     value("default_accepted_resource_roles", Kept),
     value(

@@ -12,6 +12,7 @@ use super::dev::summary_of;
 use super::http::{self, HttpArgs};
 use super::mesos::{MesosArgs, SECRET, redacted};
 use super::terminal::Terminal;
+use super::writes::WriteArgs;
 use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
 use crate::api::Introduction;
 use crate::desired::PrunePolicy;
@@ -97,6 +98,9 @@ pub(super) struct ServeArgs {
     /// Most health checks under way at once
     #[arg(long, value_name = "N", default_value_t = ProbeOptions::CONCURRENCY as u32, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Decisions")]
     max_concurrent_marathon_health_checks: u32,
+
+    #[command(flatten)]
+    writes: WriteArgs,
 
     /// How much is logged
     #[arg(long, value_enum, value_name = "LEVEL")]
@@ -186,7 +190,7 @@ impl ServeArgs {
         if self.local_port_min > self.local_port_max {
             return Err(UsageError::Ports { min: self.local_port_min, max: self.local_port_max });
         }
-        Ok(Settings {
+        Ok(self.writes.added_to(Settings {
             default_role: role.clone(),
             service_ports: self.local_port_min..=self.local_port_max,
             launch_timeout: self.task_launch_timeout,
@@ -198,7 +202,7 @@ impl ServeArgs {
             accepted_roles: self.accepted_roles(role)?,
             launches_per_lot: self.max_instances_per_offer.unwrap_or(u32::MAX),
             ..Settings::default()
-        })
+        }))
     }
 
     fn accepted_roles(&self, role: &Role) -> Result<AcceptedRoles, UsageError> {

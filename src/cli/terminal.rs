@@ -1,7 +1,12 @@
 //! Where output goes: stdout for data, stderr for the rest, colours only where somebody looks.
 
+mod hidden;
+
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+
+use self::hidden::Hidden;
+use crate::runtime::signals::Signals;
 
 /// The process' own stdout and stderr.
 pub(super) struct Terminal {
@@ -90,14 +95,16 @@ impl Terminal {
         let _ = writeln!(&self.err, "{text}");
     }
 
-    /// Asks for a line that is not shown while it is typed.
-    pub(super) fn ask_secretly(&self, question: &str) -> io::Result<String> {
+    /// Asks for a line that is not shown while it is typed. A signal ends it, and what is typed is shown again.
+    pub(super) async fn ask_secretly(&self, question: &str, signals: &mut Signals) -> io::Result<String> {
+        let line = Hidden::line()?;
         let _ = write!(&self.err, "{question}");
-        let _shown_again = NoEcho::on()?;
-        let mut line = String::new();
-        io::stdin().read_line(&mut line)?;
+        let line = tokio::select! {
+            line = line.typed() => line,
+            signal = signals.next() => Err(io::Error::new(io::ErrorKind::Interrupted, format!("ended by {signal}"))),
+        };
         let _ = writeln!(&self.err);
-        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+        line
     }
 
     /// Says why a command failed: the error and its causes.
@@ -111,30 +118,6 @@ impl Terminal {
         }
         self.note(&text);
     }
-}
-
-/// What is typed is not shown while this lives. The system's own `stty` does it, as scripts do.
-struct NoEcho;
-
-impl NoEcho {
-    fn on() -> io::Result<Self> {
-        if stty("-echo")? {
-            return Ok(Self);
-        }
-        Err(io::Error::other("the terminal would show the password: give it on stdin, as in `… < file`"))
-    }
-}
-
-impl Drop for NoEcho {
-    fn drop(&mut self) {
-        // Nobody is left to be told; `reset` mends a terminal that stays mute.
-        let _ = stty("echo");
-    }
-}
-
-fn stty(setting: &str) -> io::Result<bool> {
-    let status = std::process::Command::new("stty").arg(setting).stdin(std::process::Stdio::inherit()).status()?;
-    Ok(status.success())
 }
 
 /// Whether a command failed only because nobody reads on (`ekiden get apps | head`).

@@ -1,10 +1,12 @@
 //! `ekiden dev`: a server with this machine as its cluster. Nothing outlives it, unless it is told where to keep its
 //! state; and its tasks never do.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ekiden_model::TaskId;
 use ekiden_model::limits::Settings;
@@ -36,6 +38,10 @@ pub struct DevOptions {
     pub prune: PrunePolicy,
     /// Where to keep the store and the sandboxes; neither outlives the process when not given.
     pub state: Option<PathBuf>,
+    /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
+    pub callbacks: Option<BTreeSet<Arc<str>>>,
+    /// The settings of the brain.
+    pub settings: Settings,
 }
 
 /// Runs until a signal ends it. `announce` is called once, when everything runs.
@@ -56,11 +62,11 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let options = ServerOptions {
         directory: options.directory,
         prune: options.prune,
-        settings: Settings::default(),
+        settings: options.settings,
         abilities: LocalCluster::abilities(),
         introduction: Introduction::default(),
         probes: ProbeOptions::CONCURRENCY,
-        callbacks: None,
+        callbacks: options.callbacks,
         farewell: "stopping every task",
         metrics: Metrics::default(),
     };

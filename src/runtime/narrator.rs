@@ -20,6 +20,7 @@ pub(super) fn subject(event: &Event) -> Option<&AppId> {
         Event::DeploymentStarted(_)
         | Event::DeploymentStep(..)
         | Event::DeploymentEnded(..)
+        | Event::Message(_)
         | Event::UnknownTerminated { .. } => None,
         Event::DesiredChanged { app, .. }
         | Event::RolloutStarted { app, .. }
@@ -92,6 +93,10 @@ pub(super) fn tell(event: &Event, checked: bool) {
         }
         Event::UnknownTerminated { task, condition } => {
             tracing::debug!(task = %task, state = condition.task_state(), "a task has ended that is not known");
+        }
+        Event::Message(message) => {
+            let (agent, executor, bytes) = (&message.agent, &message.executor, message.data.len());
+            tracing::debug!(%agent, %executor, bytes, "an executor sends a message");
         }
         Event::AppTerminated { app } => tracing::info!(app = %app, "gone: its last instance has ended"),
     }

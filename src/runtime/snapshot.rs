@@ -18,6 +18,7 @@ use ekiden_model::view::Settled;
 use ekiden_model::{
     Adoption, Agents, AppId, AppState, Condition, DeploymentId, FrameworkId, GroupId, History, Timestamp,
 };
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::changes::{Changes, Forgotten, WorldRevision};
@@ -51,6 +52,7 @@ struct Rendered {
     listed: OnceLock<Bytes>,
     shown: OnceLock<Bytes>,
     brief: OnceLock<Bytes>,
+    in_group: OnceLock<Box<RawValue>>,
 }
 
 impl AppSnapshot {
@@ -77,6 +79,11 @@ impl AppSnapshot {
     /// Its form in our own lists, made likewise.
     pub(crate) fn brief(&self, render: impl FnOnce(&Self) -> Bytes) -> &Bytes {
         self.rendered.brief.get_or_init(|| render(self))
+    }
+
+    /// Its form in its group, made likewise; a part of a larger text.
+    pub(crate) fn in_group(&self, render: impl FnOnce(&Self) -> Box<RawValue>) -> &RawValue {
+        self.rendered.in_group.get_or_init(|| render(self))
     }
 }
 

@@ -370,6 +370,7 @@ fn input_kind(input: &Input) -> &'static str {
             ClusterEvent::AgentUnreachable(_) => "agent_unreachable",
             ClusterEvent::AgentGone(_) => "agent_gone",
             ClusterEvent::Reconciled => "reconciled",
+            ClusterEvent::Message(_) => "message",
         },
     }
 }

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use ekiden::api::{self, Api, HttpOptions, Introduction, Terms};
-use ekiden::desired::{self, WatchOptions};
+use ekiden::api::{self, HttpOptions, Terms};
 use ekiden::runtime::snapshot::Publisher;
-use ekiden::runtime::{AppSnapshot, EventLog, Requests};
-use ekiden::telemetry::Metrics;
+use ekiden::runtime::{AppSnapshot, EventLog};
 use ekiden_model::app::{App, Command, Template};
 use ekiden_model::id::AppKey;
-use ekiden_model::limits::Settings;
 use ekiden_model::report::Report;
 use ekiden_model::view::Settled;
 use ekiden_model::{AppId, AppState, Declared, Source, Timestamp};
@@ -23,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::offered::offered;
 
 /// A loaded machine may take its time, a broken build forever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,25 +57,8 @@ impl Rig {
         }
         publisher.publish(Timestamp::from_millis(1), Settled::Yes);
         let stop = CancellationToken::new();
-        // Nobody takes requests in: these tests only read.
-        let (requests, _) = Requests::new();
-        let (directory, _) = desired::watch(folder.path(), WatchOptions::default());
-        let api = Api {
-            snapshots,
-            events: EventLog::new(Timestamp::from_millis(1)),
-            requests,
-            sandboxes: Arc::new(|_| None),
-            connection: Arc::new(|| None),
-            directory,
-            export: None,
-            metrics: Metrics::default(),
-            settings: Settings::default(),
-            introduction: Arc::new(Introduction::default()),
-            uninstalls: None,
-            callbacks: None,
-            terms: terms.clone(),
-            stop: stop.clone(),
-        };
+        let events = EventLog::new(Timestamp::from_millis(1));
+        let api = offered(snapshots, events, folder.path(), terms.clone(), stop.clone());
         let served = api::serve(listeners, api, stop.clone());
         let serving = tokio::spawn(async move { served.await.expect("it serves") });
         Self { terms, publisher, stop, serving, _folder: folder }

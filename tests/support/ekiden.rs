@@ -45,11 +45,17 @@ impl Ekiden {
 
     /// Starts a command that serves, in a folder that may have been used before.
     pub(crate) async fn spawn(folder: Arc<TempDir>, arguments: &[&str]) -> Self {
+        Self::spawn_with(folder, arguments, &[]).await
+    }
+
+    /// With variables of its own.
+    pub(crate) async fn spawn_with(folder: Arc<TempDir>, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ekiden"))
             .args(arguments)
             .current_dir(folder.path())
             .env_remove("RUST_LOG")
             .env("TMPDIR", folder.path())
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

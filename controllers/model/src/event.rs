@@ -6,6 +6,7 @@ use crate::app::HealthCheck;
 use crate::deployment::{Deployment, Ending, Stage, StepEnd};
 use crate::health::Verdict;
 use crate::id::{AppId, InstanceKey, RevisionId, TaskId};
+use crate::input::FrameworkMessage;
 use crate::instance::Condition;
 use crate::port::Port;
 use crate::report::KillCause;
@@ -134,6 +135,8 @@ pub enum Event {
         /// How it ended.
         condition: Condition,
     },
+    /// An executor says something (`framework_message_event`).
+    Message(FrameworkMessage),
     /// The last instance of a withdrawn app has ended (`app_terminated_event`).
     AppTerminated {
         /// Which app.

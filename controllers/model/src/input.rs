@@ -79,6 +79,19 @@ pub enum ClusterEvent {
     /// The cluster has told of all tasks that it has, as it was asked to last. Of a task on an agent that has not come
     /// back since the master was replaced it says nothing, so this is no evidence about tasks that were asked for by name.
     Reconciled,
+    /// An executor says something. Nothing follows from it but that listeners are told.
+    Message(FrameworkMessage),
+}
+
+/// What an executor says to its framework. Executors of Mesos' own say nothing; what was launched by others may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameworkMessage {
+    /// On which agent.
+    pub agent: AgentId,
+    /// Which executor.
+    pub executor: Arc<str>,
+    /// What; nothing that is not the executor's own affair.
+    pub data: Arc<[u8]>,
 }
 
 /// What the cluster runs for us, or for who was here before us.

@@ -47,6 +47,9 @@ pub struct Settings {
     pub breaker_window: Duration,
     /// Whether an app that is under deployment can only be changed by force, as in Marathon (`--deployment_locks`).
     pub deployment_locks: bool,
+    /// Whether a group at the top that is made through the API has its name for the role of its apps, unless it says
+    /// otherwise (`--new_group_enforce_role=top`).
+    pub new_groups_enforce_role: bool,
 }
 
 /// Whose resources are used: what is everybody's, what is reserved to the app's role, or both. For an app of the role `*`
@@ -91,6 +94,7 @@ impl Default for Settings {
             breaker_minimum: 3,
             breaker_window: Duration::from_secs(60),
             deployment_locks: false,
+            new_groups_enforce_role: false,
         }
     }
 }

@@ -64,6 +64,7 @@ impl Reconciler {
             ClusterEvent::AgentGone(agent) => self.fold_agent_gone(&agent),
             ClusterEvent::Maintenance(agent, window) => self.fold_maintenance(&agent, window),
             ClusterEvent::Reconciled => self.fold_told_all(),
+            ClusterEvent::Message(message) => self.journal.push(Effect::Notify(Event::Message(message))),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! An update is computed from what is declared, and says so: if that changes before it is followed, it is computed anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ekiden_model::app::App;
@@ -45,7 +46,9 @@ pub(in crate::api) async fn create(api: &Api, request: &Request) -> Response {
 async fn try_create(api: &Api, request: &Request) -> Result<Response, Refused> {
     let authority = authority(request)?;
     let snapshot = api.snapshots.latest();
-    let app = inheriting(&snapshot, read(definition::object(request)?, "")?, None, "")?;
+    let app = read(definition::object(request)?, "")?;
+    let made = groups::made_at_top(api, &snapshot, &app.id.group());
+    let app = inheriting(&snapshot, made.as_ref(), app, None, "")?;
     let exists = || {
         let text = format!("An app with id [{}] already exists.", app.id);
         Box::new(reply::message(StatusCode::CONFLICT, &text))
@@ -53,8 +56,13 @@ async fn try_create(api: &Api, request: &Request) -> Result<Response, Refused> {
     if declared(&snapshot, &app.id).is_some() {
         return Err(exists());
     }
-    let edit =
-        Edit { declare: vec![app.clone()], made_from: vec![(app.id.clone(), None)], authority, ..Edit::default() };
+    let edit = Edit {
+        declare: vec![app.clone()],
+        groups: made.map(groups::enforcing).into_iter().collect(),
+        made_from: vec![(app.id.clone(), None)],
+        authority,
+        ..Edit::default()
+    };
     check(&snapshot, &edit)?;
     match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
         Answer::Deployed { deployment, version } => {
@@ -127,7 +135,7 @@ async fn write(api: &Api, request: &Request, updates: Vec<Definition>, creates: 
     let is_partial = flag(request, "partialUpdate", true)?;
     for _ in 0..TRIES {
         let snapshot = api.snapshots.latest();
-        let (mut declare, mut made_from) = (Vec::new(), Vec::new());
+        let (mut declare, mut made_from, mut tops) = (Vec::new(), Vec::new(), BTreeSet::new());
         let many = updates.len() > 1;
         for (index, update) in updates.iter().enumerate() {
             let at = if many { format!("({index})") } else { String::new() };
@@ -139,12 +147,15 @@ async fn write(api: &Api, request: &Request, updates: Vec<Definition>, creates: 
                 None => return Err(Box::new(reply::no_such_app(id.as_ref().map_or("", AppId::as_str)))),
             };
             check_precondition(request, &snapshot, &app.id)?;
-            let app = inheriting(&snapshot, app, is, &at)?;
+            let made = groups::made_at_top(api, &snapshot, &app.id.group());
+            let app = inheriting(&snapshot, made.as_ref(), app, is, &at)?;
+            tops.extend(made);
             made_from.push((app.id.clone(), is.map(|is| is.version)));
             declare.push(app);
         }
         let apps = declare.clone();
-        let edit = Edit { declare, made_from, authority: authority.clone(), ..Edit::default() };
+        let groups = tops.into_iter().map(groups::enforcing).collect();
+        let edit = Edit { declare, groups, made_from, authority: authority.clone(), ..Edit::default() };
         check(&snapshot, &edit)?;
         match change::carry_out(api, Command::Edit(Box::new(edit))).await? {
             Answer::Deployed { deployment, version } => return Ok(Written { apps, deployment, version }),
@@ -244,8 +255,14 @@ fn read(definition: Definition, at: &str) -> Result<Arc<App>, Refused> {
 }
 
 /// With what follows from the groups that it is in.
-fn inheriting(snapshot: &Snapshot, app: Arc<App>, is: Option<&Declared>, at: &str) -> Result<Arc<App>, Refused> {
-    let inherited = groups::inheriting(snapshot, app, is.map(|is| &*is.app), at);
+fn inheriting(
+    snapshot: &Snapshot,
+    made: Option<&GroupId>,
+    app: Arc<App>,
+    is: Option<&Declared>,
+    at: &str,
+) -> Result<Arc<App>, Refused> {
+    let inherited = groups::inheriting(snapshot, made, app, is.map(|is| &*is.app), at);
     inherited.map_err(|problems| Box::new(problems.response()))
 }
 

@@ -36,7 +36,7 @@ const STILL_HERE: Bytes = Bytes::from_static(b":\r\n\r\n");
 const GAP: &[u8] = b": events before this are no longer kept\r\n\r\n";
 
 /// The types that there are.
-pub(in crate::api) fn types() -> [&'static str; 28] {
+pub(in crate::api) fn types() -> [&'static str; 29] {
     Kind::ALL.map(Kind::name)
 }
 

@@ -11,6 +11,8 @@ mod past;
 mod tree;
 mod update;
 
+use std::collections::BTreeMap;
+
 use ekiden_model::edit::{Answer, Edit, Refusal};
 use ekiden_model::input::Command;
 use ekiden_model::{AppId, GroupId, Timestamp};
@@ -24,11 +26,11 @@ use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::{Snapshot, within};
 use draft::Draft;
-use embeds::Embeds;
+use embeds::{Embeds, Info};
 use tree::Tree;
 use update::{Asked, GroupUpdate};
 
-pub(super) use inheritance::inheriting;
+pub(super) use inheritance::{enforcing, inheriting, made_at_top};
 
 /// How often an edit is computed anew because what it was made from has changed.
 const TRIES: usize = 5;
@@ -54,8 +56,9 @@ pub(in crate::api) fn apps(api: &Api, id: &str, request: &Request) -> Response {
     };
     let embeds = Embeds::of(request);
     let apps = snapshot.apps_within(&group).into_iter();
-    let apps: Vec<Value> = apps.filter_map(|app| Some(embeds.info(app, app.state.declared.as_ref()?))).collect();
-    reply::json(&json!({ "apps": apps }))
+    let apps: Vec<Info<'_>> =
+        apps.filter_map(|app| Some(embeds.info(app, app.state.declared.as_ref()?))).collect();
+    reply::json(&BTreeMap::from([("apps", apps)]))
 }
 
 /// `GET /v2/groups[/{id}]/versions`: the newest first, without an object around them.
@@ -105,7 +108,7 @@ async fn try_create(api: &Api, id: &str, request: &Request) -> Result<Response, 
     let group = update.id_in(&base).map_err(|problems| Box::new(problems.response()))?;
     let draft = |snapshot: &Snapshot| {
         is_free(snapshot, &group)?;
-        Draft::update(snapshot, &group, &update).map_err(|problems| Box::new(problems.response()))
+        Draft::update(api, snapshot, &group, &update).map_err(|problems| Box::new(problems.response()))
     };
     let mut response = carry_out(api, request, StatusCode::CREATED, draft).await?;
     if let Ok(value) = HeaderValue::from_str(group.as_str()) {
@@ -147,8 +150,8 @@ async fn try_put(api: &Api, id: &str, request: &Request) -> Result<Response, Ref
     };
     let draft = |snapshot: &Snapshot| {
         let draft = match &asked {
-            Asked::Update(update) => Draft::update(snapshot, &group, update),
-            Asked::Scale(factor) => Draft::scaled(snapshot, &group, *factor),
+            Asked::Update(update) => Draft::update(api, snapshot, &group, update),
+            Asked::Scale(factor) => Draft::scaled(api, snapshot, &group, *factor),
             Asked::GoBack(version) => {
                 let (group, at) = known_version(snapshot, group.as_str(), version)?;
                 Ok(Draft::as_of(snapshot, &group, at))

@@ -27,7 +27,6 @@ const CONFIG_ABSENT: &[&str] = &[
     "mesos_leader_ui_url",
     "mesos_user",
     "min_revive_offers_interval",
-    "new_group_enforce_role",
     "offer_matching_timeout",
     "on_elected_prepare_timeout",
     "reconciliation_initial_delay",
@@ -75,6 +74,7 @@ pub(in crate::api) fn show(api: &Api) -> Response {
         ("local_port_min", json!(settings.service_ports.start())),
         ("maintenance_mode", json!(settings.heed_maintenance)),
         ("mesos_role", json!(settings.default_role.as_str())),
+        ("new_group_enforce_role", json!(if settings.new_groups_enforce_role { "top" } else { "off" })),
         ("task_launch_timeout", json!(settings.launch_timeout.as_millis() as u64)),
     ];
     config.extend(known.map(|(name, value)| (name.to_owned(), value)));

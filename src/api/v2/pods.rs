@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::beside;
 use super::change::{self, authority};
 use super::definition::{self, Problems};
-use super::posted;
+use super::{groups, posted};
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::manifest::PodDefinition;
@@ -189,6 +189,10 @@ async fn write(
         let is = snapshot.shelf.pods.get(&pod.id).and_then(|pod| pod.last());
         let edit = Edit {
             pods: vec![PodEdit::Put { id: pod.id.clone(), definition: definition.clone() }],
+            groups: groups::made_at_top(api, &snapshot, &pod.id.group())
+                .map(groups::enforcing)
+                .into_iter()
+                .collect(),
             made_from: vec![(pod.id.clone(), is.map(|(version, _)| *version))],
             authority: authority.clone(),
             ..Edit::default()

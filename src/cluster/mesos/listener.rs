@@ -146,13 +146,10 @@ impl Listener {
             Event::Failure { agent: Some(agent), executor: None } => {
                 self.tell(ClusterEvent::AgentUnreachable(agent)).await;
             }
+            Event::Message(message) => self.tell(ClusterEvent::Message(message)).await,
             Event::Heartbeat => self.close_windows().await,
             Event::Unknown(name) => tracing::debug!(%name, "an event that is not known here"),
-            Event::Subscribed { .. }
-            | Event::Failure { .. }
-            | Event::Error(_)
-            | Event::Message
-            | Event::OperationStatus => {}
+            Event::Subscribed { .. } | Event::Failure { .. } | Event::Error(_) | Event::OperationStatus => {}
         }
     }
 
@@ -200,7 +197,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Failure { .. } => "failure",
         Event::Error(_) => "error",
         Event::Heartbeat => "heartbeat",
-        Event::Message => "message",
+        Event::Message(_) => "message",
         Event::OperationStatus => "update_operation_status",
         Event::Unknown(_) => "unknown",
     }

@@ -366,7 +366,10 @@ impl Ledger {
             }
             ClusterEvent::Found(found) => self.found(now, found),
             ClusterEvent::Connected => self.connected = now,
-            ClusterEvent::Registered(_) | ClusterEvent::Disconnected | ClusterEvent::Rescinded(_) => {}
+            ClusterEvent::Registered(_)
+            | ClusterEvent::Disconnected
+            | ClusterEvent::Rescinded(_)
+            | ClusterEvent::Message(_) => {}
         }
     }
 

@@ -3,8 +3,9 @@
 use ekiden_kit::build;
 use ekiden_model::event::Event;
 use ekiden_model::health::{Outcome, ProbeKind};
+use ekiden_model::input::{ClusterEvent, FrameworkMessage};
 use ekiden_model::view::Sample;
-use ekiden_model::{Condition, Effect, Input, TaskId, Timestamp};
+use ekiden_model::{AgentId, Condition, Effect, Input, TaskId, Timestamp};
 
 use super::story::{Story, connected, declared, reconciled, told, web, withdrawn};
 
@@ -74,4 +75,13 @@ fn the_end_of_a_task_that_is_not_known_is_told() {
         [(foreign.clone(), Condition::Failed)]
     );
     assert_eq!(unknown(&story.settle([told(&tasks[0].task, Condition::Failed)])), [], "it is known");
+}
+
+#[test]
+fn what_an_executor_says_is_told_and_nothing_else_comes_of_it() {
+    let (mut story, _) = Story::running(web(1));
+    let (agent, executor, data) = (AgentId::new("agent"), "e-1".into(), [1, 2].into());
+    let message = FrameworkMessage { agent, executor, data };
+    let effects = story.settle([Input::Cluster(ClusterEvent::Message(message.clone()))]);
+    assert_eq!(effects, [Effect::Notify(Event::Message(message))]);
 }

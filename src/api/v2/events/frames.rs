@@ -8,6 +8,7 @@ use ekiden_model::deployment::{Deployment, Ending, Stage, StepEnd};
 use ekiden_model::event::Event;
 use ekiden_model::health::Verdict;
 use ekiden_model::id::AppKey;
+use ekiden_model::input::FrameworkMessage;
 use ekiden_model::report::KillCause;
 use ekiden_model::{AppId, Condition, FrameworkId, GroupId, InstanceId, InstanceKey, TaskId, Timestamp};
 use serde_json::{Map, Value, json};
@@ -153,6 +154,12 @@ fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
                 "condition": format!("{condition:?}"),
             });
             vec![(Kind::UnknownInstanceTerminated, ended)]
+        }
+        Event::Message(FrameworkMessage { agent, executor, data }) => {
+            // Bytes as Marathon writes them: as numbers with a sign.
+            let bytes: Vec<i8> = data.iter().map(|byte| byte.cast_signed()).collect();
+            let message = json!({ "executorId": executor, "slaveId": agent.as_str(), "message": bytes });
+            vec![(Kind::FrameworkMessage, message)]
         }
         Event::AppTerminated { app } => vec![(Kind::AppTerminated, json!({ "appId": app.as_str() }))],
         // Told for the whole change set, with its deployment. Marathon has no word for the passage of one app, which is

@@ -23,6 +23,7 @@ pub(in crate::api) enum Kind {
     InstanceChanged,
     UnknownInstanceTerminated,
     StatusUpdate,
+    FrameworkMessage,
     AppTerminated,
     GroupChangeSuccess,
     GroupChangeFailed,
@@ -35,7 +36,7 @@ pub(in crate::api) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(in crate::api) const ALL: [Self; 28] = [
+    pub(in crate::api) const ALL: [Self; 29] = [
         Self::ApiPost,
         Self::PodCreated,
         Self::PodUpdated,
@@ -56,6 +57,7 @@ impl Kind {
         Self::InstanceChanged,
         Self::UnknownInstanceTerminated,
         Self::StatusUpdate,
+        Self::FrameworkMessage,
         Self::AppTerminated,
         Self::GroupChangeSuccess,
         Self::GroupChangeFailed,
@@ -89,6 +91,7 @@ impl Kind {
             Self::InstanceChanged => "instance_changed_event",
             Self::UnknownInstanceTerminated => "unknown_instance_terminated_event",
             Self::StatusUpdate => "status_update_event",
+            Self::FrameworkMessage => "framework_message_event",
             Self::AppTerminated => "app_terminated_event",
             Self::GroupChangeSuccess => "group_change_success",
             Self::GroupChangeFailed => "group_change_failed",

@@ -10,10 +10,11 @@ use ekiden_model::history::VERSIONS_KEPT;
 use ekiden_model::id::IdError;
 use ekiden_model::{AppId, Declared, DeploymentId, GroupId, Timestamp};
 
-use super::inheritance::{dependencies, enforced_role, now, with_dependencies, with_role};
+use super::inheritance::{dependencies, enforced_role, enforcing, made_at_top, now, with_dependencies, with_role};
 use super::past::histories;
 use super::tree::groups_at_and_within;
 use super::update::GroupUpdate;
+use crate::api::Api;
 use crate::api::v2::definition::{self, Problems};
 use crate::api::v2::pods;
 use crate::manifest::read_definition;
@@ -37,14 +38,19 @@ pub(super) struct Draft {
 impl Draft {
     /// The group with another content: listed apps and groups take the place of those that are right in it, and what is
     /// not listed at all stays as it is.
-    pub(super) fn update(snapshot: &Snapshot, group: &GroupId, update: &GroupUpdate) -> Result<Self, Problems> {
-        let mut content = Content::of(snapshot, group);
+    pub(super) fn update(
+        api: &Api,
+        snapshot: &Snapshot,
+        group: &GroupId,
+        update: &GroupUpdate,
+    ) -> Result<Self, Problems> {
+        let mut content = Content::of(api, snapshot, group);
         content.follow(group, update);
         content.draft(group)
     }
 
     /// Every app of the group with so many times its instances, rounded up. A group that is not there is made.
-    pub(super) fn scaled(snapshot: &Snapshot, group: &GroupId, factor: f64) -> Result<Self, Problems> {
+    pub(super) fn scaled(api: &Api, snapshot: &Snapshot, group: &GroupId, factor: f64) -> Result<Self, Problems> {
         let mut draft = Self::default();
         let mut problems = Problems::default();
         for declared in declared_within(snapshot, group) {
@@ -58,8 +64,12 @@ impl Draft {
             draft.declare(Some(app), Arc::new(App { instances, ..App::clone(app) }));
         }
         if !super::exists(snapshot, group) {
-            let (dependencies, enforce_role) = (BTreeSet::new(), false);
-            draft.edit.groups.push(GroupEdit::Put { id: group.clone(), dependencies, enforce_role });
+            let top = made_at_top(api, snapshot, group);
+            if top.as_ref() != Some(group) {
+                let (dependencies, enforce_role) = (BTreeSet::new(), false);
+                draft.edit.groups.push(GroupEdit::Put { id: group.clone(), dependencies, enforce_role });
+            }
+            draft.edit.groups.extend(top.map(enforcing));
         }
         if problems.is_empty() { Ok(draft) } else { Err(problems) }
     }
@@ -151,9 +161,11 @@ impl Draft {
 
 /// What is to be in a group, while the body is being followed.
 struct Content<'a> {
+    api: &'a Api,
     snapshot: &'a Snapshot,
     before: BTreeMap<AppId, &'a Declared>,
     apps: BTreeMap<AppId, Wanted>,
+    /// What is said of the groups in it, and of the group at the top that is made around it.
     groups: BTreeMap<GroupId, GroupVersion>,
     pods_gone: BTreeSet<AppId>,
     problems: Problems,
@@ -168,12 +180,13 @@ enum Wanted {
 }
 
 impl<'a> Content<'a> {
-    fn of(snapshot: &'a Snapshot, group: &GroupId) -> Self {
+    fn of(api: &'a Api, snapshot: &'a Snapshot, group: &GroupId) -> Self {
         let before: BTreeMap<AppId, &Declared> =
             declared_within(snapshot, group).map(|declared| (declared.app.id.clone(), declared)).collect();
         let apps = before.iter().map(|(id, declared)| (id.clone(), Wanted::Kept(declared.app.clone())));
         let said = groups_at_and_within(snapshot, group);
         Self {
+            api,
             snapshot,
             apps: apps.collect(),
             groups: said.filter_map(|group| Some((group.id.clone(), group.last()?.clone()))).collect(),
@@ -225,11 +238,8 @@ impl<'a> Content<'a> {
 
     /// What is said of the group itself.
     fn say(&mut self, group: &GroupId, update: &GroupUpdate) {
-        let mut said = self.groups.get(group).cloned().unwrap_or_else(|| GroupVersion {
-            at: Timestamp::EPOCH,
-            dependencies: BTreeSet::new(),
-            enforce_role: false,
-        });
+        self.make_top_of(group);
+        let mut said = self.groups.get(group).cloned().unwrap_or_else(|| unsaid(false));
         match update.enforce_role {
             Some(true) if group.top().as_ref() != Some(group) => {
                 let text = "only a group at the top can enforce its role";
@@ -256,8 +266,15 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// The group at the top around what is in `group`, if it has to be made and something is to be said of it.
+    fn make_top_of(&mut self, group: &GroupId) {
+        if let Some(top) = made_at_top(self.api, self.snapshot, group) {
+            self.groups.entry(top).or_insert_with(|| unsaid(true));
+        }
+    }
+
     fn read(
-        &self,
+        &mut self,
         definition: serde_json::Map<String, serde_json::Value>,
         group: &GroupId,
         at: &str,
@@ -267,8 +284,10 @@ impl<'a> Content<'a> {
             let text = format!("Identifier is not child of '{group}'. Hint: use relative paths.");
             return Err(Problems::invalid(format!("{at}/id"), text));
         }
+        let group = app.id.group();
+        self.make_top_of(&group);
         let said = |group: &GroupId| self.groups.get(group).or_else(|| now(self.snapshot, group));
-        match enforced_role(group, said) {
+        match enforced_role(&group, said) {
             Some(role) => {
                 let before = self.before.get(&app.id).map(|is| &*is.app);
                 with_role(app, before, &role, at)
@@ -381,6 +400,11 @@ fn without_dependencies(app: Arc<App>, gone: &BTreeSet<Dependency>) -> Arc<App> 
     }
     let dependencies = &app.dependencies - gone;
     Arc::new(App { dependencies, ..App::clone(&app) })
+}
+
+/// A group of which nothing is said but whether it enforces its role.
+fn unsaid(enforce_role: bool) -> GroupVersion {
+    GroupVersion { at: Timestamp::EPOCH, dependencies: BTreeSet::new(), enforce_role }
 }
 
 fn same(a: &GroupVersion, b: &GroupVersion) -> bool {

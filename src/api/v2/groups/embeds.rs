@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use ekiden_model::Declared;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::api::Request;
@@ -22,6 +24,16 @@ pub(super) struct Embeds {
     /// The pods in it.
     pub(super) pods: bool,
     of_apps: BTreeSet<OfApps>,
+}
+
+/// An app, as it is shown in a group.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Info<'a> {
+    /// As it was rendered once.
+    Kept(&'a RawValue),
+    /// For this answer alone.
+    Made(Value),
 }
 
 /// What is shown of an app beside its definition.
@@ -77,8 +89,20 @@ impl Embeds {
         self.of_apps.extend(added);
     }
 
-    /// An app as it is shown in a group: its definition, and what was asked for.
-    pub(super) fn info(&self, app: &AppSnapshot, declared: &Declared) -> Value {
+    /// An app as it is shown in a group: its definition, and what was asked for. Where nothing was, it is as it was
+    /// rendered when somebody asked first since it changed.
+    pub(super) fn info<'a>(&self, app: &'a AppSnapshot, declared: &Declared) -> Info<'a> {
+        if self.of_apps.is_empty() {
+            // Writing JSON we made ourselves does not fail.
+            let render =
+                |_: &_| to_raw_value(&self.made(app, declared)).unwrap_or_else(|_| RawValue::NULL.to_owned());
+            Info::Kept(app.in_group(render))
+        } else {
+            Info::Made(self.made(app, declared))
+        }
+    }
+
+    fn made(&self, app: &AppSnapshot, declared: &Declared) -> Value {
         let state = &app.state;
         let mut info = definition(declared, &state.service_ports);
         let mut set = |name: &str, value: Value| info.insert(name.to_owned(), value);

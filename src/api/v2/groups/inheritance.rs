@@ -4,30 +4,45 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ekiden_model::app::{App, Dependency, Template};
-use ekiden_model::edit::GroupVersion;
+use ekiden_model::edit::{GroupEdit, GroupVersion};
 use ekiden_model::{AppId, GroupId, Role};
 
+use crate::api::Api;
 use crate::api::v2::definition::Problems;
 use crate::runtime::Snapshot;
 
-/// The app with what follows from its groups; `before` is what was declared of it, and `at` is where in the body it
-/// stands.
+/// The app with what follows from its groups and from `made`, the group at the top that is made with it, if one is;
+/// `before` is what was declared of it, and `at` is where in the body it stands.
 pub(in crate::api::v2) fn inheriting(
     snapshot: &Snapshot,
+    made: Option<&GroupId>,
     app: Arc<App>,
     before: Option<&App>,
     at: &str,
 ) -> Result<Arc<App>, Problems> {
-    if snapshot.shelf.groups.is_empty() {
+    if snapshot.shelf.groups.is_empty() && made.is_none() {
         return Ok(app);
     }
     let said = |group: &GroupId| now(snapshot, group);
-    let app = match enforced_role(&app.id.group(), said) {
+    let role = made.map(role_of).or_else(|| enforced_role(&app.id.group(), said));
+    let app = match role {
         Some(role) => with_role(app, before, &role, at)?,
         None => app,
     };
     let inherited = dependencies(&app.id, &said);
     Ok(with_dependencies(app, &inherited))
+}
+
+/// The group at the top that has to be made if something is to be in `group`, where such groups enforce their role
+/// (`--new_group_enforce_role=top`).
+pub(in crate::api::v2) fn made_at_top(api: &Api, snapshot: &Snapshot, group: &GroupId) -> Option<GroupId> {
+    let top = group.top().filter(|_| api.settings.new_groups_enforce_role)?;
+    (!super::exists(snapshot, &top)).then_some(top)
+}
+
+/// A group that enforces its role, and of which nothing else is said.
+pub(in crate::api::v2) fn enforcing(id: GroupId) -> GroupEdit {
+    GroupEdit::Put { id, dependencies: BTreeSet::new(), enforce_role: true }
 }
 
 /// What is said of a group.
@@ -66,7 +81,12 @@ pub(super) fn enforced_role<'a>(
     said: impl Fn(&GroupId) -> Option<&'a GroupVersion>,
 ) -> Option<Role> {
     let top = group.top()?;
-    said(&top)?.enforce_role.then(|| Role::new(top.as_str().trim_start_matches('/')))
+    said(&top)?.enforce_role.then(|| role_of(&top))
+}
+
+/// The role that has the name of a group at the top.
+fn role_of(top: &GroupId) -> Role {
+    Role::new(top.as_str().trim_start_matches('/'))
 }
 
 /// The app with the role that its group enforces. It may keep another that it had before: what runs under it goes on.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ekiden_model::edit::GroupVersion;
 use ekiden_model::{Declared, GroupId, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::embeds::Embeds;
+use super::embeds::{Embeds, Info};
 use super::past;
 use crate::api::v2::apps::definition;
 use crate::api::v2::pods;
@@ -17,13 +18,30 @@ use crate::runtime::{Snapshot, within};
 pub(super) struct Tree<'a> {
     root: &'a GroupId,
     embeds: &'a Embeds,
-    nodes: BTreeMap<GroupId, Node>,
+    nodes: BTreeMap<GroupId, Node<'a>>,
+}
+
+/// A group in Marathon's form.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apps: Option<Vec<Info<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pods: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<Shown<'a>>>,
+    dependencies: Vec<String>,
+    version: String,
+    /// Marathon 1.9 and later always say it; a widely used client knows of no such member (clients.md §4).
+    #[serde(rename = "enforceRole", skip_serializing_if = "Option::is_none")]
+    enforce_role: Option<bool>,
 }
 
 /// What is in one group, without the groups below it.
 #[derive(Default)]
-struct Node {
-    apps: Vec<Value>,
+struct Node<'a> {
+    apps: Vec<Info<'a>>,
     pods: Vec<Value>,
     groups: BTreeSet<GroupId>,
     said: Option<GroupVersion>,
@@ -32,7 +50,7 @@ struct Node {
 
 impl<'a> Tree<'a> {
     /// As it is.
-    pub(super) fn now(snapshot: &Snapshot, group: &'a GroupId, embeds: &'a Embeds) -> Self {
+    pub(super) fn now(snapshot: &'a Snapshot, group: &'a GroupId, embeds: &'a Embeds) -> Self {
         let mut tree = Self::of(group, embeds);
         for app in snapshot.apps_within(group) {
             if let Some(declared) = &app.state.declared {
@@ -69,7 +87,7 @@ impl<'a> Tree<'a> {
                 // Which ports were leased then is not known; the same ones, as long as the app was there.
                 let ports = snapshot.app(id).map(|app| app.state.service_ports.as_slice()).unwrap_or_default();
                 let then = Declared::first(app, version.at, version.cause.source.clone());
-                let shown = embeds.apps.then(|| Value::Object(definition(&then, ports)));
+                let shown = embeds.apps.then(|| Info::Made(Value::Object(definition(&then, ports))));
                 tree.node(&id.group()).apps.extend(shown);
             }
             tree.changed(&id.group(), version.at);
@@ -94,7 +112,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The node of a group below the root, which is in all those above it from now on.
-    fn node(&mut self, group: &GroupId) -> &mut Node {
+    fn node(&mut self, group: &GroupId) -> &mut Node<'a> {
         let mut links = Vec::new();
         let mut below = group.clone();
         while !self.nodes.contains_key(&below) {
@@ -126,33 +144,25 @@ impl<'a> Tree<'a> {
     }
 
     /// In Marathon's form.
-    pub(super) fn shown(mut self) -> Value {
-        let root = self.root.clone();
-        self.shown_at(&root)
+    pub(super) fn shown(mut self) -> Shown<'a> {
+        self.shown_at(self.root)
     }
 
-    fn shown_at(&mut self, id: &GroupId) -> Value {
+    fn shown_at(&mut self, id: &GroupId) -> Shown<'a> {
         let node = self.nodes.remove(id).unwrap_or_default();
-        let mut shown = json!({ "id": id.as_str() });
-        if self.embeds.apps {
-            shown["apps"] = Value::Array(node.apps);
-        }
-        if self.embeds.pods {
-            shown["pods"] = Value::Array(node.pods);
-        }
-        if self.embeds.groups {
-            shown["groups"] = node.groups.iter().map(|below| self.shown_at(below)).collect();
-        }
+        let below = |tree: &mut Self| node.groups.iter().map(|below| tree.shown_at(below)).collect();
+        let groups = self.embeds.groups.then(|| below(self));
         let said = node.said.as_ref();
-        let dependencies: Vec<&str> =
-            said.map(|said| said.dependencies.iter().map(GroupId::as_str).collect()).unwrap_or_default();
-        shown["dependencies"] = json!(dependencies);
-        shown["version"] = json!(node.version.unwrap_or(Timestamp::EPOCH).to_string());
-        // Marathon 1.9 and later always say it; a widely used client knows of no such member (clients.md §4).
-        if said.is_some_and(|said| said.enforce_role) {
-            shown["enforceRole"] = json!(true);
+        let dependencies = said.map(|said| said.dependencies.iter().map(ToString::to_string).collect());
+        Shown {
+            id: id.to_string(),
+            apps: self.embeds.apps.then_some(node.apps),
+            pods: self.embeds.pods.then_some(node.pods),
+            groups,
+            dependencies: dependencies.unwrap_or_default(),
+            version: node.version.unwrap_or(Timestamp::EPOCH).to_string(),
+            enforce_role: said.and_then(|said| said.enforce_role.then_some(true)),
         }
-        shown
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ekiden_model::input::{Ack, TaskStatus};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ekiden_model::input::{Ack, FrameworkMessage, TaskStatus};
 use ekiden_model::{AgentId, FrameworkId, Offer, OfferId, Timestamp};
 use serde::Deserialize;
 
@@ -11,6 +13,9 @@ use super::offer::{self, OfferInfo};
 use super::resources::Reservations;
 use super::status::Status;
 use super::values::{Number, Text, Unavailability, Value};
+
+/// Most bytes kept of what an executor says: events are kept for a while, and each byte becomes a number in a list.
+const DATA_MAX_BYTES: usize = 10_000;
 
 /// What a frame of the event stream says.
 #[derive(Debug)]
@@ -51,8 +56,8 @@ pub(in super::super) enum Event {
     Error(String),
     /// The master is there.
     Heartbeat,
-    /// An executor says something to us. Ours have nothing to say.
-    Message,
+    /// An executor says something to us. Ours have nothing to say, those of tasks that we have taken over may.
+    Message(FrameworkMessage),
     /// How an operation on resources went. We ask for none that would tell.
     OperationStatus,
     /// Something that did not exist when this was written: its name.
@@ -92,6 +97,8 @@ struct Frame<'a> {
     failure: Option<Failure<'a>>,
     #[serde(borrow)]
     error: Option<ErrorText<'a>>,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +161,16 @@ struct ErrorText<'a> {
     message: Text<'a>,
 }
 
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    agent_id: Value<Text<'a>>,
+    #[serde(borrow)]
+    executor_id: Value<Text<'a>>,
+    #[serde(borrow)]
+    data: Text<'a>,
+}
+
 /// Reads one frame.
 pub(in super::super) fn read_event(frame: &[u8]) -> Result<Event, WireError> {
     let frame: Frame<'_> = serde_json::from_slice(frame)?;
@@ -176,7 +193,7 @@ pub(in super::super) fn read_event(frame: &[u8]) -> Result<Event, WireError> {
         "FAILURE" => frame.failure.ok_or(WireError::Missing("failure"))?.event(),
         "ERROR" => Event::Error(frame.error.map_or_else(String::new, |error| error.message.0.into_owned())),
         "HEARTBEAT" => Event::Heartbeat,
-        "MESSAGE" => Event::Message,
+        "MESSAGE" => frame.message.ok_or(WireError::Missing("message"))?.event()?,
         "UPDATE_OPERATION_STATUS" => Event::OperationStatus,
         other => Event::Unknown(other.to_owned()),
     })
@@ -202,6 +219,18 @@ impl Failure<'_> {
             agent: self.agent_id.map(|id| AgentId::new(&*id.value.0)),
             executor: self.executor_id.map(|id| id.value.0.into_owned()),
         }
+    }
+}
+
+impl Message<'_> {
+    fn event(self) -> Result<Event, WireError> {
+        let mut data = BASE64_STANDARD.decode(self.data.0.as_bytes()).map_err(|_| WireError::Missing("data"))?;
+        data.truncate(DATA_MAX_BYTES);
+        Ok(Event::Message(FrameworkMessage {
+            agent: AgentId::new(&*self.agent_id.value.0),
+            executor: self.executor_id.value.0.as_ref().into(),
+            data: data.into(),
+        }))
     }
 }
 

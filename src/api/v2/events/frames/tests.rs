@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ekiden_model::app::{CheckAddress, CheckKind, HealthCheck};
 use ekiden_model::deployment::{Change, Course, DeploymentAction, Progress};
-use ekiden_model::{DeploymentId, Incarnation, Port, RevisionId, Slot};
+use ekiden_model::{AgentId, DeploymentId, Incarnation, Port, RevisionId, Slot};
 
 use super::*;
 use crate::runtime::EventLog;
@@ -167,6 +167,10 @@ fn instances_are_told() {
     let unknown = Event::UnknownTerminated { task: task(), condition: Condition::Killed };
     let told = json!({ "instanceId": instance(), "runSpecId": "/prod/web", "condition": "Killed" });
     assert_eq!(said(fact(unknown)), one("unknown_instance_terminated_event", told));
+    let (agent, executor, data) = (AgentId::new("a-1"), "e-1".into(), [0, 104, 255].into());
+    let message = Event::Message(FrameworkMessage { agent, executor, data });
+    let told = json!({ "executorId": "e-1", "slaveId": "a-1", "message": [0, 104, -1] });
+    assert_eq!(said(Occurrence::Fact(message, None)), one("framework_message_event", told));
     let ended = Event::AppTerminated { app: web() };
     assert_eq!(said(fact(ended)), one("app_terminated_event", json!({ "appId": "/prod/web" })));
 }

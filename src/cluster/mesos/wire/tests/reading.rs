@@ -245,3 +245,24 @@ fn what_came_after_our_time_is_named_and_what_says_nothing_is_refused() {
         assert!(read_event(frame.as_bytes()).is_err(), "{frame}");
     }
 }
+
+#[test]
+fn what_an_executor_says_is_read_and_what_is_too_long_is_cut() {
+    let said = |data: &str| {
+        let message = json!({"agent_id": {"value": "S1"}, "executor_id": {"value": "E1"}, "data": data});
+        read_event(json!({"type": "MESSAGE", "message": message}).to_string().as_bytes())
+    };
+    match said("AGj/") {
+        Ok(Event::Message(message)) => {
+            assert_eq!((message.agent.as_str(), &*message.executor), ("S1", "E1"));
+            assert_eq!(*message.data, [0, 104, 255]);
+        }
+        other => panic!("{other:?}"),
+    }
+    match said(&"AAAA".repeat(10_000)) {
+        Ok(Event::Message(message)) => assert_eq!(message.data.len(), 10_000),
+        other => panic!("{other:?}"),
+    }
+    assert!(said("%").is_err());
+    assert!(read_event(br#"{"type": "MESSAGE"}"#).is_err());
+}
