@@ -383,7 +383,8 @@ impl Ledger {
         }
     }
 
-    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now is taken to serve.
+    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now, or until its agent
+    /// stopped answering, is taken to serve.
     fn found(&mut self, now: Timestamp, found: &Found) {
         for found in &found.tasks {
             self.note_unknown(&found.task);
@@ -396,9 +397,11 @@ impl Ledger {
                 continue;
             }
             told.condition = found.condition;
+            if matches!(found.condition, Condition::Running | Condition::Unreachable) {
+                told.presumed |= found.healthy != Some(false);
+            }
             if found.condition == Condition::Running {
                 told.running.get_or_insert(found.since.min(now));
-                told.presumed |= found.healthy != Some(false);
                 told.unreachable_since = None;
             }
             if found.condition == Condition::Unreachable {

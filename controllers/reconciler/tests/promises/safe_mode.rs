@@ -200,6 +200,22 @@ fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() 
 }
 
 #[test]
+fn adopted_tasks_that_come_back_are_not_all_ended_before_a_check_has_said_that_they_serve() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
+    let other = build::app("/web").cmd("something else").arc();
+    let lost = |slot: u32| FoundTask {
+        condition: Condition::Unreachable,
+        ..found_task(lost_task("/web", slot, 1), &other, &story)
+    };
+    let tasks = vec![lost(0), lost(1)];
+    story.settle([declared(app), found(tasks.clone()), command(Command::Adopt), found(tasks.clone())]);
+    story.settle([registered("old"), connected(), reconciled()]);
+    let effects = story.settle(tasks.iter().map(|found| told(&found.task, Condition::Running)));
+    assert_eq!(kills(&effects), [], "both must be healthy, and nothing says that they are not");
+}
+
+#[test]
 fn what_a_paused_app_takes_over_is_not_too_many() {
     let mut story = Story::new();
     let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).paused(true).arc();
