@@ -9,7 +9,7 @@ use ekiden_model::app::{Constraint, Operator};
 use ekiden_model::deployment::Progress;
 use ekiden_model::record::Record;
 use ekiden_model::revision::Phase;
-use ekiden_model::{App, AppId, Reason, Report, Resources};
+use ekiden_model::{AgentId, App, AppId, Reason, Report, Resources};
 
 use super::Simulation;
 use crate::build::AppBuilder;
@@ -240,7 +240,10 @@ impl Simulation {
         let is_left =
             |agent: &SimAgent| self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true);
         let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up && agent.drain.is_none());
-        let up = up.filter(|agent| !is_left(agent));
+        // An agent shows itself by what it offers, or by a task on record.
+        let is_known =
+            |id: &AgentId| self.ledger.agents.contains_key(id) || self.cluster.has_something_to_offer(id);
+        let up = up.filter(|agent| !is_left(agent) && is_known(&agent.machine.agent.id));
         let matching = up.filter(|agent| {
             let mut rules = app.constraints.iter().filter(alone);
             rules.all(|rule| holds(rule, &agent.machine.agent, std::iter::empty(), 0))
