@@ -118,13 +118,17 @@ impl Simulation {
             self.ledger.unknown.remove(&task);
         }
         self.ledger.word_given = self.ledger.unknown.is_empty();
-        // Nobody can know of tasks that have ended and are on no record. Their ids may be given again.
+        // Nobody can know of tasks that have ended and are on no record, nor what was said of them. Their ids may be given
+        // again.
         let known: Vec<TaskId> =
             self.ledger.launched.iter().filter(|task| !self.store.durable.knows(task)).cloned().collect();
         for task in known.into_iter().filter(|task| !self.ledger.unknown.contains(task)) {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
+        let (store, cluster) = (&self.store.durable, &self.cluster);
+        let lives = |task: &TaskId| cluster.tasks.get(task).is_some_and(|task| task.state.is_live());
+        self.ledger.strangers.retain(|task| store.knows(task) || lives(task));
         if self.story.is_none() {
             self.ask_operator_later();
         }
