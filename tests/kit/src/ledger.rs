@@ -195,8 +195,7 @@ impl Ledger {
                     }
                     let files = desired.withdraw.iter().filter(|app| !self.is_kept(app)).collect::<Vec<_>>();
                     for app in files {
-                        self.declared.remove(app);
-                        self.forget_checks(app);
+                        self.withdraw(app);
                     }
                     self.desired_complete |= desired.complete;
                 }
@@ -264,9 +263,10 @@ impl Ledger {
         }
     }
 
+    /// Who was healthy serves on until it ends, should the app be declared again before that.
     fn withdraw(&mut self, app: &AppId) {
-        if self.declared.remove(app).is_some() {
-            self.forget_checks(app);
+        if let Some(before) = self.declared.remove(app) {
+            self.forget_answers(&before);
         }
     }
 
@@ -289,12 +289,17 @@ impl Ledger {
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
         if question(&before) != question(app) {
-            // Who was healthy serves on, whatever is to be asked from now on.
-            let presumed = self.healthy_ones(&before);
-            self.forget_checks(&app.id);
-            for task in presumed {
-                self.told.entry(task).or_default().presumed = true;
-            }
+            self.forget_answers(&before);
+        }
+    }
+
+    /// What the checks of a declaration have answered is worth nothing any more. Who was healthy serves on, whatever is to
+    /// be asked from now on.
+    fn forget_answers(&mut self, before: &App) {
+        let presumed = self.healthy_ones(before);
+        self.forget_checks(&before.id);
+        for task in presumed {
+            self.told.entry(task).or_default().presumed = true;
         }
     }
 

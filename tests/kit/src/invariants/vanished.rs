@@ -32,8 +32,12 @@ impl Check<'_> {
             .map(|one| one.key)
             .collect();
         let burst = self.ledger.bursts.entry(app.clone()).or_default();
-        let too_many = *burst.too_many.get_or_insert(wanted.saturating_sub(count as usize));
-        burst.given_up.extend(given_up);
+        let surplus = wanted.saturating_sub(count as usize);
+        // What is given up because there are too many anyway is not replaced.
+        let unneeded = given_up.len().min(surplus);
+        let too_many = burst.too_many.unwrap_or(surplus).saturating_sub(unneeded);
+        burst.too_many = Some(too_many);
+        burst.given_up.extend(given_up.into_iter().skip(unneeded));
         let mut all: BTreeSet<InstanceKey> = burst.given_up.clone();
         if launches.is_empty() {
             return;
