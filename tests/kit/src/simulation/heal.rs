@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::Leave;
 use ekiden_model::app::{Constraint, Operator};
 use ekiden_model::deployment::Progress;
 use ekiden_model::record::Record;
@@ -105,8 +106,10 @@ impl Simulation {
         let drain_before = self.settings.drain_before;
         let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
         for id in ids {
-            let for_ever = self.cluster.agents[&id].window.is_some_and(|(_, length)| length.is_none());
-            if global || !for_ever || !self.ledger.is_left(&id, drain_before, true) {
+            let window = self.cluster.agents[&id].window.filter(|(_, length)| length.is_none());
+            // By a clock that was set back since it was told, it has perhaps yet to begin.
+            let is_on = window.is_some_and(|window| Leave::of(window, drain_before).is_on(self.told_now()));
+            if global || !is_on || !self.ledger.is_left(&id, drain_before, true) {
                 self.cluster.schedule_maintenance(&id, None, &mut self.line);
             }
         }
