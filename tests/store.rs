@@ -265,9 +265,8 @@ fn any_deployment() -> impl Strategy<Value = Record> {
         vec![DeploymentAction::Start, DeploymentAction::Scale, DeploymentAction::Restart, DeploymentAction::Stop];
     let change = any_id().prop_flat_map(move |id| {
         let action = proptest::sample::select(actions.clone());
-        (action, option::of(any_app(id.clone())), any::<u32>(), any_progress()).prop_map(
-            move |(action, before, step, progress)| (id.clone(), Change { action, before, step, progress }),
-        )
+        (action, option::of(any_app(id.clone())), any::<u32>())
+            .prop_map(move |(action, before, step)| (id.clone(), Change { action, before, step }))
     });
     (any_deployment_id(), any_time(), vec(change, 0..3)).prop_map(|(id, version, changes)| {
         let changes = changes.into_iter().collect();

@@ -42,8 +42,8 @@ pub(super) fn tell(event: &Event, checked: bool) {
         Event::DeploymentStarted(deployment) => {
             tracing::debug!(deployment = %deployment.id, apps = deployment.changes.len(), "deployment started");
         }
-        Event::DeploymentStep(deployment, app) => {
-            tracing::debug!(deployment = %deployment.id, app = %app, "deployment is through with an app");
+        Event::DeploymentStep(deployment, step, end) => {
+            tracing::debug!(deployment = %deployment.id, ?step, ?end, "deployment has come to the end of a step");
         }
         Event::DeploymentEnded(deployment, ending) => {
             tracing::debug!(deployment = %deployment.id, ?ending, "deployment ended");

@@ -11,12 +11,12 @@ use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use ekiden_model::deployment::Course;
 use ekiden_model::edit::{Group, Pod};
 use ekiden_model::report::{Reason, Report};
 use ekiden_model::view::Settled;
 use ekiden_model::{
-    Adoption, Agents, AppId, AppState, Condition, Deployment, DeploymentId, FrameworkId, GroupId, History,
-    Timestamp,
+    Adoption, Agents, AppId, AppState, Condition, DeploymentId, FrameworkId, GroupId, History, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -80,17 +80,17 @@ impl AppSnapshot {
     }
 }
 
-/// What there is beside apps and their instances. Small, or seldom changed: it is shared as a whole.
+/// What there is beside apps and their instances: each part is shared as a whole, and copied when it changes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Shelf {
     /// Deployments that are not over.
-    pub deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    pub deployments: Arc<BTreeMap<DeploymentId, Arc<Course>>>,
     /// The histories of apps that are over.
-    pub departed: BTreeMap<AppId, Arc<History>>,
+    pub departed: Arc<BTreeMap<AppId, Arc<History>>>,
     /// Groups of which something is said.
-    pub groups: BTreeMap<GroupId, Arc<Group>>,
+    pub groups: Arc<BTreeMap<GroupId, Arc<Group>>>,
     /// Pods.
-    pub pods: BTreeMap<AppId, Arc<Pod>>,
+    pub pods: Arc<BTreeMap<AppId, Arc<Pod>>>,
     /// Addresses that events are sent to.
     pub listeners: BTreeSet<Arc<str>>,
 }

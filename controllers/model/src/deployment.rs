@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::app::{App, Dependency, Passage};
 use crate::id::AppId;
 use crate::time::Timestamp;
+use crate::uuid::{self, Uuid};
 
 /// A deployment's name: a uuid that is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,35 +21,19 @@ pub struct DeploymentId(u128);
 /// Most steps that are told apart: a longer chain of dependencies ends with one long step.
 const STEPS_MAX: usize = 64;
 
-/// Version 8 (free use) and the RFC 9562 variant of a uuid.
-const UUID_MARKS: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
-const UUID_FREE: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_ffff_ffff;
-
 impl DeploymentId {
     /// The name of the deployment by which the installation `realm` came to `version`. No two change sets of an
     /// installation have one version.
     pub fn new(realm: u64, version: Timestamp) -> Self {
-        // FNV-1a, 128 bits wide, as for the keys of apps: stable across versions and platforms.
-        let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        for byte in b"deployed".iter().chain(&realm.to_be_bytes()).chain(&version.as_millis().to_be_bytes()) {
-            hash = (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-        Self(hash & UUID_FREE | UUID_MARKS)
+        let bytes =
+            b"deployed".iter().copied().chain(realm.to_be_bytes()).chain(version.as_millis().to_be_bytes());
+        Self(uuid::hash(bytes) & uuid::FREE | uuid::MARKS)
     }
 }
 
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = self.0;
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            bits >> 96,
-            (bits >> 80) & 0xffff,
-            (bits >> 64) & 0xffff,
-            (bits >> 48) & 0xffff,
-            bits & 0xffff_ffff_ffff
-        )
+        Uuid(self.0).fmt(f)
     }
 }
 
@@ -87,8 +72,30 @@ pub struct Change {
     pub before: Option<Arc<App>>,
     /// In which step of the deployment, from 1: later than all those that it depends on. What stops has none of its own.
     pub step: u32,
-    /// How far it is.
-    pub progress: Progress,
+}
+
+/// The steps of a deployment, in their order (§4.2): what goes, what is new, and then level by level what is scaled or
+/// replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// What goes.
+    Stop,
+    /// What is new is registered: through at once.
+    Start,
+    /// What is scaled or replaced, by [`Change::step`].
+    Level(u32),
+}
+
+impl Change {
+    /// The step that takes its time.
+    pub fn stage(&self) -> Stage {
+        match self.action {
+            DeploymentAction::Stop => Stage::Stop,
+            DeploymentAction::Start | DeploymentAction::Scale | DeploymentAction::Restart => {
+                Stage::Level(self.step)
+            }
+        }
+    }
 }
 
 /// What is done to an app.
@@ -117,6 +124,15 @@ pub enum Progress {
     Superseded(Timestamp),
 }
 
+/// What has come of one step of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepEnd {
+    /// All of its apps are through; the first step that is not yet, if any, is given.
+    Through(Option<Stage>),
+    /// One of its apps stands still.
+    Failed,
+}
+
 /// How a deployment ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -124,6 +140,84 @@ pub enum Ending {
     Success,
     /// Something is not, and why.
     Failure(Arc<str>),
+}
+
+/// A deployment that is not over, and how far it is. What is counted here is kept in the histories of its apps, so it costs
+/// little to note, however many apps there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// The deployment. It does not change on its way.
+    pub deployment: Arc<Deployment>,
+    /// How many apps are under way in each step; steps that are through are left out.
+    left: BTreeMap<Stage, usize>,
+    /// The last app that failed, in the order of ids, and why.
+    failed: Option<(AppId, Arc<str>)>,
+    /// The steps in which one failed.
+    failed_in: BTreeSet<Stage>,
+    /// The first app that was changed again, in the order of ids.
+    superseded: Option<AppId>,
+}
+
+impl Course {
+    /// Of a deployment that has begun.
+    pub fn new(deployment: Arc<Deployment>) -> Self {
+        let mut left = BTreeMap::new();
+        for change in deployment.changes.values() {
+            *left.entry(change.stage()).or_default() += 1;
+        }
+        Self { deployment, left, failed: None, failed_in: BTreeSet::new(), superseded: None }
+    }
+
+    /// How many apps are under way.
+    pub fn left(&self) -> usize {
+        self.left.values().sum()
+    }
+
+    /// Notes that an app that was under way is so no more; says what came of its step, if anything did.
+    pub fn note(&mut self, app: &AppId, progress: &Progress) -> Option<(Stage, StepEnd)> {
+        let stage = self.deployment.changes.get(app)?.stage();
+        if *progress == Progress::UnderWay {
+            return None;
+        }
+        let is_through = self.left.get_mut(&stage).is_none_or(|left| {
+            *left = left.saturating_sub(1);
+            *left == 0
+        });
+        if is_through {
+            self.left.remove(&stage);
+        }
+        match progress {
+            Progress::Failed(_, reason) => {
+                if self.failed.as_ref().is_none_or(|(last, _)| last < app) {
+                    self.failed = Some((app.clone(), reason.clone()));
+                }
+                // Told once: what a step asks for is not there, whichever of its apps it was.
+                self.failed_in.insert(stage).then_some((stage, StepEnd::Failed))
+            }
+            Progress::Superseded(_) => {
+                if self.superseded.as_ref().is_none_or(|first| app < first) {
+                    self.superseded = Some(app.clone());
+                }
+                None
+            }
+            // A step in which one failed has been told of, and is not through.
+            Progress::UnderWay | Progress::Complete(_) => (is_through && !self.failed_in.contains(&stage))
+                .then(|| (stage, StepEnd::Through(self.left.keys().next().copied()))),
+        }
+    }
+
+    /// Whether nothing of it is under way any more, and how it ended then.
+    pub fn ending(&self) -> Option<Ending> {
+        if !self.left.is_empty() {
+            return None;
+        }
+        let failure = match (&self.failed, &self.superseded) {
+            (Some((app, reason)), _) => format!("{app}: {reason}"),
+            (None, Some(app)) => format!("{app} was changed again meanwhile"),
+            (None, None) => return Some(Ending::Success),
+        };
+        Some(Ending::Failure(failure.into()))
+    }
 }
 
 impl DeploymentAction {
@@ -168,24 +262,6 @@ impl Deployment {
             }
         }
     }
-
-    /// Whether nothing of it is under way any more, and how it ended then.
-    pub fn ending(&self) -> Option<Ending> {
-        let mut ending = Ending::Success;
-        for (app, change) in &self.changes {
-            match &change.progress {
-                Progress::UnderWay => return None,
-                Progress::Complete(_) => {}
-                Progress::Failed(_, reason) => ending = Ending::Failure(format!("{app}: {reason}").into()),
-                Progress::Superseded(_) => {
-                    if ending == Ending::Success {
-                        ending = Ending::Failure(format!("{app} was changed again meanwhile").into());
-                    }
-                }
-            }
-        }
-        Some(ending)
-    }
 }
 
 #[cfg(test)]
@@ -219,7 +295,7 @@ mod tests {
         };
         let apps =
             [app("/a/db", &[]), app("/a/logic", &["/a/db"]), app("/web", &["/a", "/none"]), app("/x", &["/gone"])];
-        let change = |action| Change { action, before: None, step: 1, progress: Progress::UnderWay };
+        let change = |action| Change { action, before: None, step: 1 };
         let changes = apps.iter().map(|app| (app.id.clone(), change(DeploymentAction::of(app, None))));
         let gone = (id("/gone"), change(DeploymentAction::Stop));
         let (at, changes) = (Timestamp::EPOCH, changes.chain([gone]).collect());
@@ -234,12 +310,16 @@ mod tests {
     fn it_ends_when_nothing_is_under_way_and_says_how() {
         let at = Timestamp::EPOCH;
         let with = |progress: &[Progress]| {
-            let changes = progress.iter().enumerate().map(|(number, progress)| {
-                let id = AppId::parse(&format!("/app{number}")).expect("a good id");
-                let action = DeploymentAction::Scale;
-                (id, Change { action, before: None, step: 1, progress: progress.clone() })
-            });
-            Deployment { id: DeploymentId::new(1, at), version: at, changes: changes.collect() }.ending()
+            let ids = (0..progress.len()).map(|number| AppId::parse(&format!("/app{number}")).expect("a good id"));
+            let ids: Vec<AppId> = ids.collect();
+            let change = Change { action: DeploymentAction::Scale, before: None, step: 1 };
+            let changes = ids.iter().map(|id| (id.clone(), change.clone())).collect();
+            let mut course =
+                Course::new(Arc::new(Deployment { id: DeploymentId::new(1, at), version: at, changes }));
+            for (id, progress) in ids.iter().zip(progress) {
+                course.note(id, progress);
+            }
+            course.ending()
         };
         assert_eq!(with(&[Progress::Complete(at), Progress::UnderWay]), None);
         assert_eq!(with(&[Progress::Complete(at)]), Some(Ending::Success));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::HealthCheck;
-use crate::deployment::{Deployment, Ending};
+use crate::deployment::{Deployment, Ending, Stage, StepEnd};
 use crate::health::Verdict;
 use crate::id::{AppId, InstanceKey, RevisionId, TaskId};
 use crate::instance::Condition;
@@ -23,9 +23,9 @@ pub enum Event {
     },
     /// A change set is on its way (`group_change_success`, `deployment_info`).
     DeploymentStarted(Arc<Deployment>),
-    /// One app has come where a deployment wants it (`deployment_step_success`), or stands still on the way
-    /// (`deployment_step_failure`).
-    DeploymentStep(Arc<Deployment>, AppId),
+    /// All apps of a step have come where a deployment wants them (`deployment_step_success`), or one stands still on the
+    /// way (`deployment_step_failure`).
+    DeploymentStep(Arc<Deployment>, Stage, StepEnd),
     /// Nothing of it is under way any more (`deployment_success`, `deployment_failed`).
     DeploymentEnded(Arc<Deployment>, Ending),
     /// A rollout began, or turned to another revision.

@@ -103,10 +103,12 @@ pub struct Commit {
 pub struct History(Vec<Arc<Version>>);
 
 impl History {
-    /// Adds the newest one. Says which one is forgotten for it.
+    /// Adds the newest one; it takes the place of one of the same time, since no two have one. Says which one is forgotten
+    /// for it.
     pub fn push(&mut self, version: Version) -> Option<Timestamp> {
         let place = self.0.partition_point(|other| other.at < version.at);
-        self.0.insert(place, Arc::new(version));
+        let replaced = place..place + usize::from(self.0.get(place).is_some_and(|other| other.at == version.at));
+        self.0.splice(replaced, [Arc::new(version)]);
         (self.0.len() > VERSIONS_KEPT).then(|| self.0.remove(0).at)
     }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::uuid::{self, Uuid};
+
 /// The absolute path of an app, `/prod/web`: lower-case DNS labels joined by dots, between slashes (Marathon §2.1).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppId(Arc<str>);
@@ -321,8 +323,6 @@ pub struct AppKey(u128);
 
 /// The bits of a uuid that hold an [`AppKey`]: all but the version nibble, the variant and the slot in the last 32.
 const APP_KEY_BITS: u128 = 0xffff_ffff_ffff_0fff_3fff_ffff_0000_0000;
-/// Version 8 (free use) and the RFC 9562 variant.
-const UUID_MARKS: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
 
 impl AppKey {
     /// The key of the app `id` that was first declared as the `birth`-th app of the installation `realm`.
@@ -330,13 +330,8 @@ impl AppKey {
     /// `realm` is random, drawn once when an installation's store is made, so that two installations on one Mesos
     /// never give one id to two tasks; `birth` counts, so that deleting an app and declaring it again does neither.
     pub fn new(realm: u64, birth: u64, id: &AppId) -> Self {
-        // FNV-1a, 128 bits wide: stable across versions and platforms, which the standard hasher does not promise.
-        let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         let bytes = realm.to_be_bytes().into_iter().chain(birth.to_be_bytes()).chain(id.as_str().bytes());
-        for byte in bytes {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-        Self(hash & APP_KEY_BITS)
+        Self(uuid::hash(bytes) & APP_KEY_BITS)
     }
 
     /// As it was stored; bits that belong to the rest of a uuid are left out.
@@ -362,15 +357,7 @@ pub struct InstanceId {
 impl InstanceId {
     /// The uuid in its 8-4-4-4-12 form.
     pub fn uuid(self) -> String {
-        let bits = self.app.0 | UUID_MARKS | u128::from(self.slot.0);
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            bits >> 96,
-            (bits >> 80) & 0xffff,
-            (bits >> 64) & 0xffff,
-            (bits >> 48) & 0xffff,
-            bits & 0xffff_ffff_ffff
-        )
+        Uuid(self.app.0 | uuid::MARKS | u128::from(self.slot.0)).to_string()
     }
 
     /// As Marathon writes it: `web.instance-0f3c…`.
@@ -390,7 +377,7 @@ impl TaskId {
         let (rest, incarnation) = self.0.rsplit_once("._app.")?;
         let (_, uuid) = rest.rsplit_once(".instance-")?;
         let bits = u128::from_str_radix(&uuid.replace('-', ""), 16).ok()?;
-        if bits & !(APP_KEY_BITS | 0xffff_ffff) != UUID_MARKS {
+        if bits & !(APP_KEY_BITS | 0xffff_ffff) != uuid::MARKS {
             return None;
         }
         let app = AppKey(bits & APP_KEY_BITS);

@@ -34,6 +34,7 @@ pub mod report;
 pub mod resources;
 pub mod revision;
 pub mod time;
+mod uuid;
 pub mod view;
 
 pub use action::Action;

@@ -176,7 +176,9 @@ impl Reconciler {
         if let Some(before) = Incarnation::before_life(self.installation.life) {
             state.instances.launch_after(before);
         }
-        if let Some(history) = self.departed.remove(id) {
+        if self.departed.contains_key(id)
+            && let Some(history) = Arc::make_mut(&mut self.departed).remove(id)
+        {
             state.history = history;
             self.shelf_is_news = true;
         }
@@ -186,12 +188,12 @@ impl Reconciler {
     /// The history of an app that is over is kept, as long as there is room.
     pub(crate) fn keep_history(&mut self, id: AppId, history: Arc<History>) {
         self.shelf_is_news = true;
-        self.departed.insert(id, history);
+        Arc::make_mut(&mut self.departed).insert(id, history);
         while self.departed.len() > DEPARTED_KEPT {
             let at = |history: &History| history.last().map_or(Timestamp::EPOCH, |version| version.at);
             let Some(oldest) = self.departed.iter().min_by_key(|(_, history)| at(history)) else { return };
             let (id, versions) = (oldest.0.clone(), oldest.1.iter().map(|version| version.at).collect::<Vec<_>>());
-            self.departed.remove(&id);
+            Arc::make_mut(&mut self.departed).remove(&id);
             for version in versions {
                 self.journal.note_version(&id, version);
             }
@@ -222,7 +224,6 @@ impl Reconciler {
             action,
             before,
             step: 1,
-            progress: Progress::UnderWay,
         });
     }
 

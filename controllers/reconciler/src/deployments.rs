@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ekiden_model::deployment::{Deployment, Progress};
+use ekiden_model::deployment::{Course, Deployment, Progress};
 use ekiden_model::event::Event;
 use ekiden_model::instance::Goal;
 use ekiden_model::revision::{Phase, Standing};
@@ -17,25 +17,20 @@ use crate::Reconciler;
 use crate::change::ChangeSet;
 
 /// Those that are not over.
+///
+/// How far one is, is kept in the histories of its apps and counted here: what an app's progress costs does not depend on
+/// how many apps were changed with it.
 #[derive(Debug, Default)]
 pub(crate) struct Deployments {
-    pub(crate) open: BTreeMap<DeploymentId, Arc<Deployment>>,
+    /// Shared with readers, and copied when it changes.
+    pub(crate) open: Arc<BTreeMap<DeploymentId, Arc<Course>>>,
     /// The one that each app is part of and not through with.
     pub(crate) of_app: BTreeMap<AppId, DeploymentId>,
 }
 
-impl Deployments {
-    /// One that was stored.
-    pub(crate) fn restore(&mut self, deployment: Deployment) {
-        let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
-        self.of_app.extend(under_way.map(|(app, _)| (app.clone(), deployment.id)));
-        self.open.insert(deployment.id, Arc::new(deployment));
-    }
-}
-
 impl Reconciler {
     /// The deployments that are not over, by their ids.
-    pub fn deployments(&self) -> &BTreeMap<DeploymentId, Arc<Deployment>> {
+    pub fn deployments(&self) -> &Arc<BTreeMap<DeploymentId, Arc<Course>>> {
         &self.deployments.open
     }
 
@@ -51,12 +46,37 @@ impl Reconciler {
         for app in deployment.changes.keys() {
             self.progressed(app, &Progress::Superseded(self.now));
         }
+        let deployment = Arc::new(deployment);
+        self.journal.push(Effect::Notify(Event::DeploymentStarted(deployment.clone())));
         let id = deployment.id;
-        let shared = Arc::new(deployment.clone());
-        self.journal.push(Effect::Notify(Event::DeploymentStarted(shared)));
-        self.deployments.restore(deployment);
+        self.deployments.of_app.extend(deployment.changes.keys().map(|app| (app.clone(), id)));
+        self.journal.note_deployment(id);
+        self.put_course(Course::new(deployment));
         self.end_deployment_that_is_over(id);
-        self.note_deployment(id);
+    }
+
+    /// Goes on with one that was stored, from where the histories of its apps say that it is.
+    pub(crate) fn restore_deployment(&mut self, deployment: Deployment) {
+        let id = deployment.id;
+        let mut course = Course::new(Arc::new(deployment));
+        let deployment = course.deployment.clone();
+        for app in deployment.changes.keys() {
+            match self.progress(&deployment, app) {
+                Progress::UnderWay => _ = self.deployments.of_app.insert(app.clone(), id),
+                over => _ = course.note(app, &over),
+            }
+        }
+        self.put_course(course);
+        self.end_deployment_that_is_over(id);
+    }
+
+    /// How far an app is on the way that a deployment set. One whose history does not go back so far has been changed
+    /// since, many times.
+    pub(crate) fn progress(&self, deployment: &Deployment, app: &AppId) -> Progress {
+        let entry = self.apps.get(app);
+        let history = entry.map(|entry| &entry.state.history).or_else(|| self.departed.get(app));
+        let version = history.and_then(|history| history.get(deployment.version));
+        version.map_or(Progress::Superseded(deployment.version), |version| version.progress.clone())
     }
 
     /// Looks how far an app is that was just visited.
@@ -106,30 +126,29 @@ impl Reconciler {
     /// An app is through with the deployment that it is part of, if it is part of one.
     pub(crate) fn progressed(&mut self, app: &AppId, progress: &Progress) {
         let Some(id) = self.deployments.of_app.remove(app) else { return };
-        let Some(deployment) = self.deployments.open.get_mut(&id) else { return };
-        let version = deployment.version;
-        if let Some(change) = Arc::make_mut(deployment).changes.get_mut(app) {
-            change.progress = progress.clone();
+        let Some(course) = Arc::make_mut(&mut self.deployments.open).get_mut(&id) else { return };
+        let course = Arc::make_mut(course);
+        let deployment = course.deployment.clone();
+        if let Some((stage, end)) = course.note(app, progress) {
+            self.journal.push(Effect::Notify(Event::DeploymentStep(deployment.clone(), stage, end)));
         }
-        if !matches!(progress, Progress::Superseded(_)) {
-            let step = Event::DeploymentStep(deployment.clone(), app.clone());
-            self.journal.push(Effect::Notify(step));
-        }
+        self.shelf_is_news = true;
         if let Some(entry) = self.apps.get_mut(app)
-            && Arc::make_mut(&mut entry.state.history).note(version, progress)
+            && Arc::make_mut(&mut entry.state.history).note(deployment.version, progress)
         {
-            self.journal.note_version(app, version);
-            self.touch(app);
+            self.journal.note_version(app, deployment.version);
         }
+        self.touch(app);
         self.end_deployment_that_is_over(id);
-        self.note_deployment(id);
     }
 
     /// Ends one whatever it has come to; says whether there was such a one.
     pub(crate) fn abandon(&mut self, id: DeploymentId) -> bool {
-        let Some(deployment) = self.deployments.open.get(&id).cloned() else { return false };
-        for (app, change) in &deployment.changes {
-            if change.progress == Progress::UnderWay {
+        let Some(deployment) = self.deployments.open.get(&id).map(|course| course.deployment.clone()) else {
+            return false;
+        };
+        for app in deployment.changes.keys() {
+            if self.deployment_of(app) == Some(id) {
                 self.progressed(app, &Progress::Failed(self.now, "nobody follows it any longer".into()));
             }
         }
@@ -137,15 +156,17 @@ impl Reconciler {
     }
 
     fn end_deployment_that_is_over(&mut self, id: DeploymentId) {
-        let Some(deployment) = self.deployments.open.get(&id) else { return };
-        let Some(ending) = deployment.ending() else { return };
-        let event = Event::DeploymentEnded(deployment.clone(), ending);
-        self.deployments.open.remove(&id);
+        let Some(course) = self.deployments.open.get(&id) else { return };
+        let Some(ending) = course.ending() else { return };
+        let event = Event::DeploymentEnded(course.deployment.clone(), ending);
+        Arc::make_mut(&mut self.deployments.open).remove(&id);
+        self.shelf_is_news = true;
+        self.journal.note_deployment(id);
         self.journal.push(Effect::Notify(event));
     }
 
-    fn note_deployment(&mut self, id: DeploymentId) {
+    fn put_course(&mut self, course: Course) {
         self.shelf_is_news = true;
-        self.journal.note_deployment(id);
+        Arc::make_mut(&mut self.deployments.open).insert(course.deployment.id, Arc::new(course));
     }
 }

@@ -195,8 +195,7 @@ impl Reconciler {
     fn edit_group(&mut self, set: &ChangeSet, edit: GroupEdit) {
         let id = match edit {
             GroupEdit::Put { id, dependencies, enforce_role } => {
-                let group = self
-                    .groups
+                let group = Arc::make_mut(&mut self.groups)
                     .entry(id.clone())
                     .or_insert_with(|| Arc::new(Group { id: id.clone(), versions: Vec::new() }));
                 let versions = &mut Arc::make_mut(group).versions;
@@ -207,7 +206,7 @@ impl Reconciler {
                 id
             }
             GroupEdit::Remove(id) => {
-                self.groups.remove(&id);
+                Arc::make_mut(&mut self.groups).remove(&id);
                 id
             }
         };
@@ -218,8 +217,7 @@ impl Reconciler {
     fn edit_pod(&mut self, set: &ChangeSet, edit: PodEdit) {
         let id = match edit {
             PodEdit::Put { id, definition } => {
-                let pod = self
-                    .pods
+                let pod = Arc::make_mut(&mut self.pods)
                     .entry(id.clone())
                     .or_insert_with(|| Arc::new(Pod { id: id.clone(), versions: Vec::new() }));
                 let pod = Arc::make_mut(pod);
@@ -230,7 +228,7 @@ impl Reconciler {
                 id
             }
             PodEdit::Remove(id) => {
-                self.pods.remove(&id);
+                Arc::make_mut(&mut self.pods).remove(&id);
                 id
             }
         };
@@ -314,9 +312,14 @@ impl Reconciler {
 
     /// Turns a deployment round: what was declared before holds again, of all that was not changed again since.
     fn cancel(&mut self, id: DeploymentId, authority: &Authority) -> Result<Answer, Refusal> {
-        let deployment = self.deployments.open.get(&id).cloned().ok_or(Refusal::NoSuchDeployment(id))?;
-        let changed =
-            deployment.changes.iter().filter(|(_, change)| !matches!(change.progress, Progress::Superseded(_)));
+        let course = self.deployments.open.get(&id).ok_or(Refusal::NoSuchDeployment(id))?;
+        let deployment = course.deployment.clone();
+        let superseded: BTreeSet<&AppId> = deployment
+            .changes
+            .keys()
+            .filter(|app| matches!(self.progress(&deployment, app), Progress::Superseded(_)))
+            .collect();
+        let changed = deployment.changes.iter().filter(|(app, _)| !superseded.contains(app));
         // Whoever turns a deployment round may, even where deployments lock: it is the one that holds the lock.
         let authority = Authority { force: true, ..authority.clone() };
         for (app, change) in changed.clone() {

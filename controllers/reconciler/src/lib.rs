@@ -101,11 +101,11 @@ pub struct Reconciler {
     /// The version of the last change set.
     last_version: Timestamp,
     deployments: Deployments,
-    /// The histories of apps that are over.
-    departed: BTreeMap<AppId, Arc<History>>,
+    /// The histories of apps that are over. Like the next two it is shared with readers, and copied when it changes.
+    departed: Arc<BTreeMap<AppId, Arc<History>>>,
     /// Groups of which something is said.
-    groups: BTreeMap<GroupId, Arc<Group>>,
-    pods: BTreeMap<AppId, Arc<Pod>>,
+    groups: Arc<BTreeMap<GroupId, Arc<Group>>>,
+    pods: Arc<BTreeMap<AppId, Arc<Pod>>>,
     /// Apps of which something else holds than their files say, by when that is over.
     overrides: BTreeSet<(Timestamp, AppId)>,
     /// Whether deployments, departed, groups, pods or listeners have changed since readers last asked.
@@ -254,17 +254,17 @@ impl Reconciler {
     }
 
     /// The histories of apps that are over.
-    pub fn departed(&self) -> &BTreeMap<AppId, Arc<History>> {
+    pub fn departed(&self) -> &Arc<BTreeMap<AppId, Arc<History>>> {
         &self.departed
     }
 
     /// Groups of which something is said, beside what is in them.
-    pub fn groups(&self) -> &BTreeMap<GroupId, Arc<Group>> {
+    pub fn groups(&self) -> &Arc<BTreeMap<GroupId, Arc<Group>>> {
         &self.groups
     }
 
     /// The pods that are kept.
-    pub fn pods(&self) -> &BTreeMap<AppId, Arc<Pod>> {
+    pub fn pods(&self) -> &Arc<BTreeMap<AppId, Arc<Pod>>> {
         &self.pods
     }
 

@@ -83,13 +83,13 @@ impl Reconciler {
         }
         for deployment in deployments {
             reconciler.last_version = reconciler.last_version.max(deployment.version);
-            reconciler.deployments.restore(deployment);
+            reconciler.restore_deployment(deployment);
         }
         let stamps =
             groups.values().flat_map(|group: &Arc<Group>| group.versions.iter().map(|version| version.at));
         let pod_stamps = pods.values().flat_map(|pod: &Arc<Pod>| pod.versions.iter().map(|(at, _)| *at));
         reconciler.last_version = stamps.chain(pod_stamps).fold(reconciler.last_version, Timestamp::max);
-        (reconciler.groups, reconciler.pods) = (groups, pods);
+        (reconciler.groups, reconciler.pods) = (Arc::new(groups), Arc::new(pods));
         reconciler.shelf_is_news = true;
         reconciler.time = Time::after(reconciler.now);
         Ok(reconciler)
@@ -104,9 +104,9 @@ impl Reconciler {
             keys: BTreeMap::new(),
             last_version: Timestamp::EPOCH,
             deployments: Deployments::default(),
-            departed: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            pods: BTreeMap::new(),
+            departed: Arc::default(),
+            groups: Arc::default(),
+            pods: Arc::default(),
             overrides: BTreeSet::new(),
             shelf_is_news: false,
             agents: Agents::new(),
@@ -206,7 +206,7 @@ impl Reconciler {
         self.last_version = self.last_version.max(version.at);
         let history = match self.apps.get_mut(&app) {
             Some(entry) => &mut entry.state.history,
-            None => self.departed.entry(app).or_default(),
+            None => Arc::make_mut(&mut self.departed).entry(app).or_default(),
         };
         // No more were stored than are kept.
         Arc::make_mut(history).push(version);

@@ -111,8 +111,8 @@ impl Reconciler {
             writes.push(put.map_or_else(|| Write::Delete(RecordKey::Version(id, at)), Write::Put));
         }
         for id in notes.deployments {
-            let deployment = self.deployments.open.get(&id);
-            let put = deployment.map(|deployment| Record::Deployment(Box::new(Deployment::clone(deployment))));
+            let course = self.deployments.open.get(&id);
+            let put = course.map(|course| Record::Deployment(Box::new(Deployment::clone(&course.deployment))));
             writes.push(put.map_or(Write::Delete(RecordKey::Deployment(id)), Write::Put));
         }
         for id in notes.groups {

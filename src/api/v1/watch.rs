@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ekiden_model::deployment::Course;
 use ekiden_model::view::Settled;
-use ekiden_model::{AppId, Deployment, DeploymentId};
+use ekiden_model::{AppId, DeploymentId};
 use futures_util::stream;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -103,7 +104,7 @@ struct Watcher {
     snapshot: Arc<Snapshot>,
     /// The apps that it was told of, where what is wanted can cease to be.
     known: Option<BTreeSet<AppId>>,
-    deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    deployments: Arc<BTreeMap<DeploymentId, Arc<Course>>>,
     cluster: Option<Value>,
     looked: Instant,
     told: Instant,
@@ -126,7 +127,7 @@ impl Watcher {
             known: filter.looks_inside().then(BTreeSet::new),
             filter,
             fields,
-            deployments: BTreeMap::new(),
+            deployments: Arc::default(),
             cluster: None,
             looked: now,
             told: now,
@@ -290,20 +291,21 @@ impl Watcher {
 
     fn tell_deployments(&mut self, out: &mut BytesMut, come_to: Option<WorldRevision>) {
         let open = &self.snapshot.shelf.deployments;
+        if Arc::ptr_eq(&self.deployments, open) {
+            return;
+        }
         for id in self.deployments.keys().filter(|id| !open.contains_key(id)) {
             self.form.write(out, "deploymentGone", come_to, &[("id", text(&json!(id.to_string())))]);
         }
-        let is_news = |id: &DeploymentId, deployment: &Arc<Deployment>| {
-            !self.deployments.get(id).is_some_and(|known| Arc::ptr_eq(known, deployment))
-        };
-        for (id, deployment) in open.iter().filter(|(id, deployment)| is_news(id, deployment)) {
-            let shown = text(&deployments::shown(deployment, &self.snapshot));
+        // What we hold on to is copied when it changes.
+        let is_news =
+            |id: &DeploymentId, course| !self.deployments.get(id).is_some_and(|known| Arc::ptr_eq(known, course));
+        for (id, course) in open.iter().filter(|(id, course)| is_news(id, course)) {
+            let shown = text(&deployments::shown(&course.deployment, &self.snapshot));
             let id = text(&json!(id.to_string()));
             self.form.write(out, "deployment", come_to, &[("id", id), ("deployment", shown)]);
         }
-        if self.deployments.len() != open.len() || open.iter().any(|(id, deployment)| is_news(id, deployment)) {
-            self.deployments = open.clone();
-        }
+        self.deployments = open.clone();
     }
 
     fn revision(&self, number: u64) -> WorldRevision {

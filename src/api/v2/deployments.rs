@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ekiden_model::deployment::{Change, Deployment, DeploymentAction, Progress};
+use ekiden_model::deployment::{Change, Deployment, DeploymentAction, Stage};
 use ekiden_model::edit::{Answer, Refusal};
 use ekiden_model::input::Command;
 use ekiden_model::{AppId, DeploymentId};
@@ -19,7 +19,7 @@ use crate::runtime::Snapshot;
 pub(in crate::api) fn list(api: &Api) -> Response {
     let snapshot = api.snapshots.latest();
     let under_way: Vec<Value> =
-        snapshot.shelf.deployments.values().map(|deployment| shown(deployment, &snapshot)).collect();
+        snapshot.shelf.deployments.values().map(|course| shown(&course.deployment, &snapshot)).collect();
     reply::json(&under_way)
 }
 
@@ -45,13 +45,13 @@ pub(in crate::api) async fn cancel(api: &Api, id: &str, request: &Request) -> Re
 /// One deployment.
 pub(in crate::api) fn shown(deployment: &Deployment, snapshot: &Snapshot) -> Value {
     let steps = Steps::of(deployment);
-    let current = steps.current();
+    let followed = |app: &AppId| snapshot.app(app).filter(|app| app.deployment == Some(deployment.id));
+    let current = steps.first(|app| followed(app).is_some());
     let actions = |step: &Step<'_>| -> Vec<Value> {
-        let under_way = step.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
+        let under_way = step.changes.keys().filter_map(|app| followed(app).map(|state| (app, state)));
         under_way
-            .map(|(app, _)| {
-                let state = snapshot.app(app);
-                let readiness = state.map_or_else(|| json!([]), |app| readiness_results(&app.state));
+            .map(|(app, state)| {
+                let readiness = readiness_results(&state.state);
                 json!({ "action": step.action(app), "app": app.as_str(), "readinessCheckResults": readiness })
             })
             .collect()
@@ -97,13 +97,6 @@ struct Step<'a> {
     changes: BTreeMap<&'a AppId, &'a Change>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Stop,
-    Start,
-    Level(u32),
-}
-
 impl<'a> Steps<'a> {
     pub(super) fn of(deployment: &'a Deployment) -> Self {
         let mut stages: BTreeMap<Stage, BTreeMap<&AppId, &Change>> = BTreeMap::new();
@@ -120,9 +113,12 @@ impl<'a> Steps<'a> {
         Self(stages.into_iter().map(|(stage, changes)| Step { stage, changes }).collect())
     }
 
-    /// The first step that is not through; one more than there are, when all are.
-    pub(super) fn current(&self) -> usize {
-        (0..self.len()).find(|index| !self.is_through(*index)).unwrap_or(self.len())
+    /// The first step of which something is under way; one more than there are, when nothing is. Registering what is
+    /// new is through at once.
+    pub(super) fn first(&self, is_under_way: impl Fn(&AppId) -> bool) -> usize {
+        let takes_time =
+            |step: &Step<'_>| step.stage != Stage::Start && step.changes.keys().any(|app| is_under_way(app));
+        self.0.iter().position(takes_time).unwrap_or(self.len())
     }
 
     /// How many there are.
@@ -130,16 +126,9 @@ impl<'a> Steps<'a> {
         self.0.len()
     }
 
-    /// Whether nothing of a step is under way. Registering what is new is through at once.
-    pub(super) fn is_through(&self, index: usize) -> bool {
-        self.0.get(index).is_none_or(|step| {
-            step.stage == Stage::Start || step.changes.values().all(|change| change.progress != Progress::UnderWay)
-        })
-    }
-
-    /// The last step that an app's change is in.
-    pub(super) fn last_of(&self, app: &AppId) -> Option<usize> {
-        self.0.iter().rposition(|step| step.changes.contains_key(app))
+    /// Where in the order a step stands; nothing where there is no such step.
+    pub(super) fn place(&self, stage: Stage) -> Option<usize> {
+        self.0.iter().position(|step| step.stage == stage)
     }
 
     /// A step with its actions; one without any, when there is no such step.

@@ -80,7 +80,6 @@ struct Change<D> {
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     before: Option<D>,
     step: u32,
-    progress: Progress,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,12 +137,11 @@ impl Deployment<Value> {
     pub(super) fn of(model: &deployment::Deployment) -> Self {
         let deployment::Deployment { id, version, changes } = model;
         let changes = changes.iter().map(|(app, change)| {
-            let deployment::Change { action, before, step, progress } = change;
+            let deployment::Change { action, before, step } = change;
             let change = Change {
                 action: Action::of(*action),
                 before: before.as_deref().map(manifest::app_to_json),
                 step: *step,
-                progress: Progress::of(progress),
             };
             (app.to_string(), change)
         });
@@ -155,9 +153,9 @@ impl Deployment<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<deployment::Deployment, String> {
         let Self { id, version, changes } = self;
         let mut read = BTreeMap::new();
-        for (app, Change { action, before, step, progress }) in changes {
+        for (app, Change { action, before, step }) in changes {
             let before = before.map(|before| app_of(before, shared)).transpose()?;
-            let change = deployment::Change { action: action.read(), before, step, progress: progress.read() };
+            let change = deployment::Change { action: action.read(), before, step };
             read.insert(shared.app(&app)?, change);
         }
         Ok(deployment::Deployment {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ekiden_model::deployment::{Deployment, Progress};
 use ekiden_model::history::Version;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::WriteSeq;
@@ -91,6 +92,13 @@ impl Records {
             Record::Version(_, version) => Some(&**version),
             _ => None,
         })
+    }
+
+    /// Whether an app is on the way that a deployment set.
+    pub fn is_under_way(&self, deployment: &Deployment, app: &AppId) -> bool {
+        let key = RecordKey::Version(app.clone(), deployment.version);
+        let version = self.others.get(&key);
+        matches!(version, Some(Record::Version(_, version)) if version.progress == Progress::UnderWay)
     }
 
     /// What held of an app at that time: its newest version that is not later.

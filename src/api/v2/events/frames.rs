@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ekiden_model::app::{App, HealthCheck};
-use ekiden_model::deployment::{Deployment, Ending, Progress};
+use ekiden_model::deployment::{Deployment, Ending, Stage, StepEnd};
 use ekiden_model::event::Event;
 use ekiden_model::health::Verdict;
 use ekiden_model::id::AppKey;
@@ -115,7 +115,7 @@ fn told(what: &Occurrence, at: Timestamp) -> Vec<Told> {
 fn of_fact(event: &Event, key: Option<AppKey>) -> Vec<Told> {
     match event {
         Event::DeploymentStarted(deployment) => started(deployment),
-        Event::DeploymentStep(deployment, app) => stepped(deployment, app),
+        Event::DeploymentStep(deployment, stage, end) => stepped(deployment, *stage, *end),
         Event::DeploymentEnded(deployment, ending) => vec![ended(deployment, ending)],
         Event::InstanceChanged { .. } => changed(event),
         Event::HealthChanged { app, instance, verdict, version } => {
@@ -172,7 +172,7 @@ fn started(deployment: &Deployment) -> Vec<Told> {
     let group = json!({ "groupId": group.as_str(), "version": version });
     let mut told = vec![(Kind::GroupChangeSuccess, group)];
     let steps = Steps::of(deployment);
-    let current = steps.current();
+    let current = steps.first(|_| true);
     for index in 0..=current.min(steps.len().saturating_sub(1)) {
         told.push((Kind::DeploymentInfo, plan_and_step(deployment, &steps, index)));
         if index < current && index < steps.len() {
@@ -182,21 +182,21 @@ fn started(deployment: &Deployment) -> Vec<Told> {
     told
 }
 
-/// One app is through, or stands still. A step is through when all of its apps are.
-fn stepped(deployment: &Deployment, app: &AppId) -> Vec<Told> {
+/// A step is through, or one of its apps stands still.
+fn stepped(deployment: &Deployment, stage: Stage, end: StepEnd) -> Vec<Told> {
     let steps = Steps::of(deployment);
-    let Some(index) = steps.last_of(app) else { return Vec::new() };
-    let progress = deployment.changes.get(app).map(|change| &change.progress);
-    if matches!(progress, Some(Progress::Failed(..))) {
-        return vec![(Kind::DeploymentStepFailure, plan_and_step(deployment, &steps, index))];
-    }
-    if !steps.is_through(index) {
-        return Vec::new();
-    }
-    let mut told = vec![(Kind::DeploymentStepSuccess, plan_and_step(deployment, &steps, index))];
-    let next = steps.current();
-    if next > index && next < steps.len() {
-        told.push((Kind::DeploymentInfo, plan_and_step(deployment, &steps, next)));
+    let Some(index) = steps.place(stage) else { return Vec::new() };
+    let tell = |kind, index| (kind, plan_and_step(deployment, &steps, index));
+    let next = match end {
+        StepEnd::Failed => return vec![tell(Kind::DeploymentStepFailure, index)],
+        StepEnd::Through(next) => next.and_then(|next| steps.place(next)),
+    };
+    let mut told = vec![tell(Kind::DeploymentStepSuccess, index)];
+    if let Some(next) = next.filter(|next| *next > index) {
+        if let Some(start) = steps.place(Stage::Start).filter(|start| (index..next).contains(start)) {
+            told.extend([tell(Kind::DeploymentInfo, start), tell(Kind::DeploymentStepSuccess, start)]);
+        }
+        told.push(tell(Kind::DeploymentInfo, next));
     }
     told
 }

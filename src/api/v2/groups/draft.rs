@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::app::{App, Dependency};
-use ekiden_model::deployment::{Change, Deployment, DeploymentAction, Progress};
+use ekiden_model::deployment::{Change, Deployment, DeploymentAction};
 use ekiden_model::edit::{Edit, GroupEdit, GroupVersion, PodEdit};
 use ekiden_model::history::VERSIONS_KEPT;
 use ekiden_model::id::IdError;
@@ -118,7 +118,7 @@ impl Draft {
 
     /// The deployment that would come of it.
     pub(super) fn deployment(&self, snapshot: &Snapshot) -> Deployment {
-        let change = |action| Change { action, before: None, step: 1, progress: Progress::UnderWay };
+        let change = |action| Change { action, before: None, step: 1 };
         let declare = self.edit.declare.iter().map(|app| {
             let before = declared(snapshot, &app.id).map(|declared| &*declared.app);
             (app.id.clone(), change(DeploymentAction::of(app, before)))

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use ekiden_model::deployment::Progress;
 use ekiden_model::edit::{Answer, Edit, KillTasks, RequestId};
 use ekiden_model::history::Why;
 use ekiden_model::input::Command;
@@ -106,8 +105,7 @@ impl Check<'_> {
             let between = |held: &ekiden_model::history::Version| held.at > changed && held.at < version;
             let is_later = self.store.durable.versions(app).any(between);
             let holds = self.store.durable.as_of(app, version).and_then(|held| held.known());
-            if !matches!(change.progress, Progress::Superseded(_)) && !is_later && holds != change.before.as_ref()
-            {
+            if !is_later && holds != change.before.as_ref() {
                 found.push(("S11", format!("{app} is not what it was before {id}, which was turned round")));
             }
         }
@@ -166,8 +164,8 @@ impl Check<'_> {
         let deployments = writes.iter().any(|write| matches!(write, Write::Put(Record::Deployment(_))));
         for record in self.ledger.announced.others.values().filter(|_| deployments) {
             let Record::Deployment(deployment) = record else { continue };
-            let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
-            for (app, _) in under_way {
+            let announced = &self.ledger.announced;
+            for app in deployment.changes.keys().filter(|app| announced.is_under_way(deployment, app)) {
                 if let Some(other) = of_app.insert(app, deployment.id) {
                     found.push(("S11", format!("{app} is on its way in {other} and in {}", deployment.id)));
                 }

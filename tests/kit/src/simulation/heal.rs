@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use ekiden_model::agent::Leave;
 use ekiden_model::app::{Constraint, Operator};
-use ekiden_model::deployment::Progress;
 use ekiden_model::record::Record;
 use ekiden_model::revision::Phase;
 use ekiden_model::{AgentId, App, AppId, Reason, Report, Resources};
@@ -223,10 +222,8 @@ impl Simulation {
         open.extend(overridden);
         for record in records.others.values() {
             let Record::Deployment(deployment) = record else { continue };
-            let under_way = deployment.changes.iter().filter(|(_, change)| change.progress == Progress::UnderWay);
-            let through = under_way
-                .map(|(app, _)| app)
-                .filter(|app| !healed.differing.contains_key(*app) && !self.stands_still(app));
+            let under_way = deployment.changes.keys().filter(|app| records.is_under_way(deployment, app));
+            let through = under_way.filter(|app| !healed.differing.contains_key(*app) && !self.stands_still(app));
             open.extend(through.map(|app| format!("{app} matches and is on its way in {}", deployment.id)));
         }
         open

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ekiden_model::app::{CheckAddress, CheckKind, HealthCheck};
-use ekiden_model::deployment::{Change, DeploymentAction};
+use ekiden_model::deployment::{Change, Course, DeploymentAction, Progress};
 use ekiden_model::{DeploymentId, Incarnation, Port, RevisionId, Slot};
 
 use super::*;
@@ -215,13 +215,20 @@ fn health_is_told() {
     assert_eq!(said(fact(failed)), one("failed_health_check_event", told));
 }
 
-fn deployment(changes: &[(&str, DeploymentAction, u32, Progress)]) -> Arc<Deployment> {
-    let change = |(id, action, step, progress): &(&str, DeploymentAction, u32, Progress)| {
+fn deployment(changes: &[(&str, DeploymentAction, u32)]) -> Arc<Deployment> {
+    let change = |(id, action, step): &(&str, DeploymentAction, u32)| {
         let id = AppId::parse(id).expect("a good id");
-        (id, Change { action: *action, before: None, step: *step, progress: progress.clone() })
+        (id, Change { action: *action, before: None, step: *step })
     };
     let changes = changes.iter().map(change).collect();
     Arc::new(Deployment { id: DeploymentId::new(1, AT), version: AT, changes })
+}
+
+/// What is told when an app has come so far.
+fn come(course: &mut Course, app: &str, progress: &Progress) -> Vec<(String, Value)> {
+    let app = AppId::parse(app).expect("a good id");
+    let Some((stage, end)) = course.note(&app, progress) else { return Vec::new() };
+    said(fact(Event::DeploymentStep(course.deployment.clone(), stage, end)))
 }
 
 fn kinds(told: &[(String, Value)]) -> Vec<&str> {
@@ -232,9 +239,8 @@ fn kinds(told: &[(String, Value)]) -> Vec<&str> {
 fn a_change_set_is_told_once_for_its_group_and_step_by_step() {
     let done = Progress::Complete(AT);
     let (start, scale) = (DeploymentAction::Start, DeploymentAction::Scale);
-    let begun =
-        deployment(&[("/prod/db", start, 1, Progress::UnderWay), ("/prod/web", scale, 2, Progress::UnderWay)]);
-    let told = said(fact(Event::DeploymentStarted(begun)));
+    let begun = deployment(&[("/prod/db", start, 1), ("/prod/web", scale, 2)]);
+    let told = said(fact(Event::DeploymentStarted(begun.clone())));
     assert_eq!(
         kinds(&told),
         ["group_change_success", "deployment_info", "deployment_step_success", "deployment_info"]
@@ -246,25 +252,45 @@ fn a_change_set_is_told_once_for_its_group_and_step_by_step() {
     assert_eq!((action(&told[1].1), action(&told[3].1)), (json!("StartApplication"), json!("ScaleApplication")));
     assert_eq!(told[1].1["plan"]["steps"].as_array().map(Vec::len), Some(3));
 
-    let first = deployment(&[("/prod/db", start, 1, done.clone()), ("/prod/web", scale, 2, Progress::UnderWay)]);
-    let told = said(fact(Event::DeploymentStep(first, AppId::parse("/prod/db").expect("a good id"))));
-    assert_eq!(kinds(&told), ["deployment_step_success", "deployment_info"]);
-    let all = deployment(&[("/prod/db", start, 1, done.clone()), ("/prod/web", scale, 2, done.clone())]);
-    let told = said(fact(Event::DeploymentStep(all.clone(), web())));
-    assert_eq!(kinds(&told), ["deployment_step_success"]);
-    let told = said(fact(Event::DeploymentEnded(all, Ending::Success)));
+    let mut course = Course::new(begun.clone());
+    assert_eq!(kinds(&come(&mut course, "/prod/db", &done)), ["deployment_step_success", "deployment_info"]);
+    assert_eq!(kinds(&come(&mut course, "/prod/web", &done)), ["deployment_step_success"]);
+    let told = said(fact(Event::DeploymentEnded(begun, Ending::Success)));
     assert_eq!((kinds(&told), &told[0].1["id"]), (vec!["deployment_success"], &json!(id)));
 
-    let half = deployment(&[("/prod/a", scale, 1, done), ("/prod/web", scale, 1, Progress::UnderWay)]);
-    let told = said(fact(Event::DeploymentStep(half, AppId::parse("/prod/a").expect("a good id"))));
+    let mut course = Course::new(deployment(&[("/prod/a", scale, 1), ("/prod/web", scale, 1)]));
+    let told = come(&mut course, "/prod/a", &done);
     assert_eq!(kinds(&told), Vec::<&str>::new(), "the step goes on");
 }
 
 #[test]
+fn what_is_new_is_registered_when_what_goes_is_gone() {
+    let (start, stop) = (DeploymentAction::Start, DeploymentAction::Stop);
+    let begun = deployment(&[("/old", stop, 1), ("/new", start, 1)]);
+    assert_eq!(
+        kinds(&said(fact(Event::DeploymentStarted(begun.clone())))),
+        ["group_change_success", "deployment_info"]
+    );
+    let mut course = Course::new(begun);
+    let told = come(&mut course, "/old", &Progress::Complete(AT));
+    assert_eq!(
+        kinds(&told),
+        ["deployment_step_success", "deployment_info", "deployment_step_success", "deployment_info"]
+    );
+    let action = |told: &Value| told["currentStep"]["actions"][0]["action"].clone();
+    assert_eq!((action(&told[2].1), action(&told[3].1)), (json!("StartApplication"), json!("ScaleApplication")));
+}
+
+#[test]
 fn a_step_and_a_change_that_fail_are_told() {
-    let failed = deployment(&[("/a", DeploymentAction::Scale, 1, Progress::Failed(AT, "no progress".into()))]);
-    let told = said(fact(Event::DeploymentStep(failed.clone(), AppId::parse("/a").expect("a good id"))));
-    assert_eq!(kinds(&told), ["deployment_step_failure"]);
+    let failed = deployment(&[("/a", DeploymentAction::Scale, 1), ("/b", DeploymentAction::Scale, 1)]);
+    let (mut course, failure) = (Course::new(failed.clone()), Progress::Failed(AT, "no progress".into()));
+    assert_eq!(kinds(&come(&mut course, "/a", &failure)), ["deployment_step_failure"]);
+    assert_eq!(come(&mut course, "/b", &failure), [], "a step fails once");
+    let both = deployment(&[("/a", DeploymentAction::Scale, 1), ("/b", DeploymentAction::Scale, 1)]);
+    let mut course = Course::new(both);
+    come(&mut course, "/a", &failure);
+    assert_eq!(come(&mut course, "/b", &Progress::Complete(AT)), [], "it is not through although all else is");
     let told = said(fact(Event::DeploymentEnded(failed, Ending::Failure("/a: no progress".into()))));
     assert_eq!((kinds(&told), &told[0].1["reason"]), (vec!["deployment_failed"], &json!("/a: no progress")));
     let reason = "there is no app /x".into();
@@ -275,7 +301,7 @@ fn a_step_and_a_change_that_fail_are_told() {
 
 #[test]
 fn a_light_plan_has_no_groups_and_a_filter_takes_what_it_names() {
-    let begun = deployment(&[("/a", DeploymentAction::Scale, 1, Progress::UnderWay)]);
+    let begun = deployment(&[("/a", DeploymentAction::Scale, 1)]);
     let frames = frames_of(fact(Event::DeploymentStarted(begun)));
     let info = frames.iter().find(|frame| frame.kind == Kind::DeploymentInfo.bit()).expect("told");
     let kinds = Kind::bits(["deployment_info", "nobody_has_this"].into_iter());
