@@ -17,7 +17,10 @@ use ekiden_model::{AgentId, FrameworkId, OfferId, Role, TaskId};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     /// Find out what the cluster runs for a framework of ours.
-    Survey,
+    Survey {
+        /// One that is not ours, whatever its name.
+        except: Option<FrameworkId>,
+    },
     /// Become this framework, or a new one.
     Subscribe(Option<FrameworkId>),
     /// Use up these offers, all of one agent, for these tasks. What is left of them goes back.

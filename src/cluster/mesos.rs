@@ -213,7 +213,7 @@ impl From<Option<FrameworkId>> for Subscriber {
 pub struct Mesos {
     queue: Arc<CallQueue>,
     wanted: watch::Sender<Option<Subscriber>>,
-    surveys: mpsc::Sender<()>,
+    surveys: mpsc::Sender<Option<FrameworkId>>,
     ended: watch::Receiver<Option<MesosError>>,
     status: watch::Receiver<ConnectionStatus>,
     work: AbortOnDropHandle<()>,
@@ -288,7 +288,7 @@ impl Mesos {
         match call {
             Call::Subscribe(framework) => _ = self.wanted.send_replace(Some(framework.into())),
             // When one waits already, its answer will be late enough for this request, too.
-            Call::Survey => _ = self.surveys.try_send(()),
+            Call::Survey { except } => _ = self.surveys.try_send(except),
             call => self.queue.push(call),
         }
         std::future::ready(())

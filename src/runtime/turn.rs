@@ -403,7 +403,7 @@ impl<H: Hands> Turn<H> {
                 return Ok(());
             }
             Effect::Notify(_) | Effect::Answer(..) => return Ok(()),
-            Effect::Survey => Call::Survey,
+            Effect::Survey { except } => Call::Survey { except },
             Effect::Subscribe(framework) => Call::Subscribe(framework),
             Effect::Accept { offers, agent, tasks } => Call::Accept { offers, agent, tasks },
             Effect::Decline { offers, refuse_for } => Call::Decline { offers, refuse_for },

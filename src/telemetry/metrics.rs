@@ -378,7 +378,7 @@ fn input_kind(input: &Input) -> &'static str {
 fn effect_kind(effect: &Effect) -> &'static str {
     match effect {
         Effect::Persist { .. } => "persist",
-        Effect::Survey => "survey",
+        Effect::Survey { .. } => "survey",
         Effect::Subscribe(_) => "subscribe",
         Effect::Accept { .. } => "accept",
         Effect::Decline { .. } => "decline",

@@ -231,7 +231,7 @@ async fn every_request_carries_the_credentials_over_https_and_nobody_is_shown_th
     options.certificate_authority = Some(authority);
     assert!(!format!("{options:?}").contains("sesame"));
     let mut rig = Rig::with(fake, options);
-    rig.mesos.call(Call::Survey).await;
+    rig.mesos.call(Call::Survey { except: None }).await;
     rig.mesos.call(Call::Subscribe(None)).await;
     rig.connected().await;
     rig.mesos.call(crate::rig::kill("nothing")).await;

@@ -30,7 +30,7 @@ pub(crate) fn place(rig: &Rig, framework: &str, name: &str, agent: usize, number
 }
 
 async fn found(rig: &mut Rig) -> Found {
-    rig.mesos.call(Call::Survey).await;
+    rig.mesos.call(Call::Survey { except: None }).await;
     rig.until("what is found", |event| match event {
         ClusterEvent::Found(found) => Some(found.clone()),
         _ => None,
@@ -82,7 +82,7 @@ async fn what_a_new_master_does_not_know_yet_is_waited_for_and_told_of() {
     }
     rig.fake.fail_over(0);
     rig.fake.agent_registers(0);
-    rig.mesos.call(Call::Survey).await;
+    rig.mesos.call(Call::Survey { except: None }).await;
     let waits = |status: &ConnectionStatus| match status {
         ConnectionStatus::Trying { what, .. } => what.contains("waits for 2 agent(s)"),
         _ => false,

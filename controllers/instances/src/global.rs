@@ -2,8 +2,9 @@
 //!
 //! What counts is what is on agents that are present, match and are not to be left for maintenance. An instance on an
 //! agent that does not answer, or of which nothing is known yet after a restart, is neither missing nor too many: it is
-//! left alone, and so is its agent's place. One on an agent that is to be left is stopped without replacement, see
-//! [`crate::draining`].
+//! left alone, and so is its agent's place. An agent is known by what it offers and by our tasks on it: one of which
+//! others use everything is not counted until it offers something. One on an agent that is to be left is stopped without
+//! replacement, see [`crate::draining`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

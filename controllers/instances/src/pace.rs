@@ -13,8 +13,8 @@
 //! What was given up before the burst was known stays given up: an app that has more instances than it shall, counting
 //! those on lost agents, has replacements for the difference. This is also how the next decision knows what this one
 //! gave up; nothing is remembered. Instances that end for other reasons are replaced as always, at any time, and their
-//! launches use up the pace. A global app replaces nothing elsewhere, and an instance that is to end is not replaced:
-//! neither is held.
+//! launches use up the pace; one that the cluster was ending when its agent vanished is such a one, since it runs on
+//! nowhere. A global app replaces nothing elsewhere, and an instance that is to end is not replaced: neither is held.
 //!
 //! The first agents of a burst vanish before there is one: up to the share that makes it a burst, they are replaced.
 //!

@@ -32,7 +32,10 @@ pub enum Effect {
     /// Find out what the cluster runs for a framework of ours, without becoming it; the answer is
     /// [`ClusterEvent::Found`](crate::input::ClusterEvent::Found). Asked before subscribing when no framework id is known,
     /// and when tasks show up that the store knows nothing of.
-    Survey,
+    Survey {
+        /// One that an operator has said is not ours, whatever its name: another may be found beside it.
+        except: Option<FrameworkId>,
+    },
     /// Become this framework, or a new one, and stay connected from now on.
     Subscribe(Option<FrameworkId>),
     /// Use up these offers, all of one agent, for these tasks. What is left of them goes back.

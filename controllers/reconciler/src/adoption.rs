@@ -263,13 +263,15 @@ fn revisions_for(app: &mut AppState, fates: &BTreeSet<Fate>) -> Option<Revisions
 }
 
 /// A running task that is taken over counts as healthy until a check says otherwise: it served until now, and whoever
-/// served is not to be replaced for nothing, nor paid for by nobody.
+/// served is not to be replaced for nothing, nor paid for by nobody. So does one that does not answer, from when it is
+/// back: else a rollout would end all that come back at once, before a check has had time to say that they serve.
 fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId, now: Timestamp) -> Instance {
     // The cluster's clock may be ahead of ours. And who does not answer is waited for from now on, since until now nobody
     // has: what the cluster tells may be since when the task ran.
     let since = if found.condition == Condition::Unreachable { now } else { found.since.min(now) };
     let runs = found.condition == Condition::Running;
-    let serves = runs && found.healthy != Some(false);
+    let may_run = runs || found.condition == Condition::Unreachable;
+    let serves = may_run && found.healthy != Some(false);
     let verdict = if serves { Verdict::Healthy } else { Verdict::Unknown };
     Instance {
         key,

@@ -60,16 +60,11 @@ impl Reconciler {
         } else {
             self.global.remove(id);
         }
-        if let Some(role) = old.and_then(|app| app.template.role.as_ref())
-            && let Some(count) = self.roles.get_mut(role)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.roles.remove(role);
-            }
-        }
         if let Some(role) = new.and_then(|app| app.template.role.as_ref()) {
             *self.roles.entry(role.clone()).or_default() += 1;
+        }
+        if let Some(role) = old.and_then(|app| app.template.role.as_ref()) {
+            self.name_role_no_more(role);
         }
     }
 

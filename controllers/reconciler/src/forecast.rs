@@ -390,7 +390,7 @@ impl Play {
             Effect::Kill { task, .. } => self.stop(&task),
             Effect::StartProbe(app, probe) => self.probe(app, &probe),
             // There is nobody to be told of anything.
-            Effect::Survey
+            Effect::Survey { .. }
             | Effect::Subscribe(_)
             | Effect::Acknowledge(_)
             | Effect::StopProbe(..)

@@ -60,7 +60,7 @@ impl Reconciler {
 
     fn survey(&mut self) {
         self.membership = Membership::Surveying { again: self.now + SURVEY_AGAIN };
-        self.journal.push(Effect::Survey);
+        self.journal.push(Effect::Survey { except: self.installation.disowned_framework.clone() });
     }
 
     /// Leaves after everything that was written so far, as every effect does.
@@ -143,7 +143,8 @@ impl Reconciler {
     fn found_before_subscribing(&mut self, found: Found) {
         let disowned = self.installation.disowned_framework.as_ref();
         if found.framework.is_some() && found.framework.as_ref() == disowned {
-            self.subscribe(None);
+            // An answer of before it was disowned, which says nothing of one that there may be beside it.
+            self.survey();
             return;
         }
         let mut tasks = found.tasks.iter().map(|found| self.identify(&found.task));

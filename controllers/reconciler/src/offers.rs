@@ -97,6 +97,19 @@ impl Reconciler {
         }
     }
 
+    /// An app names a role no more. When none does, its offers are wanted no more: not only once another of them comes.
+    pub(crate) fn name_role_no_more(&mut self, role: &Role) {
+        let Some(count) = self.roles.get_mut(role) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.roles.remove(role);
+            if *role != self.settings.default_role && !self.suppressed.contains(role) {
+                self.unused.insert(role.clone());
+                self.tend = true;
+            }
+        }
+    }
+
     /// A new connection has the default role for certain; others are to be asked for again where they are wanted.
     pub(crate) fn ask_for_roles_anew(&mut self) {
         let named = self.roles.keys().filter(|role| **role != self.settings.default_role);

@@ -149,7 +149,8 @@ impl Reconciler {
             && safe_mode.survey_at.is_some_and(|at| at <= self.now)
         {
             safe_mode.survey_at = Some(self.now + SURVEY_AGAIN);
-            self.journal.push(Effect::Survey);
+            let except = self.installation.disowned_framework.clone();
+            self.journal.push(Effect::Survey { except });
         }
     }
 

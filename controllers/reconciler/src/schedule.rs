@@ -119,13 +119,13 @@ impl Schedule {
         self.awaiting_offers.keys()
     }
 
-    /// Forgets an app.
-    pub(crate) fn forget(&mut self, app: &AppId) {
+    /// Forgets an app. Says what that makes of its wait for offers.
+    pub(crate) fn forget(&mut self, app: &AppId) -> Waiting {
         self.wake_at(app, None);
-        self.awaiting_offers.remove(app);
         if self.queued.remove(app) {
             self.queue.retain(|queued| queued != app);
         }
+        self.await_offers(app, None)
     }
 }
 

@@ -182,7 +182,7 @@ impl Reconciler {
                 self.note_predecessor(entry.state.key);
             }
         }
-        self.schedule.forget(id);
+        self.tend |= self.schedule.forget(id) == Waiting::Over;
         self.journal.note_deleted(id);
         self.journal.push(Effect::Notify(Event::AppTerminated { app: id.clone() }));
         self.touch(id);

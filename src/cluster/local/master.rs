@@ -133,7 +133,7 @@ impl Master {
     fn call(&mut self, call: Call) {
         match call {
             // This machine has one framework, which is connected from the start and leaves no task behind.
-            Call::Survey | Call::Subscribe(_) => {}
+            Call::Survey { .. } | Call::Subscribe(_) => {}
             Call::Accept { offers, agent, tasks } => self.accept(&offers, &agent, tasks),
             Call::Decline { offers, refuse_for } => {
                 self.allocator.decline(&offers, refuse_for.min(LONGEST_WAIT), Instant::now());

@@ -136,7 +136,7 @@ impl CallQueue {
     /// Takes a call in. The two that are no calls to a master do not belong here.
     pub(super) fn push(&self, call: Call) {
         match call {
-            Call::Survey | Call::Subscribe(_) => {}
+            Call::Survey { .. } | Call::Subscribe(_) => {}
             Call::Reconcile(tasks) if tasks.is_empty() => {
                 let marker = self.next_marker();
                 self.enter([Item::Call(Call::Reconcile(tasks)), Item::Marker(marker)]);
@@ -342,7 +342,7 @@ fn role(item: &Item) -> Option<&Role> {
 
 fn kind(call: &Call) -> &'static str {
     match call {
-        Call::Survey => "survey",
+        Call::Survey { .. } => "survey",
         Call::Subscribe(_) => "subscribe",
         Call::Accept { .. } => "accept",
         Call::Decline { .. } => "decline",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ekiden_model::FrameworkId;
 use ekiden_model::input::{ClusterEvent, Found};
 use http::Response;
 use hyper::body::Incoming;
@@ -38,8 +39,8 @@ pub(super) struct Surveyor {
     pub(super) detector: Detector,
     pub(super) identity: watch::Receiver<Identity>,
     pub(super) events: mpsc::Sender<ClusterEvent>,
-    /// Each is a request. One that comes while another is carried out is carried out after it, once.
-    pub(super) requests: mpsc::Receiver<()>,
+    /// Each is a request, with a framework that is not to be found. One that comes while another is carried out is carried out after it, once.
+    pub(super) requests: mpsc::Receiver<Option<FrameworkId>>,
     /// Before a subscription is wanted, a survey is all that is tried, and says how that goes.
     pub(super) wanted: watch::Receiver<Option<Subscriber>>,
     pub(super) status: watch::Sender<ConnectionStatus>,
@@ -71,8 +72,8 @@ impl NoAnswer {
 impl Surveyor {
     /// Answers for as long as somebody may ask.
     pub(super) async fn run(mut self) {
-        while self.requests.recv().await.is_some() {
-            let found = self.survey().await;
+        while let Some(except) = self.requests.recv().await {
+            let found = self.survey(except.as_ref()).await;
             if self.events.send(ClusterEvent::Found(found)).await.is_err() {
                 return;
             }
@@ -80,12 +81,12 @@ impl Surveyor {
     }
 
     /// Asks until there is an answer.
-    async fn survey(&mut self) -> Found {
+    async fn survey(&mut self, except: Option<&FrameworkId>) -> Found {
         let mut backoff = Backoff::default();
         let mut trouble = Trouble::new("the survey of what Mesos runs for us");
         let mut refusals = 0;
         loop {
-            let pause = match self.ask().await {
+            let pause = match self.ask(except).await {
                 Ok(found) => {
                     trouble.over();
                     self.tell_of_trying(None);
@@ -132,7 +133,7 @@ impl Surveyor {
         });
     }
 
-    async fn ask(&mut self) -> Result<Found, NoAnswer> {
+    async fn ask(&mut self, except: Option<&FrameworkId>) -> Result<Found, NoAnswer> {
         let master = self.detector.master().await;
         let [agents, frameworks, tasks] = survey::CALLS;
         // All answers must be of one master.
@@ -149,10 +150,14 @@ impl Surveyor {
         let answer = line.post(OPERATOR, None, Bytes::from_static(tasks.as_bytes())).await?;
         let read = [agents, frameworks, read(&mut line, answer).await?];
         let identity = self.identity.borrow().clone();
-        let options = self.options.clone();
+        let (options, except) = (self.options.clone(), except.cloned());
         beside(move || {
-            let wanted =
-                Wanted { name: &options.name, id: identity.framework.as_ref(), subscribed: identity.subscribed };
+            let wanted = Wanted {
+                name: &options.name,
+                except: except.as_ref(),
+                id: identity.framework.as_ref(),
+                subscribed: identity.subscribed,
+            };
             let [agents, frameworks, tasks] = read.each_ref().map(|answer: &Bytes| answer.as_ref());
             survey::read(wanted, [agents, frameworks, tasks])
         })

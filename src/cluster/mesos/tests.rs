@@ -398,7 +398,7 @@ async fn a_removal_that_is_lost_on_its_way_is_asked_for_again_and_removed_is_rem
 async fn a_survey_is_answered_before_any_subscription() {
     let mut master = Master::start().await;
     let (mesos, mut events) = start(options(&master.address)).expect("good options");
-    mesos.call(Call::Survey).await;
+    mesos.call(Call::Survey { except: None }).await;
     master.asked().await.answer(503, "no leader elected");
     for (kind, answer) in [
         ("GET_AGENTS", json!({"type": "GET_AGENTS", "get_agents": {}})),

@@ -20,8 +20,8 @@ use ekiden_model::record::{AppRecord, Record, Write};
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
 use ekiden_model::{
-    AgentId, AppId, Condition, Deployment, DeploymentId, Input, InstanceId, InstanceKey, RevisionId, TaskId,
-    Timestamp,
+    AgentId, AppId, Condition, Deployment, DeploymentId, Input, Instance, InstanceId, InstanceKey, RevisionId,
+    TaskId, Timestamp,
 };
 
 use crate::store::Records;
@@ -195,8 +195,7 @@ impl Ledger {
                     }
                     let files = desired.withdraw.iter().filter(|app| !self.is_kept(app)).collect::<Vec<_>>();
                     for app in files {
-                        self.declared.remove(app);
-                        self.forget_checks(app);
+                        self.withdraw(app);
                     }
                     self.desired_complete |= desired.complete;
                 }
@@ -264,9 +263,10 @@ impl Ledger {
         }
     }
 
+    /// Who was healthy serves on until it ends, should the app be declared again before that.
     fn withdraw(&mut self, app: &AppId) {
-        if self.declared.remove(app).is_some() {
-            self.forget_checks(app);
+        if let Some(before) = self.declared.remove(app) {
+            self.forget_answers(&before);
         }
     }
 
@@ -289,12 +289,17 @@ impl Ledger {
         // What is known of a check belongs to its question.
         let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
         if question(&before) != question(app) {
-            // Who was healthy serves on, whatever is to be asked from now on.
-            let presumed = self.healthy_ones(&before);
-            self.forget_checks(&app.id);
-            for task in presumed {
-                self.told.entry(task).or_default().presumed = true;
-            }
+            self.forget_answers(&before);
+        }
+    }
+
+    /// What the checks of a declaration have answered is worth nothing any more. Who was healthy serves on, whatever is to
+    /// be asked from now on.
+    fn forget_answers(&mut self, before: &App) {
+        let presumed = self.healthy_ones(before);
+        self.forget_checks(&before.id);
+        for task in presumed {
+            self.told.entry(task).or_default().presumed = true;
         }
     }
 
@@ -386,11 +391,12 @@ impl Ledger {
         }
     }
 
-    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now is taken to serve.
+    /// What a survey tells of tasks is as good as what they tell themselves; and who served until now, or until its agent
+    /// stopped answering, is taken to serve.
     fn found(&mut self, now: Timestamp, found: &Found) {
         for found in &found.tasks {
             self.note_unknown(&found.task);
-            if self.whose(&found.task).is_some_and(|(app, key)| self.announced.instance(&app, key).is_some()) {
+            if self.instance_of(&found.task).is_some() {
                 // What is on record is told of by its own updates.
                 continue;
             }
@@ -399,9 +405,11 @@ impl Ledger {
                 continue;
             }
             told.condition = found.condition;
+            if matches!(found.condition, Condition::Running | Condition::Unreachable) {
+                told.presumed |= found.healthy != Some(false);
+            }
             if found.condition == Condition::Running {
                 told.running.get_or_insert(found.since.min(now));
-                told.presumed |= found.healthy != Some(false);
                 told.unreachable_since = None;
             }
             if found.condition == Condition::Unreachable {
@@ -440,8 +448,7 @@ impl Ledger {
 
     /// An agent that is known by its tasks alone, and is now by none, may have gone while nobody listened.
     fn forget_assumed(&mut self, ended: &TaskId) {
-        let instance = self.whose(ended).and_then(|(app, key)| self.announced.instance(&app, key));
-        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        let Some(agent) = self.instance_of(ended).map(|instance| instance.agent.id.clone()) else { return };
         if !self.assumed.contains(&agent) || self.agents.get(&agent) != Some(&None) {
             return;
         }
@@ -471,8 +478,7 @@ impl Ledger {
     /// A task that is unreachable is on an agent that does not answer, and one that reports on one that does.
     fn agent_of_status(&mut self, now: Timestamp, status: &TaskStatus) {
         let before = self.told.get(&status.task).map_or(Condition::Provisioned, |told| told.condition);
-        let instance = self.whose(&status.task).and_then(|(app, key)| self.announced.instance(&app, key));
-        let Some(agent) = instance.map(|instance| instance.agent.id.clone()) else { return };
+        let Some(agent) = self.instance_of(&status.task).map(|instance| instance.agent.id.clone()) else { return };
         if before.is_terminal() || status.condition.is_terminal() {
             return;
         }
@@ -511,25 +517,20 @@ impl Ledger {
             }
             _ => told.unreachable_since = None,
         }
-        let Some((app, key)) = self.whose(&status.task) else { return };
-        if status.condition.is_live()
-            && status.condition != Condition::Unreachable
-            && let Some(instance) = self.announced.instance(&app, key)
-        {
+        let Some((app, _)) = self.whose(&status.task) else { return };
+        let Some(instance) = self.instance_of(&status.task) else { return };
+        let agent = instance.agent.id.clone();
+        let wanted = instance.goal == ekiden_model::Goal::Running && instance.condition.is_live();
+        if status.condition.is_live() && status.condition != Condition::Unreachable {
             // Who reports of its tasks is there.
-            self.unreachable.remove(&instance.agent.id);
+            self.unreachable.remove(&agent);
         }
         let counts = status.condition.is_terminal() && FailureCause::of(status.condition) == FailureCause::App;
-        let wanted = self
-            .announced
-            .instance(&app, key)
-            .is_some_and(|instance| instance.goal == ekiden_model::Goal::Running && instance.condition.is_live());
         // Repeated, it may come after the agent was put to use again.
         if is_news && wanted && status.reason.as_deref() == Some("REASON_SLAVE_DRAINING") {
             // Its agent is drained: nobody's failure, and an end to the wait (§4.8).
             self.backoff.remove(&app);
-            let agent = self.announced.instance(&app, key).map(|instance| instance.agent.id.clone());
-            if let Some(agent) = agent.filter(|agent| !self.windows.contains_key(agent)) {
+            if !self.windows.contains_key(&agent) {
                 self.planned.insert(agent.clone());
                 self.windows.insert(agent, (now, None));
             }
@@ -686,6 +687,14 @@ impl Ledger {
         let (id, incarnation) = task.instance().filter(|_| !self.strangers.contains(task))?;
         let app = self.keys.get(&id.app)?;
         Some((app.clone(), InstanceKey { slot: id.slot, incarnation }))
+    }
+
+    /// The instance whose task it is, if it is on record. An app may have had other keys: a task of before, of the same slot
+    /// and incarnation, is another's.
+    fn instance_of(&self, task: &TaskId) -> Option<&Instance> {
+        let (app, key) = self.whose(task)?;
+        let instance = self.announced.instance(&app, key)?;
+        (self.task_id(&app, key).as_ref() == Some(task)).then_some(instance)
     }
 
     /// Whether, by all that was told, the task runs and all checks that the declaration names succeed.

@@ -304,7 +304,7 @@ impl Simulation {
             Happening::Recover => self.recover(),
             Happening::Fault => self.fault(),
             Happening::Edit => self.edit(),
-            Happening::Survey(of) => self.surveyed(of),
+            Happening::Survey(of, except) => self.surveyed(of, except.as_ref()),
             Happening::Registers(agent) => cluster.registers(&agent, line),
             Happening::Operator => self.operator(),
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ekiden_model::effect::Effect;
 use ekiden_model::health::ProbeKind;
 use ekiden_model::input::ClusterEvent;
-use ekiden_model::{AgentId, AppId, InstanceKey, OfferId, TaskId, Timestamp};
+use ekiden_model::{AgentId, AppId, FrameworkId, InstanceKey, OfferId, TaskId, Timestamp};
 
 use crate::knobs::Knobs;
 use crate::rng::Rng;
@@ -65,8 +65,8 @@ pub enum Happening {
     Fault,
     /// Somebody edits a manifest.
     Edit,
-    /// The answer to a survey of this process.
-    Survey(u64),
+    /// The answer to a survey of this process, about all but a framework.
+    Survey(u64, Option<FrameworkId>),
     /// An agent comes back to a new master.
     Registers(AgentId),
     /// An operator looks how things are.

@@ -17,7 +17,7 @@ use ekiden_model::edit::{Authority, Edit, KillTasks, OverrideAsked};
 use ekiden_model::input::{ClusterEvent, Command, Desired};
 use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
-use ekiden_model::{Condition, Effect, Input, Source, TaskId};
+use ekiden_model::{Condition, Effect, Input, Role, Source, TaskId};
 use ekiden_reconciler::RestoreError;
 
 use story::{
@@ -106,6 +106,25 @@ fn a_dynamic_port_is_none_that_another_app_requires() {
     let offer = cluster(ClusterEvent::Offers(vec![offer]));
     let effects = story.settle([connected(), reconciled(), Input::Desired(both), offer]);
     assert_eq!(launches(&effects).len(), 4, "the three get the three ports that nobody requires");
+}
+
+#[test]
+fn what_was_offered_to_an_app_that_is_no_more_is_given_back_at_once() {
+    for role in [None, Some("prod")] {
+        let too_large = build::app("/web").instances(1).cpus(99.0).mem(32.0);
+        let too_large = role.map_or(too_large.clone(), |role| too_large.role(role));
+        let mut story = Story::new();
+        story.settle([connected(), reconciled(), declared(too_large.arc())]);
+        let mut offer = build::offer("offer", &build::agent("agent"), 8.0, 8192.0, 31_000..=31_099);
+        offer.role = role.map_or(Role::any(), Role::new);
+        let effects = story.settle([cluster(ClusterEvent::Offers(vec![offer.clone()]))]);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Decline { .. })), "it is held: {effects:?}");
+        let effects = story.settle([withdrawn("/web")]);
+        let is_returned =
+            |effect: &Effect| matches!(effect, Effect::Decline { offers, .. } if *offers == [offer.id.clone()]);
+        assert!(effects.iter().any(is_returned), "{effects:?}");
+        assert!(effects.contains(&Effect::Suppress(offer.role)), "{effects:?}");
+    }
 }
 
 #[test]

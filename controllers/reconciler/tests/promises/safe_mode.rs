@@ -49,6 +49,10 @@ fn found(tasks: Vec<FoundTask>) -> Input {
     cluster(ClusterEvent::Found(Found { framework: Some(framework("old")), connected_from: None, tasks }))
 }
 
+fn is_survey(effect: &Effect) -> bool {
+    matches!(effect, Effect::Survey { .. })
+}
+
 fn subscriptions(effects: &[Effect]) -> Vec<Option<FrameworkId>> {
     let subscribed = effects.iter().filter_map(|effect| match effect {
         Effect::Subscribe(framework) => Some(framework.clone()),
@@ -81,7 +85,7 @@ fn lost_store() -> (Story, Arc<App>, Vec<FoundTask>) {
         found_task(lost_task("/web", 2, 2), &other, &story),
         found_task(lost_task("/old", 0, 1), &app, &story),
     ];
-    assert!(story.settle([declared(app.clone())]).contains(&Effect::Survey));
+    assert!(story.settle([declared(app.clone())]).iter().any(is_survey));
     assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), []);
     (story, app, tasks)
 }
@@ -90,14 +94,14 @@ fn lost_store() -> (Story, Arc<App>, Vec<FoundTask>) {
 fn an_empty_store_asks_first_and_becomes_new_where_nothing_runs() {
     let mut story = Story::new();
     let effects = story.settle([Input::Tick]);
-    assert!(effects.contains(&Effect::Survey) && subscriptions(&effects).is_empty());
+    assert!(effects.iter().any(is_survey) && subscriptions(&effects).is_empty());
     let effects = story.settle([cluster(ClusterEvent::Found(Found::default()))]);
     assert_eq!(subscriptions(&effects), [None]);
     story.settle([registered("ours"), connected(), reconciled()]);
 
     story.restart();
     let effects = story.settle([Input::Tick]);
-    assert!(!effects.contains(&Effect::Survey), "it knows who it is");
+    assert!(!effects.iter().any(is_survey), "it knows who it is");
     assert_eq!(subscriptions(&effects), [Some(framework("ours"))]);
 }
 
@@ -109,12 +113,12 @@ fn a_name_that_was_lost_on_its_way_is_found_and_taken() {
     assert_eq!(subscriptions(&effects), [None]);
     // The cluster has made a framework of us, and we have not heard of it.
     let effects = story.settle([cluster(ClusterEvent::Disconnected)]);
-    assert!(effects.contains(&Effect::Survey) && subscriptions(&effects).is_empty());
+    assert!(effects.iter().any(is_survey) && subscriptions(&effects).is_empty());
     assert_eq!(subscriptions(&story.settle([found(Vec::new())])), [Some(framework("old"))]);
     story.settle([registered("old"), connected(), reconciled()]);
     assert_eq!(story.reconciler.standstill(), None);
     // From now on it knows who it is.
-    assert!(!story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+    assert!(!story.settle([cluster(ClusterEvent::Disconnected)]).iter().any(is_survey));
 }
 
 #[test]
@@ -123,9 +127,13 @@ fn a_name_that_is_lost_beside_a_disowned_framework_is_taken_and_the_disowned_one
     story.settle([command(Command::Disown)]);
     let tasks = vec![found_task(lost_task("/web", 0, 4), &web(3), &story)];
     assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
-    assert!(story.settle([cluster(ClusterEvent::Disconnected)]).contains(&Effect::Survey));
+    // Asked for is whoever is there beside it, since it would hide others of our name.
+    let beside = Effect::Survey { except: Some(framework("old")) };
+    assert!(story.settle([cluster(ClusterEvent::Disconnected)]).contains(&beside));
+    assert!(story.settle([found(tasks)]).contains(&beside), "that was asked before it was disowned");
     // The new one did not come to be.
-    assert_eq!(subscriptions(&story.settle([found(tasks)])), [None]);
+    let nobody = cluster(ClusterEvent::Found(Found::default()));
+    assert_eq!(subscriptions(&story.settle([nobody])), [None]);
     // It did.
     story.settle([cluster(ClusterEvent::Disconnected)]);
     let new = Found { framework: Some(framework("new")), connected_from: None, tasks: Vec::new() };
@@ -138,7 +146,7 @@ fn a_survey_that_is_not_answered_is_asked_again() {
     let mut story = Story::new();
     story.settle([Input::Tick]);
     story.now = story.now + Duration::from_secs(60);
-    assert!(story.settle([Input::Tick]).contains(&Effect::Survey));
+    assert!(story.settle([Input::Tick]).iter().any(is_survey));
 }
 
 #[test]
@@ -200,6 +208,22 @@ fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() 
 }
 
 #[test]
+fn adopted_tasks_that_come_back_are_not_all_ended_before_a_check_has_said_that_they_serve() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
+    let other = build::app("/web").cmd("something else").arc();
+    let lost = |slot: u32| FoundTask {
+        condition: Condition::Unreachable,
+        ..found_task(lost_task("/web", slot, 1), &other, &story)
+    };
+    let tasks = vec![lost(0), lost(1)];
+    story.settle([declared(app), found(tasks.clone()), command(Command::Adopt), found(tasks.clone())]);
+    story.settle([registered("old"), connected(), reconciled()]);
+    let effects = story.settle(tasks.iter().map(|found| told(&found.task, Condition::Running)));
+    assert_eq!(kills(&effects), [], "both must be healthy, and nothing says that they are not");
+}
+
+#[test]
 fn what_a_paused_app_takes_over_is_not_too_many() {
     let mut story = Story::new();
     let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).paused(true).arc();
@@ -220,7 +244,7 @@ fn a_crash_before_an_adoption_is_durable_leaves_safe_mode_as_it_was() {
     assert_eq!(subscriptions(&effects), [], "nothing leaves before it is durable");
     story.restart();
     let effects = story.settle([declared(app), found(tasks)]);
-    assert!(effects.contains(&Effect::Survey) && subscriptions(&effects).is_empty());
+    assert!(effects.iter().any(is_survey) && subscriptions(&effects).is_empty());
     assert!(story.reconciler.adoption().is_some());
 }
 
@@ -232,7 +256,7 @@ fn nothing_is_adopted_before_the_directory_has_been_read() {
     let effects = story.settle([command(Command::Adopt), found(tasks.clone())]);
     assert_eq!(subscriptions(&effects), []);
     let effects = story.settle([declared(web(1))]);
-    assert!(effects.contains(&Effect::Survey), "what runs may be something else by now");
+    assert!(effects.iter().any(is_survey), "what runs may be something else by now");
     assert_eq!(subscriptions(&story.settle([found(tasks)])), [Some(framework("old"))]);
 }
 
@@ -253,10 +277,12 @@ fn from_a_scheduler_that_is_connected_nothing_is_adopted() {
 fn a_disowned_framework_is_left_alone_also_after_a_restart() {
     let (mut story, app, tasks) = lost_store();
     story.settle([command(Command::Disown)]);
-    assert_eq!(subscriptions(&story.settle([found(tasks.clone())])), [None]);
+    assert_eq!(subscriptions(&story.settle([found(tasks)])), [None]);
     story.restart();
-    story.settle([declared(app)]);
-    assert_eq!(subscriptions(&story.settle([found(tasks)])), [None], "it was said once and for all");
+    let effects = story.settle([declared(app)]);
+    assert!(effects.contains(&Effect::Survey { except: Some(framework("old")) }), "it was said once and for all");
+    let nobody = cluster(ClusterEvent::Found(Found::default()));
+    assert_eq!(subscriptions(&story.settle([nobody])), [None]);
 }
 
 #[test]
@@ -268,7 +294,7 @@ fn a_store_that_knows_less_than_the_cluster_stands_still() {
     assert!(acknowledges(&effects) && story.reconciler.standstill().is_none(), "what has ended is no evidence");
     let offer = story.offer();
     let effects = story.settle([told(&later, Condition::Running), offer]);
-    assert!(effects.contains(&Effect::Survey) && acknowledges(&effects));
+    assert!(effects.iter().any(is_survey) && acknowledges(&effects));
     assert_eq!(launches(&effects), []);
     assert_eq!(kills(&effects), []);
 

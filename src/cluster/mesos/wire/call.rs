@@ -129,7 +129,7 @@ pub(in super::super) fn call(
     reservations: &mut Reservations,
 ) -> Option<Vec<u8>> {
     let said = match call {
-        Call::Survey | Call::Subscribe(_) => return None,
+        Call::Survey { .. } | Call::Subscribe(_) => return None,
         Call::Accept { offers, agent: _, tasks } => accept(offers, tasks, prefix, reservations),
         Call::Decline { offers, refuse_for } => {
             reservations.take(offers);

@@ -24,6 +24,8 @@ pub(in super::super) const CALLS: [&str; 3] =
 pub(in super::super) struct Wanted<'a> {
     /// Our name.
     pub(in super::super) name: &'a str,
+    /// A framework that is not ours although it has our name.
+    pub(in super::super) except: Option<&'a FrameworkId>,
     /// Our id, if we have one; the name does not matter then.
     pub(in super::super) id: Option<&'a FrameworkId>,
     /// Whether we are subscribed, so that whoever is connected as this framework is us.
@@ -138,7 +140,7 @@ pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<
     let candidates = frameworks.frameworks.iter().filter_map(|framework| Some((framework.id()?, framework)));
     let ours = candidates.filter(|(id, framework)| match wanted.id {
         Some(wanted) => id == wanted,
-        None => framework.framework_info.name.0 == wanted.name,
+        None => framework.framework_info.name.0 == wanted.name && wanted.except != Some(id),
     });
     let latest = ours
         .max_by_key(|(_, framework)| (framework.connected, framework.registered_time.map(Nanoseconds::timestamp)));

@@ -41,7 +41,7 @@ impl Cluster {
             }
             Effect::Reconcile(tasks) => self.reconcile(&tasks, line),
             // There is one framework here, and it is connected as soon as there is a link.
-            Effect::Survey
+            Effect::Survey { .. }
             | Effect::Subscribe(_)
             | Effect::Persist { .. }
             | Effect::StartProbe(..)

@@ -48,9 +48,9 @@ impl Cluster {
         self.memory.as_ref().is_none_or(|memory| memory.of.get(task) == memory.current.as_ref())
     }
 
-    /// What the master knows of the framework that we are, if we are a `member`; else of one of our name: of several, the
-    /// one with the most tasks.
-    pub fn survey(&self, member: bool) -> Found {
+    /// What the master knows of the framework that we are, if we are a `member`; else of one of our name but `except`: of
+    /// several, the one with the most tasks, since a master that was replaced does not know who registered last.
+    pub fn survey(&self, member: bool, except: Option<&FrameworkId>) -> Found {
         let Some(memory) = &self.memory else { return Found::default() };
         let seen = |agent: &AgentId| {
             self.agents
@@ -74,13 +74,16 @@ impl Cluster {
                 healthy: task.said_healthy,
             });
         }
-        if member {
-            by_framework.retain(|framework, _| memory.current.as_ref() == Some(*framework));
-        }
+        let counts = |framework: &FrameworkId| {
+            if member { memory.current.as_ref() == Some(framework) } else { except != Some(framework) }
+        };
+        by_framework.retain(|framework, _| counts(framework));
         let most = by_framework.into_iter().max_by_key(|(_, tasks)| tasks.len());
         match most {
             Some((framework, tasks)) => Found { framework: Some(framework.clone()), connected_from: None, tasks },
-            None => Found { framework: memory.current.clone(), ..Found::default() },
+            None => {
+                Found { framework: memory.current.clone().filter(|current| counts(current)), ..Found::default() }
+            }
         }
     }
 

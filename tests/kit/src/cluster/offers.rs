@@ -90,6 +90,13 @@ impl Cluster {
         }
     }
 
+    /// Whether anything of an agent is offered, or would be if somebody asked for it.
+    pub fn has_something_to_offer(&self, id: &AgentId) -> bool {
+        let reserved = self.free_reserved(id).map(|(_, reserved)| reserved).unwrap_or_default();
+        self.offers.values().any(|offer| offer.agent == *id)
+            || self.free(id).is_some_and(|free| is_worth_offering(&(free, reserved)))
+    }
+
     /// Whether a role asks for offers and no filter keeps this one from it.
     fn is_wanted(&self, id: &AgentId, role: &Role, (unreserved, reserved): &(Bundle, Bundle)) -> bool {
         let mut whole = unreserved.resources;

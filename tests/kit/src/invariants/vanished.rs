@@ -10,9 +10,10 @@ use super::{Check, Found};
 impl Check<'_> {
     /// Until a window after the last agent of a burst vanished, no app launches more than it shall have, counting its
     /// instances on those agents, those of them that were given up meanwhile included; and beside what it had too many
-    /// of when the burst began, since the first of the agents vanished before it was one. A rollout is not looked at:
-    /// somebody asked for other instances, and old ones that do not answer are in nobody's way. That replacements come
-    /// slowly after that is shown by scenarios: agents are not away for so long here.
+    /// of when the burst began, since the first of the agents vanished before it was one. Not counted is an instance that
+    /// the cluster was ending when its agent vanished: it runs on nowhere, so that its replacement is no second start. A
+    /// rollout is not looked at: somebody asked for other instances, and old ones that do not answer are in nobody's way.
+    /// That replacements come slowly after that is shown by scenarios: agents are not away for so long here.
     pub(super) fn vanished(&mut self, app: &AppId, old: &[Instance], launches: &[Instance], found: &mut Found) {
         let Some(held) = self.just_vanished() else {
             self.ledger.bursts.clear();
@@ -31,8 +32,12 @@ impl Check<'_> {
             .map(|one| one.key)
             .collect();
         let burst = self.ledger.bursts.entry(app.clone()).or_default();
-        let too_many = *burst.too_many.get_or_insert(wanted.saturating_sub(count as usize));
-        burst.given_up.extend(given_up);
+        let surplus = wanted.saturating_sub(count as usize);
+        // What is given up because there are too many anyway is not replaced.
+        let unneeded = given_up.len().min(surplus);
+        let too_many = burst.too_many.unwrap_or(surplus).saturating_sub(unneeded);
+        burst.too_many = Some(too_many);
+        burst.given_up.extend(given_up.into_iter().skip(unneeded));
         let mut all: BTreeSet<InstanceKey> = burst.given_up.clone();
         if launches.is_empty() {
             return;
@@ -40,7 +45,9 @@ impl Check<'_> {
         let here = self.instances(app);
         let moving = |key: &InstanceKey| here.iter().any(|one| one.key == *key && self.is_left(one));
         all.extend(self.living_wanted(app).into_iter().filter(|key| !moving(key)));
-        let on_held = here.iter().filter(|one| one.is_wanted() && held.contains(&one.agent.id));
+        let runs_on =
+            |one: &&Instance| one.is_wanted() && held.contains(&one.agent.id) && !self.is_dying(app, one);
+        let on_held = here.iter().filter(runs_on);
         all.extend(on_held.map(|one| one.key));
         let most = count as usize + too_many;
         if all.len() > most {
@@ -71,6 +78,12 @@ impl Check<'_> {
             burst.len() > self.settings.breaker_minimum as usize && burst.len() as f64 > share
         });
         bursts.max_by_key(BTreeSet::len)
+    }
+
+    /// Whether the cluster ends an instance by itself, as far as was told last.
+    fn is_dying(&self, app: &AppId, instance: &Instance) -> bool {
+        let told = self.ledger.task_id(app, instance.key).and_then(|id| self.ledger.told.get(&id));
+        told.is_some_and(|told| told.condition == Condition::Killing)
     }
 
     /// Whether an instance that was on record is no more, although it has not ended as far as was told, and no operator

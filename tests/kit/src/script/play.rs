@@ -325,7 +325,7 @@ pub(crate) fn effect_told(effect: &Effect) -> Vec<String> {
         Effect::StartProbe(app, probe) => vec![format!("probe {app} {} {:?}", probe.instance, probe.kind)],
         Effect::Revive(role) => vec![format!("revive {role}")],
         Effect::Suppress(role) => vec![format!("suppress {role}")],
-        Effect::Survey => vec!["survey".to_owned()],
+        Effect::Survey { .. } => vec!["survey".to_owned()],
         Effect::Subscribe(Some(framework)) => vec![format!("subscribe as {framework}")],
         Effect::Subscribe(None) => vec!["subscribe as a new framework".to_owned()],
         Effect::Reconcile(tasks) => vec![format!("reconcile {} tasks", tasks.len())],

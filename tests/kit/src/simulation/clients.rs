@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ekiden_model::app_state::Source;
 use ekiden_model::edit::{Answer, Authority, Edit, KillTasks, OverrideAsked, Refusal, RequestId};
 use ekiden_model::input::Command;
+use ekiden_model::record::AppRecord;
 use ekiden_model::{App, AppId, DeploymentId, Input, TaskId, Timestamp};
 
 use super::Simulation;
@@ -282,9 +283,14 @@ impl Simulation {
             let app = stays.map(|declared| declared.app.clone());
             self.holds(&id, app);
         }
-        let kept = records.apps.values().filter(|record| {
-            !self.clients.owns(&record.id) && record.declared.as_ref().is_some_and(|declared| declared.keep)
-        });
-        self.clients.kept = kept.map(|record| record.id.clone()).collect();
+        let is_kept = |record: &&AppRecord| record.declared.as_ref().is_some_and(|declared| declared.keep);
+        let kept = records.apps.values().filter(|record| !self.clients.owns(&record.id)).filter(is_kept);
+        // Whose file was removed since is inherited by who had it kept: the copy holds that word, and no file says more.
+        let (kept, inherited): (Vec<_>, Vec<_>) = kept.partition(|record| self.declared.contains_key(&record.id));
+        for record in inherited {
+            self.clients.owned.insert(record.id.clone());
+            self.holds(&record.id, record.declared.as_ref().map(|declared| declared.app.clone()));
+        }
+        self.clients.kept = kept.into_iter().map(|record| record.id.clone()).collect();
     }
 }

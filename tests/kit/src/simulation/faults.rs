@@ -187,8 +187,12 @@ impl Simulation {
         }
     }
 
-    /// An agent is taken down for its maintenance, if it is still to be; it comes back under another id.
+    /// An agent is taken down for its maintenance, if it is still to be; it comes back under another id. Not while faults
+    /// heal: it would be one more.
     pub fn take_down(&mut self, agent: &AgentId) {
+        if self.healing {
+            return;
+        }
         let planned = self.cluster.agents.get(agent).filter(|one| one.window.is_some() && one.link == Link::Up);
         let Some(host) = planned.map(|agent| agent.machine.agent.hostname.clone()) else { return };
         self.cluster.kill_agent(agent, Link::Gone, &mut self.line);

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ekiden_model::agent::Leave;
 use ekiden_model::app::{Constraint, Operator};
 use ekiden_model::record::Record;
 use ekiden_model::revision::Phase;
-use ekiden_model::{App, AppId, Reason, Report, Resources};
+use ekiden_model::{AgentId, App, AppId, Reason, Report, Resources};
 
 use super::Simulation;
 use crate::build::AppBuilder;
@@ -104,8 +105,10 @@ impl Simulation {
         let drain_before = self.settings.drain_before;
         let ids: Vec<_> = self.cluster.agents.keys().cloned().collect();
         for id in ids {
-            let for_ever = self.cluster.agents[&id].window.is_some_and(|(_, length)| length.is_none());
-            if global || !for_ever || !self.ledger.is_left(&id, drain_before, true) {
+            let window = self.cluster.agents[&id].window.filter(|(_, length)| length.is_none());
+            // By a clock that was set back since it was told, it has perhaps yet to begin.
+            let is_on = window.is_some_and(|window| Leave::of(window, drain_before).is_on(self.told_now()));
+            if global || !is_on || !self.ledger.is_left(&id, drain_before, true) {
                 self.cluster.schedule_maintenance(&id, None, &mut self.line);
             }
         }
@@ -241,7 +244,10 @@ impl Simulation {
         let is_left =
             |agent: &SimAgent| self.ledger.is_left(&agent.machine.agent.id, self.settings.drain_before, true);
         let up = self.cluster.agents.values().filter(|agent| agent.link == Link::Up && agent.drain.is_none());
-        let up = up.filter(|agent| !is_left(agent));
+        // An agent shows itself by what it offers, or by a task on record.
+        let is_known =
+            |id: &AgentId| self.ledger.agents.contains_key(id) || self.cluster.has_something_to_offer(id);
+        let up = up.filter(|agent| !is_left(agent) && is_known(&agent.machine.agent.id));
         let matching = up.filter(|agent| {
             let mut rules = app.constraints.iter().filter(alone);
             rules.all(|rule| holds(rule, &agent.machine.agent, std::iter::empty(), 0))

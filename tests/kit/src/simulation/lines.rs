@@ -48,7 +48,8 @@ pub(super) fn input_line(input: &Input, line: &mut Timeline) {
 
 pub(super) fn effect_line(effect: &Effect, line: &mut Timeline) {
     match effect {
-        Effect::Survey => line.log(format_args!("<- survey")),
+        Effect::Survey { except: None } => line.log(format_args!("<- survey")),
+        Effect::Survey { except: Some(except) } => line.log(format_args!("<- survey beside {except}")),
         Effect::Subscribe(framework) => line.log(format_args!("<- subscribe as {framework:?}")),
         Effect::Persist { seq, writes } => {
             line.log(format_args!("<- persist {}", seq.0));

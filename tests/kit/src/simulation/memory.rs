@@ -16,17 +16,17 @@ const COPIES: usize = 4;
 
 impl Simulation {
     /// Ekiden asks what runs under its name; the answer takes a moment.
-    pub(super) fn survey(&mut self) {
+    pub(super) fn survey(&mut self, except: Option<FrameworkId>) {
         if self.cluster.memory.is_some() {
             let wait = self.line.jitter(5, 3_000);
-            self.line.after(wait, Happening::Survey(self.lives));
+            self.line.after(wait, Happening::Survey(self.lives, except));
         }
     }
 
-    pub(super) fn surveyed(&mut self, life: u64) {
+    pub(super) fn surveyed(&mut self, life: u64, except: Option<&FrameworkId>) {
         if life == self.lives {
             let is_member = self.process.as_ref().is_some_and(|process| process.has_subscribed);
-            let found = self.cluster.survey(is_member);
+            let found = self.cluster.survey(is_member, except);
             self.receive(Input::Cluster(ClusterEvent::Found(found)));
         }
     }
@@ -103,8 +103,11 @@ impl Simulation {
         let heard_of = |task: &&crate::cluster::SimTask| {
             self.cluster.agents.get(&task.agent).is_some_and(|agent| agent.link == crate::cluster::Link::Up)
         };
+        // A copy may hold the word that a framework is not ours: nobody is asked about its tasks again.
+        let disowned = self.store.durable.installation.as_ref().and_then(|one| one.disowned_framework.as_ref());
         let ours = |task: &&crate::cluster::SimTask| {
-            self.cluster.memory.as_ref().is_some_and(|memory| memory.of.contains_key(&task.id))
+            let framework = self.cluster.memory.as_ref().and_then(|memory| memory.of.get(&task.id));
+            framework.is_some() && framework != disowned
         };
         let living = self.cluster.living().filter(heard_of).filter(ours);
         self.ledger.unknown = living.map(|task| task.id.clone()).collect();
@@ -115,13 +118,17 @@ impl Simulation {
             self.ledger.unknown.remove(&task);
         }
         self.ledger.word_given = self.ledger.unknown.is_empty();
-        // Nobody can know of tasks that have ended and are on no record. Their ids may be given again.
+        // Nobody can know of tasks that have ended and are on no record, nor what was said of them. Their ids may be given
+        // again.
         let known: Vec<TaskId> =
             self.ledger.launched.iter().filter(|task| !self.store.durable.knows(task)).cloned().collect();
         for task in known.into_iter().filter(|task| !self.ledger.unknown.contains(task)) {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
+        let (store, cluster) = (&self.store.durable, &self.cluster);
+        let lives = |task: &TaskId| cluster.tasks.get(task).is_some_and(|task| task.state.is_live());
+        self.ledger.strangers.retain(|task| store.knows(task) || lives(task));
         if self.story.is_none() {
             self.ask_operator_later();
         }

@@ -312,7 +312,7 @@ impl Simulation {
                 }
             }
             Effect::Persist { .. } | Effect::Notify(_) | Effect::Answer(..) => {}
-            Effect::Survey => self.survey(),
+            Effect::Survey { except } => self.survey(except),
             Effect::Subscribe(framework) => self.subscribe(framework),
             call => {
                 if let Some(connection) = self.cluster.connection {

@@ -154,7 +154,7 @@ fn a_teardown_has_nothing_to_add() {
 
 #[test]
 fn what_concerns_the_connection_is_no_call() {
-    for wanted in [Call::Survey, Call::Subscribe(None)] {
+    for wanted in [Call::Survey { except: None }, Call::Subscribe(None)] {
         assert_eq!(call(&FrameworkId::new("F"), &wanted, "", &mut Reservations::default()), None);
     }
 }

@@ -73,7 +73,8 @@ fn survives(bytes: &[u8]) {
         }
     }
     let _ = survey::agents_awaited(bytes);
-    let _ = survey::read(Wanted { name: "ekiden", id: None, subscribed: false }, [bytes, bytes, bytes]);
+    let _ =
+        survey::read(Wanted { name: "ekiden", except: None, id: None, subscribed: false }, [bytes, bytes, bytes]);
 }
 
 proptest! {

@@ -19,7 +19,7 @@ fn read(wanted: Wanted<'_>, frameworks: &str) -> Found {
 }
 
 fn by_name(name: &str) -> Wanted<'_> {
-    Wanted { name, id: None, subscribed: false }
+    Wanted { name, except: None, id: None, subscribed: false }
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn tasks_are_found_on_agents_that_answer_and_on_those_that_do_not() {
 #[test]
 fn who_is_connected_is_somebody_else_only_while_we_are_not() {
     let id = FrameworkId::new(ID);
-    let subscribed = Wanted { name: "whatever", id: Some(&id), subscribed: true };
+    let subscribed = Wanted { name: "whatever", except: None, id: Some(&id), subscribed: true };
     assert_eq!(read(subscribed, FRAMEWORKS).connected_from, None);
     assert_eq!(read(subscribed, FRAMEWORKS).tasks.len(), 2);
     let gone = FRAMEWORKS.replace(r#""connected":true"#, r#""connected":false"#);
@@ -73,7 +73,10 @@ fn who_is_connected_is_somebody_else_only_while_we_are_not() {
 fn nobody_of_our_name_or_id_is_nobody() {
     let other = FrameworkId::new("other");
     assert_eq!(read(by_name("Ekiden"), FRAMEWORKS), Found::default());
-    assert_eq!(read(Wanted { name: "ekiden", id: Some(&other), subscribed: false }, FRAMEWORKS), Found::default());
+    assert_eq!(
+        read(Wanted { name: "ekiden", except: None, id: Some(&other), subscribed: false }, FRAMEWORKS),
+        Found::default()
+    );
 }
 
 #[test]
@@ -82,14 +85,20 @@ fn of_several_of_our_name_it_is_the_connected_one_or_else_the_last() {
         json!({"framework_info": {"name": "ekiden", "id": {"value": id}}, "connected": connected,
                "registered_time": {"nanoseconds": registered * 1_000_000_000}})
     };
-    let of = |frameworks: &[Value]| {
+    let but = |except: Option<&FrameworkId>, frameworks: &[Value]| {
         let answer = json!({"type": "GET_FRAMEWORKS", "get_frameworks": {"frameworks": frameworks}});
-        read(by_name("ekiden"), &answer.to_string()).framework.map(|id| id.to_string())
+        let found = read(Wanted { except, ..by_name("ekiden") }, &answer.to_string());
+        found.framework.map(|id| id.to_string())
     };
+    let of = |frameworks: &[Value]| but(None, frameworks);
     let (old, new) = (framework("old", false, 5), framework("new", false, 6));
     assert_eq!(of(&[old.clone(), new.clone()]).as_deref(), Some("new"));
     assert_eq!(of(&[new.clone(), old.clone()]).as_deref(), Some("new"));
-    assert_eq!(of(&[old, framework("here", true, 1), new]).as_deref(), Some("here"));
+    assert_eq!(of(&[old.clone(), framework("here", true, 1), new.clone()]).as_deref(), Some("here"));
+    // One that was disowned hides no other.
+    let disowned = FrameworkId::new("new");
+    assert_eq!(but(Some(&disowned), &[old, new.clone()]).as_deref(), Some("old"));
+    assert_eq!(but(Some(&disowned), &[new]), None);
 }
 
 #[test]
