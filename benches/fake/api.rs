@@ -56,6 +56,8 @@ const APP: &str = "/v2/apps/fleet/app-9999";
 
 /// What came of the requests of a kind.
 struct Times {
+    /// From the first request to the last answer.
+    took: Duration,
     /// Of each, from when it was due, in order of length.
     sorted: Vec<Duration>,
     /// How many had the status that was expected.
@@ -64,9 +66,9 @@ struct Times {
 
 impl Times {
     fn shown(&self, load: &Load) -> String {
-        let Self { sorted, good } = self;
+        let Self { took, sorted, good } = self;
         let at = |percent: usize| sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)];
-        let answered = *good as u64 / MEASURED.as_secs();
+        let answered = (*good as f64 / took.as_secs_f64()).round();
         let Load { name, rate, aim_ms, .. } = load;
         let mut text = format!("{name:>14} {rate:>6}/s {answered:>6}/s");
         for time in [at(50), at(99), at(100)] {
@@ -93,7 +95,7 @@ pub(crate) async fn measure() {
     let answer = client::send(&address, &put("/v2/apps", &json!(apps).to_string(), "Connection: close\r\n")).await;
     assert_eq!(answer.expect("it answers").status, 200);
     let declared = began.elapsed();
-    let all = fake.wait(PATIENCE, |fake| (fake.running().len() >= APPS).then(|| began.elapsed())).await;
+    let all = fake.wait(PATIENCE, |fake| (fake.running_count() >= APPS).then(|| began.elapsed())).await;
     let all = all.expect("all are launched");
     program.says("/v2/deployments", "[]").await;
     let size = program.get("/v2/apps").await.expect("it answers").len();
@@ -163,6 +165,7 @@ async fn ask(
     expected: u16,
     request: impl Fn(usize) -> String + Clone + Send + 'static,
 ) -> Times {
+    let began = Instant::now();
     let clients: Vec<_> = (0..load.connections)
         .map(|number| tokio::spawn(connection(address.to_owned(), load, number, request.clone())))
         .collect();
@@ -174,7 +177,7 @@ async fn ask(
         }
     }
     sorted.sort_unstable();
-    Times { sorted, good }
+    Times { took: began.elapsed(), sorted, good }
 }
 
 /// One connection's share of the requests: how long each took from when it was due, and its status.

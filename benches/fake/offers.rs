@@ -71,7 +71,7 @@ async fn burst(waiting: Waiting) -> (Duration, Duration, Duration) {
     fake.withhold_offers(false);
     let expected = if waiting.fit { waiting.apps * EACH } else { 0 };
     let launched = async {
-        let all = fake.wait(PATIENCE, |fake| (fake.running().len() >= expected).then(|| began.elapsed())).await;
+        let all = fake.wait(PATIENCE, |fake| (fake.running_count() >= expected).then(|| began.elapsed())).await;
         let launched = all.expect("all are launched");
         tokio::time::sleep(LOOKED_AT).await;
         launched

@@ -31,6 +31,9 @@ const FEW_WAITING: usize = 2_000;
 /// Most tasks asked about in one call: a master works on one call at a time, for everybody.
 const TASKS_ASKED_AT_ONCE: usize = 1_000;
 
+/// Most offers declined in one call. Thousands of agents offer at once, and are declined at once where nobody waits.
+const DECLINED_AT_ONCE: usize = 1_000;
+
 /// Begins the ids of tasks that never existed, by whose state is known that all answers to an implicit reconciliation
 /// have come. No task of an app has such an id: theirs end with `._app.` and a number.
 const MARKER: &str = "ekiden-reconciled.";
@@ -314,11 +317,29 @@ impl State {
     }
 
     fn enter(&mut self, item: Item) {
+        let Some(item) = self.joined(item) else { return };
         self.entered += 1;
         if let Some(role) = role(&item) {
             self.last_word.insert(role.clone(), self.entered);
         }
         self.waiting.push_back((self.entered, item));
+    }
+
+    /// A call that says no more than the one that waits before it could say as well becomes part of that one.
+    fn joined(&mut self, item: Item) -> Option<Item> {
+        let (Item::Call(Call::Decline { offers, refuse_for }), Some((_, last))) = (&item, self.waiting.back_mut())
+        else {
+            return Some(item);
+        };
+        match last {
+            Item::Call(Call::Decline { offers: before, refuse_for: as_long })
+                if as_long == refuse_for && before.len() + offers.len() <= DECLINED_AT_ONCE =>
+            {
+                before.extend_from_slice(offers);
+                None
+            }
+            _ => Some(item),
+        }
     }
 
     /// Whether an entry still counts. Of a role's the last one does, and its place is the last: a revival clears the
@@ -387,6 +408,26 @@ mod tests {
             other => other.kind().to_owned(),
         };
         std::iter::from_fn(|| queue.next().now_or_never()).map(shown).collect()
+    }
+
+    #[test]
+    fn what_is_declined_alike_is_declined_in_one_call() {
+        let queue = queue();
+        let longer = Call::Decline { offers: vec![OfferId::new("o3")], refuse_for: Duration::from_secs(6) };
+        for call in [decline("o1"), decline("o2"), longer, kill("a"), decline("o4")] {
+            queue.push(call);
+        }
+        let declined = std::iter::from_fn(|| queue.next().now_or_never()).filter_map(|item| match item {
+            Item::Call(Call::Decline { offers, .. }) => {
+                Some(offers.iter().map(OfferId::as_str).collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        });
+        assert_eq!(declined.collect::<Vec<_>>(), ["o1 o2", "o3", "o4"]);
+        for _ in 0..=DECLINED_AT_ONCE {
+            queue.push(decline("o"));
+        }
+        assert_eq!(sent(&queue).len(), 2, "a call does not grow without end");
     }
 
     #[test]

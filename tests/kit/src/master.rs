@@ -43,7 +43,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use agent::AgentSpec;
 pub use fault::{Fault, Rule};
 
-use world::{Master, Standing, World};
+use world::{Master, World};
 
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(5);
@@ -276,7 +276,7 @@ impl FakeMesos {
     pub fn withhold_offers(&self, withhold: bool) {
         self.change(|world, _| {
             world.trouble.withholding = withhold;
-            world.unallocated = true;
+            world.look_at_all_agents();
         });
     }
 
@@ -453,14 +453,12 @@ impl FakeMesos {
     /// The tasks that run (or are on their way up or down) at agents that live, whether or not a master knows.
     pub fn running(&self) -> BTreeMap<String, TaskSeen> {
         let world = self.shared.world();
-        let live = |task: &&tasks::Task| {
-            let agent = &world.agents[task.agent];
-            task.progress != tasks::Progress::Unheard
-                && !tasks::has_ended(&task.state)
-                && agent.standing != Standing::Gone
-                && agent.id == task.agent_id
-        };
-        world.tasks.values().filter(live).map(seen_task).collect()
+        world.running().map(seen_task).collect()
+    }
+
+    /// How many those are.
+    pub fn running_count(&self) -> usize {
+        self.shared.world().running().count()
     }
 
     /// The tasks that have ended and whose end was acknowledged, in that order.

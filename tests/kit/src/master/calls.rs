@@ -207,7 +207,7 @@ impl World {
         self.tell(&id, event);
         self.tell(&id, json!({"type": "HEARTBEAT"}));
         self.tell_again(now, None, Some(&id));
-        self.unallocated = true;
+        self.look_at_all_agents();
         Reply::Stream(stream_id, events)
     }
 
@@ -364,7 +364,7 @@ impl World {
                 framework.suppressed.insert(role);
             }
         }
-        self.unallocated = true;
+        self.look_at_all_agents();
     }
 
     fn update_framework(&mut self, id: &str, argument: &Value) -> Reply {
@@ -386,7 +386,7 @@ impl World {
         let roles = framework.roles();
         self.infos.insert(id.to_owned(), info);
         self.rescind(|offer| offer.framework == id && !roles.contains(&offer.role));
-        self.unallocated = true;
+        self.look_at_all_agents();
         Reply::Plain(200, String::new())
     }
 
@@ -408,7 +408,7 @@ impl World {
                 self.completed.push(task);
             }
         }
-        self.unallocated = true;
+        self.look_at_all_agents();
     }
 }
 

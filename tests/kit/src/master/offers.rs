@@ -1,6 +1,7 @@
 //! Who is offered what: all that is free on an agent goes, in one offer, to the role of a framework that has least, wants
 //! offers and has not declined as much lately.
 
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -9,20 +10,20 @@ use super::resources::Resources;
 use super::world::{Due, Offer, Standing, World, nanoseconds};
 
 impl World {
+    /// Who wants offers has changed: everything is looked at again.
+    pub(super) fn look_at_all_agents(&mut self) {
+        self.unallocated.extend(0..self.agents.len());
+    }
+
     /// Offers what is free.
     pub(super) fn allocate(&mut self, now: Instant) {
-        self.unallocated = false;
+        let unallocated = std::mem::take(&mut self.unallocated);
         if self.trouble.withholding {
             return;
         }
-        for framework in self.frameworks.values_mut() {
-            framework.filters.retain(|_, filters| {
-                filters.retain(|(_, until)| *until > now);
-                !filters.is_empty()
-            });
-        }
         let mut made: Vec<(String, Vec<Value>)> = Vec::new();
-        for agent in 0..self.agents.len() {
+        for agent in unallocated {
+            self.end_filters(now, agent);
             while let Some((framework, role, free)) = self.next_offer(agent) {
                 let id = self.offer_id();
                 let offer = Offer { framework: framework.clone(), agent, role, resources: free };
@@ -37,6 +38,18 @@ impl World {
         }
         for (framework, offers) in made {
             self.tell(&framework, json!({"type": "OFFERS", "offers": {"offers": offers}}));
+        }
+    }
+
+    fn end_filters(&mut self, now: Instant, agent: usize) {
+        for framework in self.frameworks.values_mut() {
+            for role in framework.roles() {
+                let Entry::Occupied(mut entry) = framework.filters.entry((role, agent)) else { continue };
+                entry.get_mut().retain(|(_, until)| *until > now);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
         }
     }
 
@@ -114,7 +127,7 @@ impl World {
         let offer = self.offers.remove(id)?;
         let agent = &mut self.agents[offer.agent];
         agent.offered = agent.offered.without(&offer.resources);
-        self.unallocated = true;
+        self.unallocated.insert(offer.agent);
         Some(offer)
     }
 
@@ -125,7 +138,7 @@ impl World {
         let Some(framework) = self.frameworks.get_mut(&offer.framework) else { return };
         let until = now + refuse;
         framework.filters.entry((offer.role.clone(), offer.agent)).or_default().push((left, until));
-        self.at(until + Duration::from_millis(1), Due::Unfilter);
+        self.at(until + Duration::from_millis(1), Due::Unfilter(offer.agent));
     }
 
     /// Offers are void, without a word.

@@ -101,7 +101,7 @@ impl World {
             }
         }
         self.tell_again(now, Some(agent), None);
-        self.unallocated = true;
+        self.unallocated.insert(agent);
     }
 
     /// An operator has said that an agent will not come back.
@@ -124,7 +124,7 @@ impl World {
         at.standing = Standing::Registered;
         at.used = Resources::default();
         at.draining = false;
-        self.unallocated = true;
+        self.unallocated.insert(agent);
     }
 
     /// A master that has never met a framework learns of it from the agents that run its tasks.

@@ -321,8 +321,19 @@ impl World {
             task.freed = true;
             let agent = &mut self.agents[task.agent];
             agent.used = agent.used.without(&task.resources);
-            self.unallocated = true;
+            self.unallocated.insert(task.agent);
         }
+    }
+
+    /// The tasks that live, by what their agents would say.
+    pub(super) fn running(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values().filter(|task| {
+            let agent = &self.agents[task.agent];
+            task.progress != Progress::Unheard
+                && !has_ended(&task.state)
+                && agent.standing != Standing::Gone
+                && agent.id == task.agent_id
+        })
     }
 
     /// The ids of tasks that an agent has, by the id it has now.

@@ -35,8 +35,8 @@ pub(super) struct World {
     pub(super) script: Script,
     pub(super) seen: Vec<Seen>,
     pub(super) trouble: Trouble,
-    /// Offers are to be looked at.
-    pub(super) unallocated: bool,
+    /// Agents of which something may be free that is not offered.
+    pub(super) unallocated: BTreeSet<usize>,
     due: BTreeMap<(Instant, u64), Due>,
     serial: u64,
 }
@@ -122,8 +122,8 @@ pub(super) enum Due {
     Step(String, super::tasks::Step),
     /// An update that may not have been acknowledged by then.
     Resend(String, String),
-    /// A filter ends.
-    Unfilter,
+    /// A filter of an agent's offers ends.
+    Unfilter(usize),
 }
 
 impl Framework {
@@ -170,7 +170,7 @@ impl World {
             script: Script::default(),
             seen: Vec::new(),
             trouble: Trouble::default(),
-            unallocated: true,
+            unallocated: BTreeSet::new(),
             due: BTreeMap::new(),
             serial: 0,
             options,
@@ -203,8 +203,9 @@ impl World {
             used: Resources::default(),
             offered: Resources::default(),
         });
-        self.unallocated = true;
-        self.agents.len() - 1
+        let agent = self.agents.len() - 1;
+        self.unallocated.insert(agent);
+        agent
     }
 
     pub(super) fn agent_of(&self, id: &str) -> Option<usize> {
@@ -222,13 +223,11 @@ impl World {
             match entry.remove() {
                 Due::Step(task, step) => self.step(now, &task, step),
                 Due::Resend(task, uuid) => self.resend(now, &task, &uuid),
-                Due::Unfilter => self.unallocated = true,
+                Due::Unfilter(agent) => _ = self.unallocated.insert(agent),
             }
         }
         self.look_after_streams(now);
-        if self.unallocated {
-            self.allocate(now);
-        }
+        self.allocate(now);
     }
 
     /// Tells a framework something, if it is there and the master speaks.
