@@ -283,7 +283,7 @@ fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId, now: T
         role: found.role.clone(),
         host_ports: found.host_ports.clone(),
         staged: since,
-        started: runs.then_some(since),
+        started: may_run.then_some(found.since.min(now)),
         health: Health { verdict, ..Health::default() },
         kill: None,
         message: Some("taken over".into()),
