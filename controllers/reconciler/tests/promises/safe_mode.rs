@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_kit::build;
+use ekiden_model::health::Verdict;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, Desired, Found, FoundTask, TaskStatus};
 use ekiden_model::{
@@ -222,10 +223,30 @@ fn adopted_tasks_that_come_back_are_not_all_ended_before_a_check_has_said_that_t
         ..found_task(lost_task("/web", slot, 1), &other, &story)
     };
     let tasks = vec![lost(0), lost(1)];
+    let found_at = story.now;
     story.settle([declared(app), found(tasks.clone()), command(Command::Adopt), found(tasks.clone())]);
     story.settle([registered("old"), connected(), reconciled()]);
+    story.now = story.now + Duration::from_secs(5);
     let effects = story.settle(tasks.iter().map(|found| told(&found.task, Condition::Running)));
     assert_eq!(kills(&effects), [], "both must be healthy, and nothing says that they are not");
+    let web = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    assert!(
+        web.instances.iter().all(|one| one.started == Some(found_at)),
+        "their grace period is not to begin anew"
+    );
+}
+
+#[test]
+fn an_adopted_task_that_comes_back_and_has_never_run_has_never_served() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
+    let lost =
+        FoundTask { condition: Condition::Unreachable, ..found_task(lost_task("/web", 0, 1), &app, &story) };
+    story.settle([declared(app), found(vec![lost.clone()]), command(Command::Adopt), found(vec![lost.clone()])]);
+    story.settle([registered("old"), connected(), reconciled(), told(&lost.task, Condition::Staging)]);
+    let web = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    let one = web.instances.iter().next().expect("taken over");
+    assert_eq!((one.health.verdict, one.started), (Verdict::Unknown, None));
 }
 
 #[test]
