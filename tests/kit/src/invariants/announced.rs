@@ -106,9 +106,9 @@ impl Check<'_> {
         let Some(task) = self.ledger.task_id(app, instance.key) else { return };
         // The books of an older store may have forgotten it; from now on its id is not to be given again.
         self.ledger.launched.insert(task.clone());
-        // Its grace period counts from when it ran by the cluster's clock.
-        if let (Some(started), Some(told)) = (instance.started, self.ledger.told.get_mut(&task)) {
-            told.running = Some(started);
+        // Its grace period counts from when it ran by the cluster's clock, whatever a store that is no more has made of it.
+        if let Some(told) = self.ledger.told.get_mut(&task) {
+            told.running = instance.started;
         }
         let runs = self.cluster.tasks.get(&task).map(|task| &task.declared);
         let declared = self.ledger.declared.get(app);
