@@ -327,4 +327,12 @@ async fn new_groups_at_the_top_enforce_their_role_where_they_are_to() {
     assert_eq!((role("/file/more").await, enforces("/file").await), (Value::Null, false), "it was there before");
     assert_eq!(ekiden.write_json("POST", "/v2/apps", &app("/web", 0)).await.0, 201);
     assert_eq!(role("/web").await, Value::Null, "it is in no group at the top");
+    let all = json!({ "apps": [app("/web", 0), app("/a/web", 0), app("/h/deep/web", 0)] });
+    let (status, answer) = ekiden.write_json("PUT", "/v2/groups", &all).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        (role("/a/web").await, role("/h/deep/web").await),
+        (json!("a"), json!("h")),
+        "however they are written"
+    );
 }

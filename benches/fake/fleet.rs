@@ -13,6 +13,7 @@ use ekiden_kit::build;
 use ekiden_kit::instant::InstantWorld;
 use ekiden_kit::master::{AgentSpec, FakeMesos, Options};
 use ekiden_model::effect::TaskLaunch;
+use ekiden_model::history::Version;
 use ekiden_model::input::{ClusterEvent, Desired, TaskStatus, WriteSeq};
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord, Write};
 use ekiden_model::{AgentId, App, Condition, FrameworkId, Input, Source, TaskId};
@@ -155,6 +156,9 @@ async fn store(folder: &Path, world: &InstantWorld) {
     let mut records = vec![Record::Installation(installation)];
     for app in world.reconciler.apps() {
         records.push(Record::App(Box::new(AppRecord::of(app))));
+        let versions =
+            app.history.iter().map(|version| Record::Version(app.id.clone(), Box::new(Version::clone(version))));
+        records.extend(versions);
         for (slot, last) in app.instances.last_incarnations() {
             let instances = app.instances.in_slot(slot).cloned().collect();
             records.push(Record::Slot(SlotRecord { app: app.id.clone(), slot, last, instances }));

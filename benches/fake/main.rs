@@ -1,8 +1,9 @@
-//! The whole program against a fake Mesos: a restart with 100,000 stored instances, and 2,000 agents that offer at once.
+//! The whole program against a fake Mesos: a restart with 100,000 stored instances, 2,000 agents that offer at once, and
+//! the API of 10,000 apps under load.
 //!
 //! The program is the one that was built, with a store and manifests as it leaves them itself; the fake masters and agents
 //! are those of the kit, in this process, and take their share of the same processors. Parts can be chosen by name:
-//! `cargo bench --bench fake -- restart offers`.
+//! `cargo bench --bench fake -- restart offers api`.
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing to print")]
 
@@ -14,6 +15,7 @@ mod client;
 #[expect(dead_code, reason = "what is measured here is another process")]
 mod processor;
 
+mod api;
 mod fleet;
 mod offers;
 mod program;
@@ -31,6 +33,9 @@ async fn main() {
     }
     if wanted("offers") {
         offers::measure().await;
+    }
+    if wanted("api") {
+        api::measure().await;
     }
 }
 

@@ -10,8 +10,8 @@ use super::marathon::{FLAGS, Fate};
 const HEAD: &str = "\
 # Flags of `ekiden serve`
 
-This page is written from the program's own tables by a test; edit `src/cli/serve.rs`, `src/cli/mesos.rs` and
-`src/cli/marathon.rs` instead.
+This page is written from the program's own tables by a test; edit `src/cli/serve.rs`, the modules beside it
+whose flags it takes in, and `src/cli/marathon.rs` instead.
 
 Each flag may be spelled with hyphens or with underscores (`--framework-name`, `--framework_name`), set by a variable
 (`EKIDEN_FRAMEWORK_NAME=…`), or written into the config file (`framework_name = \"…\"` in the TOML file given with
