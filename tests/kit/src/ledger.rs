@@ -656,6 +656,7 @@ impl Ledger {
                 let Some(task) = self.task_id(app, instance.key) else { continue };
                 let told = self.told.entry(task).or_default();
                 told.condition = instance.condition;
+                told.running = instance.started;
                 let unreachable = instance.condition == Condition::Unreachable;
                 told.ever_unreachable |= unreachable;
                 told.unreachable_since = unreachable.then_some(instance.since);
