@@ -95,6 +95,12 @@ impl Check<'_> {
     fn forget_namesake(&mut self, app: &AppId, key: InstanceKey) {
         let Some(task) = self.ledger.task_id(app, key) else { return };
         let lives = self.cluster.tasks.get(&task).is_some_and(|task| task.state.is_live());
+        let is_disowned =
+            self.ledger.announced.installation.as_ref().is_some_and(|one| one.disowned.contains(&task));
+        if !lives && !is_disowned {
+            // What ran under it was another framework's.
+            self.ledger.strangers.remove(&task);
+        }
         if !lives && self.ledger.unknown.contains(&task) && !self.ledger.unknown_noted.contains(&task) {
             self.ledger.unknown.remove(&task);
             self.ledger.launched.remove(&task);
