@@ -103,6 +103,8 @@ pub struct Found {
     pub connected_from: Option<Arc<str>>,
     /// Its tasks that have not ended.
     pub tasks: Vec<FoundTask>,
+    /// Those of other frameworks of its name. They are not to be taken over, nor are their ids to be given again.
+    pub beside: Vec<TaskId>,
 }
 
 /// A task, as the cluster alone knows it: what taking it over rests on.

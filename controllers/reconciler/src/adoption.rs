@@ -282,7 +282,7 @@ fn instance_of(found: &FoundTask, key: InstanceKey, revision: RevisionId, now: T
         agent: found.agent.clone(),
         role: found.role.clone(),
         host_ports: found.host_ports.clone(),
-        staged: since,
+        staged: found.since.min(now),
         started: runs.then_some(since),
         health: Health { verdict, ..Health::default() },
         kill: None,

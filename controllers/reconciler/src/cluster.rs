@@ -6,7 +6,7 @@ use std::time::Duration;
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::effect::TaskLaunch;
 use ekiden_model::event::Event;
-use ekiden_model::health::{CheckState, Outcome, ProbeKind};
+use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Verdict};
 use ekiden_model::input::{ClusterEvent, TaskStatus};
 use ekiden_model::report::{Failure, FailureCause};
 use ekiden_model::view::{Sample, Settled};
@@ -190,8 +190,17 @@ impl Reconciler {
             }
             instance.condition = status.condition;
             instance.message = (!status.message.is_empty()).then(|| status.message.clone());
-            if status.condition == Condition::Running && instance.started.is_none() {
-                instance.started = Some(now);
+            if instance.started.is_none() {
+                match status.condition {
+                    // Who was taken to serve when he was taken over has been through his grace period.
+                    Condition::Running if instance.health.verdict == Verdict::Healthy => {
+                        instance.started = Some(instance.staged);
+                    }
+                    Condition::Running => instance.started = Some(now),
+                    // And who has never run has never served.
+                    Condition::Staging | Condition::Starting => instance.health = Health::default(),
+                    _ => {}
+                }
             }
             instance.clone()
         });

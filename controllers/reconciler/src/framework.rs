@@ -132,6 +132,7 @@ impl Reconciler {
     }
 
     pub(crate) fn fold_found(&mut self, found: Found) {
+        self.outlive_those_beside(&found);
         if self.safe_mode.is_some() {
             self.found_in_safe_mode(found);
         } else if matches!(self.membership, Membership::Surveying { .. }) {

@@ -80,8 +80,17 @@ impl Reconciler {
     }
 
     fn outlive_all(&mut self, found: &Found) {
-        let foreign = found.tasks.iter().filter(|found| self.identify(&found.task) == Identity::Foreign);
-        let highest = foreign.filter_map(|found| Some(found.task.instance()?.1)).max();
+        self.outlive_foreign(found.tasks.iter().map(|found| &found.task));
+    }
+
+    /// Another framework of our name may have been begun by a store of which ours is a copy: its ids are like ours.
+    pub(crate) fn outlive_those_beside(&mut self, found: &Found) {
+        self.outlive_foreign(found.beside.iter());
+    }
+
+    fn outlive_foreign<'a>(&mut self, tasks: impl Iterator<Item = &'a TaskId>) {
+        let foreign = tasks.filter(|task| self.identify(task) == Identity::Foreign);
+        let highest = foreign.filter_map(|task| Some(task.instance()?.1)).max();
         if let Some(highest) = highest {
             self.outlive(highest);
         }

@@ -118,6 +118,8 @@ pub struct Told {
     pub unreachable_since: Option<Timestamp>,
     /// When it was first said to run.
     pub running: Option<Timestamp>,
+    /// Since when it runs, should it run, by a survey that took it to serve.
+    found_since: Option<Timestamp>,
     /// By check of Ekiden: whether its last result was a success, and the most failures in a row.
     pub checks: BTreeMap<u32, Checked>,
     /// What an executor's check said.
@@ -153,6 +155,7 @@ impl Default for Told {
             ever_unreachable: false,
             unreachable_since: None,
             running: None,
+            found_since: None,
             checks: BTreeMap::new(),
             executor: None,
             condemned: false,
@@ -407,6 +410,7 @@ impl Ledger {
             told.condition = found.condition;
             if matches!(found.condition, Condition::Running | Condition::Unreachable) {
                 told.presumed |= found.healthy != Some(false);
+                told.found_since = told.presumed.then_some(found.since.min(now));
             }
             if found.condition == Condition::Running {
                 told.running.get_or_insert(found.since.min(now));
@@ -512,10 +516,16 @@ impl Ledger {
                 told.unreachable_since.get_or_insert(now);
             }
             Condition::Running => {
-                told.running.get_or_insert(now);
+                told.running.get_or_insert(told.found_since.unwrap_or(now));
                 told.unreachable_since = None;
             }
-            _ => told.unreachable_since = None,
+            condition => {
+                told.unreachable_since = None;
+                if condition < Condition::Running && told.running.is_none() {
+                    // It was taken to have run, and has not.
+                    (told.presumed, told.found_since) = (false, None);
+                }
+            }
         }
         let Some((app, _)) = self.whose(&status.task) else { return };
         let Some(instance) = self.instance_of(&status.task) else { return };
@@ -646,6 +656,7 @@ impl Ledger {
                 let Some(task) = self.task_id(app, instance.key) else { continue };
                 let told = self.told.entry(task).or_default();
                 told.condition = instance.condition;
+                told.running = instance.started;
                 let unreachable = instance.condition == Condition::Unreachable;
                 told.ever_unreachable |= unreachable;
                 told.unreachable_since = unreachable.then_some(instance.since);

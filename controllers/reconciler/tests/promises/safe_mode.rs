@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ekiden_kit::build;
+use ekiden_model::health::Verdict;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, Desired, Found, FoundTask, TaskStatus};
 use ekiden_model::{
@@ -46,7 +47,12 @@ fn found_task(task: TaskId, app: &App, story: &Story) -> FoundTask {
 }
 
 fn found(tasks: Vec<FoundTask>) -> Input {
-    cluster(ClusterEvent::Found(Found { framework: Some(framework("old")), connected_from: None, tasks }))
+    cluster(ClusterEvent::Found(Found {
+        framework: Some(framework("old")),
+        connected_from: None,
+        tasks,
+        beside: Vec::new(),
+    }))
 }
 
 fn is_survey(effect: &Effect) -> bool {
@@ -136,7 +142,7 @@ fn a_name_that_is_lost_beside_a_disowned_framework_is_taken_and_the_disowned_one
     assert_eq!(subscriptions(&story.settle([nobody])), [None]);
     // It did.
     story.settle([cluster(ClusterEvent::Disconnected)]);
-    let new = Found { framework: Some(framework("new")), connected_from: None, tasks: Vec::new() };
+    let new = Found { framework: Some(framework("new")), ..Found::default() };
     let effects = story.settle([cluster(ClusterEvent::Found(new))]);
     assert_eq!(subscriptions(&effects), [Some(framework("new"))]);
 }
@@ -217,10 +223,30 @@ fn adopted_tasks_that_come_back_are_not_all_ended_before_a_check_has_said_that_t
         ..found_task(lost_task("/web", slot, 1), &other, &story)
     };
     let tasks = vec![lost(0), lost(1)];
+    let found_at = story.now;
     story.settle([declared(app), found(tasks.clone()), command(Command::Adopt), found(tasks.clone())]);
     story.settle([registered("old"), connected(), reconciled()]);
+    story.now = story.now + Duration::from_secs(5);
     let effects = story.settle(tasks.iter().map(|found| told(&found.task, Condition::Running)));
     assert_eq!(kills(&effects), [], "both must be healthy, and nothing says that they are not");
+    let web = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    assert!(
+        web.instances.iter().all(|one| one.started == Some(found_at)),
+        "their grace period is not to begin anew"
+    );
+}
+
+#[test]
+fn an_adopted_task_that_comes_back_and_has_never_run_has_never_served() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
+    let lost =
+        FoundTask { condition: Condition::Unreachable, ..found_task(lost_task("/web", 0, 1), &app, &story) };
+    story.settle([declared(app), found(vec![lost.clone()]), command(Command::Adopt), found(vec![lost.clone()])]);
+    story.settle([registered("old"), connected(), reconciled(), told(&lost.task, Condition::Staging)]);
+    let web = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    let one = web.instances.iter().next().expect("taken over");
+    assert_eq!((one.health.verdict, one.started), (Verdict::Unknown, None));
 }
 
 #[test]
@@ -265,7 +291,7 @@ fn from_a_scheduler_that_is_connected_nothing_is_adopted() {
     let mut story = Story::new();
     let tasks = vec![found_task(lost_task("/web", 0, 1), &web(1), &story)];
     let connected_from = Some("other-host".into());
-    let taken = Found { framework: Some(framework("old")), connected_from, tasks };
+    let taken = Found { framework: Some(framework("old")), connected_from, tasks, beside: Vec::new() };
     story.settle([declared(web(1)), cluster(ClusterEvent::Found(taken.clone()))]);
     let effects = story.settle([command(Command::Adopt), cluster(ClusterEvent::Found(taken))]);
     assert_eq!(subscriptions(&effects), []);
@@ -367,6 +393,22 @@ fn an_adopted_task_with_other_checks_of_the_executor_is_replaced_as_after_any_ed
     story.settle([declared(checked("now")), found(tasks)]);
     let plan = story.reconciler.adoption().expect("safe mode");
     assert_eq!(plan.tasks[0].1, Fate::Replaced, "a running task cannot be told of other checks");
+}
+
+#[test]
+fn the_id_of_a_task_of_another_framework_of_our_name_is_not_given_again() {
+    let mut story = Story::new();
+    story.settle([declared(web(1))]);
+    // Begun by a store of which this one is a copy.
+    let key = story.reconciler.app(&build::app_id("/web")).expect("declared").key;
+    let other = InstanceId { app: key, slot: Slot(0) }.task(&build::app_id("/web"), Incarnation::FIRST);
+    let beside = Found { beside: vec![other.clone()], ..Found::default() };
+    assert_eq!(subscriptions(&story.settle([cluster(ClusterEvent::Found(beside))])), [None]);
+    let offer = story.offer();
+    let launched = launches(&story.settle([registered("ours"), connected(), reconciled(), offer]));
+    assert_eq!(launched.len(), 1);
+    assert_ne!(launched[0].task, other);
+    assert_eq!(launched[0].instance.incarnation.0.get(), 1_000_001);
 }
 
 #[test]

@@ -130,21 +130,25 @@ pub(in super::super) fn agents_awaited(agents: &[u8]) -> Result<usize, WireError
 /// Reads the answers to [`CALLS`], once no agent is [awaited](agents_awaited).
 ///
 /// Of several frameworks of our name the one that is connected counts, or else the one that registered last: that is
-/// who was here before us.
+/// who was here before us. Of the others the tasks' ids are told.
 pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<Found, WireError> {
     let [agents, frameworks, tasks] = answers;
     let agents = answer(agents)?.get_agents.ok_or(WireError::Missing("get_agents"))?;
     let frameworks = answer(frameworks)?.get_frameworks.ok_or(WireError::Missing("get_frameworks"))?;
     let tasks = answer(tasks)?.get_tasks.ok_or(WireError::Missing("get_tasks"))?;
 
-    let candidates = frameworks.frameworks.iter().filter_map(|framework| Some((framework.id()?, framework)));
-    let ours = candidates.filter(|(id, framework)| match wanted.id {
+    let candidates = || frameworks.frameworks.iter().filter_map(|framework| Some((framework.id()?, framework)));
+    let is_namesake = |framework: &Framework<'_>| framework.framework_info.name.0 == wanted.name;
+    let ours = candidates().filter(|(id, framework)| match wanted.id {
         Some(wanted) => id == wanted,
-        None => framework.framework_info.name.0 == wanted.name && wanted.except != Some(id),
+        None => is_namesake(framework) && wanted.except != Some(id),
     });
     let latest = ours
         .max_by_key(|(_, framework)| (framework.connected, framework.registered_time.map(Nanoseconds::timestamp)));
-    let Some((id, framework)) = latest else { return Ok(Found::default()) };
+    let others = candidates().filter(|(id, framework)| {
+        is_namesake(framework) && latest.as_ref().is_none_or(|(latest, _)| id != latest)
+    });
+    let others: Vec<FrameworkId> = others.map(|(id, _)| id).collect();
 
     let agents: BTreeMap<AgentId, Arc<Agent>> = agents
         .agents
@@ -152,18 +156,20 @@ pub(in super::super) fn read(wanted: Wanted<'_>, answers: [&[u8]; 3]) -> Result<
         .map(|agent| Agent::from(agent.agent_info))
         .map(|agent| (agent.id.clone(), Arc::new(agent)))
         .collect();
-    let connected_from = framework.framework_info.hostname.as_ref().map_or("", |hostname| &*hostname.0);
-    Ok(Found {
-        connected_from: (framework.connected && !wanted.subscribed).then(|| Arc::from(connected_from)),
-        tasks: tasks
-            .tasks
-            .into_iter()
-            .chain(tasks.unreachable_tasks)
-            .filter(|task| task.framework_id.value.0 == id.as_str())
-            .filter_map(|task| task.found(&agents))
-            .collect(),
-        framework: Some(id),
-    })
+    let mut found = Found::default();
+    for task in tasks.tasks.into_iter().chain(tasks.unreachable_tasks) {
+        if latest.as_ref().is_some_and(|(latest, _)| task.is_of(latest)) {
+            found.tasks.extend(task.found(&agents));
+        } else if others.iter().any(|other| task.is_of(other)) {
+            found.beside.extend(task.found(&agents).map(|found| found.task));
+        }
+    }
+    if let Some((id, framework)) = latest {
+        let hostname = framework.framework_info.hostname.as_ref().map_or("", |hostname| &*hostname.0);
+        found.connected_from = (framework.connected && !wanted.subscribed).then(|| Arc::from(hostname));
+        found.framework = Some(id);
+    }
+    Ok(found)
 }
 
 fn answer(bytes: &[u8]) -> Result<Answer<'_>, WireError> {
@@ -177,6 +183,10 @@ impl Framework<'_> {
 }
 
 impl Task<'_> {
+    fn is_of(&self, framework: &FrameworkId) -> bool {
+        self.framework_id.value.0 == framework.as_str()
+    }
+
     /// None for one that has ended, or whose state has no word here.
     fn found(self, agents: &BTreeMap<AgentId, Arc<Agent>>) -> Option<FoundTask> {
         let condition = condition(&self.state.0, None, "").filter(|condition| condition.is_live())?;

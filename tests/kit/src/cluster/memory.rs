@@ -77,14 +77,12 @@ impl Cluster {
         let counts = |framework: &FrameworkId| {
             if member { memory.current.as_ref() == Some(framework) } else { except != Some(framework) }
         };
-        by_framework.retain(|framework, _| counts(framework));
-        let most = by_framework.into_iter().max_by_key(|(_, tasks)| tasks.len());
-        match most {
-            Some((framework, tasks)) => Found { framework: Some(framework.clone()), connected_from: None, tasks },
-            None => {
-                Found { framework: memory.current.clone().filter(|current| counts(current)), ..Found::default() }
-            }
-        }
+        let candidates = by_framework.iter().filter(|(framework, _)| counts(framework));
+        let most = candidates.max_by_key(|(_, tasks)| tasks.len()).map(|(framework, _)| (*framework).clone());
+        let framework = most.or_else(|| memory.current.clone().filter(|current| counts(current)));
+        let tasks = framework.as_ref().and_then(|framework| by_framework.remove(framework)).unwrap_or_default();
+        let beside = by_framework.into_values().flatten().map(|found| found.task).collect();
+        Found { framework, connected_from: None, tasks, beside }
     }
 
     /// A new master leads: it knows of no agent until that comes back, and offers nothing for a while. Says which agents

@@ -95,6 +95,12 @@ impl Check<'_> {
     fn forget_namesake(&mut self, app: &AppId, key: InstanceKey) {
         let Some(task) = self.ledger.task_id(app, key) else { return };
         let lives = self.cluster.tasks.get(&task).is_some_and(|task| task.state.is_live());
+        let is_disowned =
+            self.ledger.announced.installation.as_ref().is_some_and(|one| one.disowned.contains(&task));
+        if !lives && !is_disowned {
+            // What ran under it was another framework's.
+            self.ledger.strangers.remove(&task);
+        }
         if !lives && self.ledger.unknown.contains(&task) && !self.ledger.unknown_noted.contains(&task) {
             self.ledger.unknown.remove(&task);
             self.ledger.launched.remove(&task);
@@ -106,9 +112,9 @@ impl Check<'_> {
         let Some(task) = self.ledger.task_id(app, instance.key) else { return };
         // The books of an older store may have forgotten it; from now on its id is not to be given again.
         self.ledger.launched.insert(task.clone());
-        // Its grace period counts from when it ran by the cluster's clock.
-        if let (Some(started), Some(told)) = (instance.started, self.ledger.told.get_mut(&task)) {
-            told.running = Some(started);
+        // Its grace period counts from when it ran by the cluster's clock, whatever a store that is no more has made of it.
+        if let Some(told) = self.ledger.told.get_mut(&task) {
+            told.running = instance.started;
         }
         let runs = self.cluster.tasks.get(&task).map(|task| &task.declared);
         let declared = self.ledger.declared.get(app);

@@ -126,6 +126,11 @@ impl Simulation {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
+        // What was taken over by the store that is given up is to this one what it was before: perhaps to be replaced.
+        for (task, runs_on) in &mut self.ledger.taken_over {
+            let record = task.app().and_then(|app| self.store.durable.apps.get(&app));
+            *runs_on &= record.is_none_or(|record| record.key.is_some());
+        }
         let (store, cluster) = (&self.store.durable, &self.cluster);
         let lives = |task: &TaskId| cluster.tasks.get(task).is_some_and(|task| task.state.is_live());
         self.ledger.strangers.retain(|task| store.knows(task) || lives(task));

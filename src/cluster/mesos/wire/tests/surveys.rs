@@ -1,7 +1,7 @@
 //! Surveys.
 
 use ekiden_model::input::Found;
-use ekiden_model::{Condition, Fingerprint, FrameworkId, Port, Role};
+use ekiden_model::{Condition, Fingerprint, FrameworkId, Port, Role, TaskId};
 use serde_json::{Value, json};
 
 use super::super::WireError;
@@ -70,13 +70,16 @@ fn who_is_connected_is_somebody_else_only_while_we_are_not() {
 }
 
 #[test]
-fn nobody_of_our_name_or_id_is_nobody() {
+fn nobody_of_our_name_or_id_is_nobody_and_what_others_of_our_name_run_is_told() {
     let other = FrameworkId::new("other");
     assert_eq!(read(by_name("Ekiden"), FRAMEWORKS), Found::default());
+    let ids = |tasks: &[&'static str]| tasks.iter().map(|id| TaskId::new(*id)).collect::<Vec<_>>();
+    let beside = Found { beside: ids(&["t0", "t1"]), ..Found::default() };
     assert_eq!(
         read(Wanted { name: "ekiden", except: None, id: Some(&other), subscribed: false }, FRAMEWORKS),
-        Found::default()
+        beside
     );
+    assert_eq!(read(Wanted { except: Some(&FrameworkId::new(ID)), ..by_name("ekiden") }, FRAMEWORKS), beside);
 }
 
 #[test]
