@@ -30,6 +30,12 @@ pub struct Demand<'a> {
 /// other frameworks cannot have it meanwhile. Half a minute is a tenth of what Aurora keeps offers for.
 const HOLD: Duration = Duration::from_secs(30);
 
+/// How long an offer is kept that nobody waits for: the next launch is often a moment away, and uses it without a round
+/// trip. What is returned must be asked for again, and then every agent offers again: a hundred launches a second, one
+/// after the other, would be as many floods of offers. A second is what a master takes by default to look again at who
+/// may have what.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long a kept offer that is returned in the end stays away: just long enough for the cluster to offer it to
 /// somebody else, since an app of ours still waits.
 const AWAY: Duration = Duration::from_secs(1);
@@ -40,8 +46,8 @@ pub fn tend_offers(now: Timestamp, book: &OfferBook, demand: &Demand<'_>, settin
     let mut decision = Decision::idle();
     for (ix, lot) in book.lots() {
         let wanted = demand.wanting.contains(&lot.role);
-        let keep_until = lot.since + HOLD;
-        if wanted && keep_until > now {
+        let keep_until = lot.since + if wanted { HOLD } else { LINGER };
+        if keep_until > now {
             decision.wake(keep_until);
             continue;
         }
@@ -92,8 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn offers_that_nobody_waits_for_are_returned_for_long_and_no_more_are_asked_for() {
-        let world = World::of(0).agents(2, 1, 8);
+    fn offers_that_nobody_waits_for_are_returned_after_a_moment_for_long_and_no_more_are_asked_for() {
+        let mut world = World::of(0).agents(2, 1, 8);
+        let decision = tend(&world, &[], &[], &["*"]);
+        assert_eq!(
+            decision.actions,
+            [Action::Suppress { role: Role::any() }],
+            "the next launch may be a moment away"
+        );
+        assert_eq!(decision.again, Again::At(second(BEGIN + 1)));
+        world.pass(1);
         let decision = tend(&world, &[], &[], &["*"]);
         assert_eq!(declined(&decision), [Duration::from_secs(120); 2]);
         assert_eq!(decision.actions.last(), Some(&Action::Suppress { role: Role::any() }));

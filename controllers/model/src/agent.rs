@@ -93,6 +93,7 @@ pub enum Presence {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Agents {
     all: BTreeMap<AgentId, AgentState>,
+    changes: u64,
     surveys: Memo<Vec<Survey>>,
     matching: Memo<Vec<Matching>>,
     leaving: Memo<Option<(Duration, Timestamp, Leaving)>>,
@@ -149,6 +150,11 @@ impl Agents {
     /// No agents.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How often they were changed: while it stays, they are what they were, and none need be looked at to know it.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The agents that are to be left at `now`, beginning so long ahead of their windows.
@@ -291,6 +297,7 @@ impl Deref for Agents {
 
 impl DerefMut for Agents {
     fn deref_mut(&mut self) -> &mut Self::Target {
+        self.changes += 1;
         self.surveys.get_mut().clear();
         self.matching.get_mut().clear();
         *self.leaving.get_mut() = None;

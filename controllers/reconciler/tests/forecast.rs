@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ekiden_kit::build;
 use ekiden_kit::instant::InstantWorld;
@@ -95,6 +96,7 @@ fn resources_are_known_when_no_offer_is_at_hand_and_come_back_with_what_ends() {
     let old = app("/old", 3).arc();
     world.declare([old.clone()]);
     world.settle(STEPS);
+    world.pass(Duration::from_secs(1), STEPS);
     assert_eq!(world.reconciler.book().len(), 0, "nobody wants any");
     let more = foreseen(&world, declared([app("/new", 3).arc()]));
     assert!(!of(&more, "/new").starts.is_empty());
