@@ -220,7 +220,13 @@ async fn numbers_and_pings_come_in_the_form_asked_for() {
     let text = ekiden.get("/metrics", "text/plain").await;
     assert!(text.body.contains("ekiden_instances{state=\"TASK_RUNNING\"} 3"), "{}", text.body);
     assert!(text.body.contains("# HELP") && text.body.trim_end().ends_with("# EOF"), "{}", text.body);
-    assert_eq!(ekiden.get("/metrics/prometheus", "*/*").await.status, 200);
+    let metrics = ekiden.get("/metrics/prometheus", "*/*").await;
+    assert_eq!(metrics.status, 200);
+    for counted in ["ekiden_store_batch_seconds_count", "ekiden_store_writes_total", "ekiden_turn_seconds_count"] {
+        let of = |line: &str| line.strip_prefix(counted)?.trim().parse::<f64>().ok();
+        let count = metrics.body.lines().find_map(of);
+        assert!(count.is_some_and(|count| count > 0.0), "{counted}: {count:?}");
+    }
     let json = ekiden.json("/metrics").await;
     assert!(json["gauges"].is_object() && json["counters"].is_object(), "{json}");
     assert_eq!(ekiden.get("/ping", "*/*").await.body, "pong");

@@ -161,6 +161,9 @@ pub enum ServerError {
         /// Why.
         source: Cause,
     },
+    /// The system has no threads left for the API.
+    #[error("the API cannot be given threads of its own")]
+    Threads(#[source] std::io::Error),
     /// Nobody would tell us to end.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
@@ -317,7 +320,8 @@ impl<C: Cluster> Server<C> {
         };
         deciding.spawn("loop", turn.run(sources, deciding.stop().clone()));
         let restored = snapshots.clone();
-        serving.spawn("HTTP API", async move {
+        // Rendering ten thousand apps takes its time, and nobody who reads holds up who decides.
+        let apart = serving.spawn_apart("HTTP API", async move {
             // Until what was stored is there to be read, whoever connects waits: an empty list would be a lie, and load
             // balancers would act on it.
             let stop = api.stop.clone();
@@ -326,6 +330,7 @@ impl<C: Cluster> Server<C> {
             }
             api::serve(listeners, api, stop).await
         });
+        apart.map_err(ServerError::Threads)?;
         let told = narrator::tell_directory(handle.status(), metrics);
         let stop = serving.stop().clone();
         serving.spawn("directory's narrator", async move {

@@ -335,9 +335,9 @@ impl Publisher {
         self.current.shelf = Arc::new(beside);
     }
 
-    /// Notes the agents.
+    /// Notes the agents: always those of one reconciler.
     pub fn put_agents(&mut self, agents: &Agents) {
-        if *self.current.agents != *agents {
+        if self.current.agents.changes() != agents.changes() {
             self.current.agents = Arc::new(agents.clone());
         }
     }

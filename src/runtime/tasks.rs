@@ -3,7 +3,10 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::io;
 
+use tokio::runtime;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +49,24 @@ impl Tasks {
         self.set.spawn(async move { (name, task.await.map_err(Into::into)) });
     }
 
+    /// Starts one on threads of its own: however busy it is, the others have the processors no later than any two
+    /// processes have. Fails when the system has no threads left.
+    pub fn spawn_apart<E: Into<Cause>>(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> io::Result<()> {
+        let threads = runtime::Builder::new_multi_thread().enable_all().thread_name(name).build()?;
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let outcome = threads.block_on(task).map_err(Into::into);
+            // Whoever waited for it has ended, too.
+            let _ = end.send(outcome);
+        })?;
+        self.spawn(name, async move { ended.await.unwrap_or_else(|_| Err("it panicked; this is a bug".into())) });
+        Ok(())
+    }
+
     /// Waits for a task to end although nobody told it to, and says why it did; for ever, if none does.
     pub async fn failure(&mut self) -> TaskError {
         match self.set.join_next().await {
@@ -80,6 +101,27 @@ mod tests {
             Ok::<(), Cause>(())
         });
         tasks.spawn("weak one", async { Err("out of breath") });
+        assert_eq!(tasks.failure().await.to_string(), "the weak one failed");
+        tasks.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_task_with_threads_of_its_own_keeps_nobody_waiting_and_is_noticed_too() {
+        let mut tasks = Tasks::default();
+        let (busy, is_busy) = std::sync::mpsc::channel();
+        let (enough, is_enough) = std::sync::mpsc::channel::<()>();
+        tasks
+            .spawn_apart("busy one", async move {
+                busy.send(()).expect("somebody waits");
+                // It blocks its thread until the task below, on the only thread of this test, has had its turn.
+                is_enough.recv().map_err(|_| "nobody else had a turn")
+            })
+            .expect("threads");
+        is_busy.recv().expect("it began");
+        tokio::spawn(async move { enough.send(()) }).await.expect("no panic").expect("it waits");
+        assert_eq!(tasks.failure().await.to_string(), "the busy one ended unexpectedly; this is a bug");
+
+        tasks.spawn_apart("weak one", async { panic!("out of breath") as Result<(), Cause> }).expect("threads");
         assert_eq!(tasks.failure().await.to_string(), "the weak one failed");
         tasks.end().await;
     }

@@ -1,6 +1,6 @@
 //! The loop itself: take in everything that waits, step once, carry out the effects, publish.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -130,6 +130,8 @@ pub struct Turn<H> {
     waiting: BTreeMap<RequestId, Waiting>,
     /// Whether the cluster knows us, so that the next connection is not the first.
     registered: bool,
+    /// Batches that are not known to be durable, and since when they are on their way.
+    unstored: VecDeque<(WriteSeq, Instant)>,
 }
 
 /// Who waits for an answer.
@@ -186,7 +188,19 @@ impl<H: Hands> Turn<H> {
     ) -> Self {
         let (link, asked, waiting) = (Link::default(), RequestId::default(), BTreeMap::new());
         let registered = reconciler.installation().framework.is_some();
-        Self { reconciler, hands, clock, events, publisher, metrics, link, asked, waiting, registered }
+        Self {
+            reconciler,
+            hands,
+            clock,
+            events,
+            publisher,
+            metrics,
+            link,
+            asked,
+            waiting,
+            registered,
+            unstored: VecDeque::new(),
+        }
     }
 
     /// Runs until `stop`, or until something is wrong that only a new process can mend.
@@ -256,6 +270,7 @@ impl<H: Hands> Turn<H> {
             self.metrics.input(input);
             match input {
                 Input::Desired(_) => _ = self.metrics.desired_changes.inc(),
+                Input::Stored(seq) => self.stored(*seq),
                 Input::Cluster(ClusterEvent::Connected) => self.connected(now, true),
                 Input::Cluster(ClusterEvent::Disconnected) => self.connected(now, false),
                 _ => {}
@@ -391,9 +406,20 @@ impl<H: Hands> Turn<H> {
         self.metrics.offers.set(gauge(self.reconciler.book().len()));
     }
 
+    /// All batches up to this one are durable.
+    fn stored(&mut self, last: WriteSeq) {
+        while let Some((_, since)) = self.unstored.pop_front_if(|(seq, _)| *seq <= last) {
+            self.metrics.store_batch_seconds.observe(since.elapsed().as_secs_f64());
+        }
+    }
+
     async fn carry_out(&mut self, effect: Effect) -> Result<(), Cause> {
         let call = match effect {
-            Effect::Persist { seq, writes } => return self.hands.persist(seq, writes).await,
+            Effect::Persist { seq, writes } => {
+                self.metrics.store_writes.inc_by(writes.len() as u64);
+                self.unstored.push_back((seq, Instant::now()));
+                return self.hands.persist(seq, writes).await;
+            }
             Effect::StartProbe(app, probe) => {
                 self.hands.start_probe(app, *probe).await;
                 return Ok(());

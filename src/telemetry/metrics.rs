@@ -63,7 +63,7 @@ pub struct Metrics {
     /// Results of probes that nobody had room for.
     pub probe_results_dropped: Counter,
 
-    /// How long a batch of writes took to be durable. Counted by the store, as is the next.
+    /// How long a batch of writes took to be durable. Counted by the loop, as is the next.
     pub store_batch_seconds: Histogram,
     /// Records written.
     pub store_writes: Counter,
