@@ -26,6 +26,9 @@ const AGENTS: u32 = 100;
 /// Apps that are written to, one after the other: scaled up in one round, and down in the next.
 const WRITTEN: usize = 1000;
 
+/// How long nothing is asked between the first launches and the first measurement.
+const RESTS: Duration = Duration::from_secs(5);
+
 /// How long each kind of request is measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
@@ -46,8 +49,8 @@ struct Load {
 
 const READS: [Load; 4] = [
     Load { name: "all apps", path: "/v2/apps", unchanged: false, rate: 20, connections: 4, aim_ms: 60 },
-    Load { name: "one app", path: APP, unchanged: false, rate: 20_000, connections: 16, aim_ms: 2 },
-    Load { name: "one app, 304", path: APP, unchanged: true, rate: 20_000, connections: 16, aim_ms: 1 },
+    Load { name: "one app", path: APP, unchanged: false, rate: 20_000, connections: 64, aim_ms: 2 },
+    Load { name: "one app, 304", path: APP, unchanged: true, rate: 20_000, connections: 64, aim_ms: 1 },
     // While somebody writes there is no such answer, since something has changed: this one is asked without.
     Load { name: ALL_UNCHANGED, path: "/v2/apps", unchanged: true, rate: 1000, connections: 4, aim_ms: 1 },
 ];
@@ -104,13 +107,20 @@ pub(crate) async fn measure() {
     }
     let all = began.elapsed();
     program.says("/v2/deployments", "[]").await;
+    let over = began.elapsed();
+    let asked = Instant::now();
     let size = program.get("/v2/apps").await.expect("it answers").len();
     tell(format_args!(
-        "{APPS} apps, {size} bytes, declared by one request within {declared:.1?}; all run after {all:.1?}, and the \
-         deployment is over after {:.1?}",
-        began.elapsed()
+        "{APPS} apps, declared by one request within {declared:.1?}; all run after {all:.1?}, and the deployment is over \
+         after {over:.1?}; {size} bytes, rendered for the first time within {:.1?}",
+        asked.elapsed()
     ));
 
+    while program.number("ekiden_mesos_calls_waiting").await > 0.0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The master and its agents, which share the processors, are given time to come to rest, too.
+    tokio::time::sleep(RESTS).await;
     tell(format_args!(
         "{:>14} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8}",
         "", "asked", "answered", "p50", "p99", "max", "aim p99"
