@@ -88,7 +88,7 @@ pub const MUTANTS: [(Mutant, &[&str]); 30] = [
     (Mutant::DropSlotWrite, &["S5"]),
     (Mutant::IgnoreSettled, &["S7"]),
     (Mutant::SkipBackoff, &["S8"]),
-    (Mutant::HealthyForCondemned, &["L1"]),
+    (Mutant::HealthyForCondemned, &["L1", "S2"]),
     (Mutant::IgnoreConstraints, &["S4"]),
     (Mutant::NoBreaker, &["S10"]),
     (Mutant::SwallowKills, &["L1"]),
