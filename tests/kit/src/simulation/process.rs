@@ -488,12 +488,6 @@ impl Simulation {
                 other => mutated.push(other),
             }
         }
-        if mutant == Mutant::SkipBackoff {
-            let apps: Vec<AppId> = self.declared.keys().cloned().collect();
-            mutated.extend(
-                apps.into_iter().map(|app| Input::Command(RequestId::default(), Command::ResetBackoff(app))),
-            );
-        }
         mutated
     }
 
