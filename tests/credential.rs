@@ -81,26 +81,26 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Types a password, and then another or the same.
+async fn typed(first: &str, second: &str) -> Output {
+    let mut asked = Asked::start();
+    for (question, answer) in [("password: ", first), ("again: ", second)] {
+        asked.asks(question).await;
+        asked.types(&format!("{answer}\n"));
+    }
+    asked.ended().await
+}
+
 #[tokio::test]
 async fn a_password_is_typed_twice_and_not_shown() {
-    let mut asked = Asked::start();
-    asked.asks("password: ").await;
-    asked.types("hush\n");
-    asked.asks("again: ").await;
-    asked.types("hush\n");
-    let output = asked.ended().await;
+    let output = typed("hush", "hush").await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).starts_with("ann"), "{}", text(&output.stdout));
 }
 
 #[tokio::test]
 async fn two_passwords_that_differ_are_refused() {
-    let mut asked = Asked::start();
-    asked.asks("password: ").await;
-    asked.types("hush\n");
-    asked.asks("again: ").await;
-    asked.types("hash\n");
-    let output = asked.ended().await;
+    let output = typed("hush", "hash").await;
     assert_eq!((output.status.code(), output.stdout.len()), (Some(64), 0), "{}", text(&output.stderr));
 }
 

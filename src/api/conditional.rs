@@ -50,11 +50,8 @@ impl Tag {
             return None;
         }
         let form = form(request);
-        Some(Self(if form == 0 {
-            format!("\"{boot:x}.{changed}\"")
-        } else {
-            format!("\"{boot:x}.{changed}.{form:x}\"")
-        }))
+        let base = base(boot, changed);
+        Some(Self(if form == 0 { format!("\"{base}\"") } else { format!("\"{base}.{form:x}\"") }))
     }
 
     /// 304, if this is what the client has.
@@ -83,6 +80,11 @@ impl Tag {
             response.headers_mut().insert(header::ETAG, tag);
         }
     }
+}
+
+/// What the tags of all forms of an answer begin with: in which life of ekiden's, and when in it, what they show changed.
+pub(super) fn base(boot: u64, changed: u64) -> String {
+    format!("{boot:x}.{changed}")
 }
 
 /// What the answers of an endpoint depend on; nothing for those that depend on the clock, or on more than is in a snapshot.

@@ -314,15 +314,11 @@ impl Reconciler {
     fn cancel(&mut self, id: DeploymentId, authority: &Authority) -> Result<Answer, Refusal> {
         let course = self.deployments.open.get(&id).ok_or(Refusal::NoSuchDeployment(id))?;
         let deployment = course.deployment.clone();
-        let superseded: BTreeSet<&AppId> = deployment
-            .changes
-            .keys()
-            .filter(|app| matches!(self.progress(&deployment, app), Progress::Superseded(_)))
-            .collect();
-        let changed = deployment.changes.iter().filter(|(app, _)| !superseded.contains(app));
+        let is_changed_since = |app| matches!(self.progress(&deployment, app), Progress::Superseded(_));
+        let changed: Vec<_> = deployment.changes.iter().filter(|(app, _)| !is_changed_since(app)).collect();
         // Whoever turns a deployment round may, even where deployments lock: it is the one that holds the lock.
         let authority = Authority { force: true, ..authority.clone() };
-        for (app, change) in changed.clone() {
+        for (app, change) in &changed {
             match &change.before {
                 Some(_) => self.may_change(app, &authority, true)?,
                 None => self.may_withdraw(app, &authority)?,

@@ -60,6 +60,11 @@ impl Reconciler {
 
     fn survey(&mut self) {
         self.membership = Membership::Surveying { again: self.now + SURVEY_AGAIN };
+        self.push_survey();
+    }
+
+    /// Asks who there is, but for the one that is somebody else's.
+    pub(crate) fn push_survey(&mut self) {
         self.journal.push(Effect::Survey { except: self.installation.disowned_framework.clone() });
     }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use ekiden_model::input::{Command, Found};
-use ekiden_model::{AppId, Condition, Effect, Reason, TaskId, Timestamp};
+use ekiden_model::{AppId, Condition, Reason, TaskId, Timestamp};
 
 use crate::Reconciler;
 use crate::framework::{Membership, SURVEY_AGAIN};
@@ -158,8 +158,7 @@ impl Reconciler {
             && safe_mode.survey_at.is_some_and(|at| at <= self.now)
         {
             safe_mode.survey_at = Some(self.now + SURVEY_AGAIN);
-            let except = self.installation.disowned_framework.clone();
-            self.journal.push(Effect::Survey { except });
+            self.push_survey();
         }
     }
 

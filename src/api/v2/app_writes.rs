@@ -18,6 +18,7 @@ use super::change::{self, authority, flag};
 use super::definition::{self, Problems};
 use super::groups;
 use super::posted;
+use crate::api::conditional;
 use crate::api::reply::{self, Response};
 use crate::api::{Api, Request};
 use crate::runtime::Snapshot;
@@ -229,7 +230,7 @@ async fn try_withdraw(
 /// `If-None-Match: *`, that there is nothing.
 fn check_precondition(request: &Request, snapshot: &Snapshot, id: &AppId) -> Result<(), Refused> {
     let version = declared(snapshot, id).map(|is| is.version.to_string());
-    let tag = snapshot.app(id).map(|app| format!("{:x}.{}", snapshot.revision().0, app.changed()));
+    let tag = snapshot.app(id).map(|app| conditional::base(snapshot.revision().0, app.changed()));
     let is_current = |held: &str| {
         let held = held.strip_prefix("W/").unwrap_or(held).trim_matches('"');
         let plain = held.strip_suffix("-gzip").unwrap_or(held);

@@ -39,7 +39,8 @@ pub(super) struct Surveyor {
     pub(super) detector: Detector,
     pub(super) identity: watch::Receiver<Identity>,
     pub(super) events: mpsc::Sender<ClusterEvent>,
-    /// Each is a request, with a framework that is not to be found. One that comes while another is carried out is carried out after it, once.
+    /// Each is a request, with a framework that is not to be found. One that comes while another is carried out is carried
+    /// out after it, once.
     pub(super) requests: mpsc::Receiver<Option<FrameworkId>>,
     /// Before a subscription is wanted, a survey is all that is tried, and says how that goes.
     pub(super) wanted: watch::Receiver<Option<Subscriber>>,
