@@ -35,6 +35,8 @@ pub struct Ledger {
     /// The time that waits are reckoned by: Ekiden's clock, ahead of it by as much as it ever went back.
     pub now: Timestamp,
     ahead: Duration,
+    /// What Ekiden's clock shows.
+    clock: Timestamp,
     /// What the process has asked to be written, durable or not.
     pub announced: Records,
     /// What it was told to keep.
@@ -94,6 +96,9 @@ pub struct Ledger {
     pub deployments: BTreeMap<DeploymentId, Deployment>,
     /// What was announced to hold for a while instead of a file.
     pub overrides: BTreeMap<AppId, Override>,
+    /// What was asked to hold instead of a file since the record of its app was announced last, and until when by the
+    /// clock.
+    asked_over: BTreeMap<AppId, (Arc<App>, Timestamp)>,
 }
 
 /// A request that waits for its answer.
@@ -184,6 +189,7 @@ pub fn delay(policy: &BackoffPolicy, failures: u32) -> Duration {
 impl Ledger {
     /// Takes in what is delivered.
     pub fn take_in(&mut self, told_now: Timestamp, inputs: &[Input]) {
+        self.clock = told_now;
         self.ahead += self.now.since(told_now + self.ahead);
         self.now = told_now + self.ahead;
         let told_now = self.now;
@@ -219,6 +225,10 @@ impl Ledger {
                     self.backoff.remove(app);
                     let of_app = self.taken_over.iter_mut().filter(|(task, _)| task.app().as_ref() == Some(app));
                     of_app.for_each(|(_, runs_on)| *runs_on = false);
+                }
+                if let Some(over) = &edit.authority.over {
+                    let asked = edit.declare.iter().map(|app| (app.id.clone(), (app.clone(), over.until)));
+                    self.asked_over.extend(asked);
                 }
             }
             Command::Kill(kill) => self.operator_kills.extend(kill.tasks.iter().cloned()),
@@ -276,6 +286,23 @@ impl Ledger {
     /// Whether Ekiden's own time may be another than its clock's.
     pub fn clock_went_back(&self) -> bool {
         self.ahead > Duration::ZERO
+    }
+
+    /// Whether somebody has just asked once more for what holds instead of an app's file, until a time that the clock has
+    /// passed: one who was not answered asks again, and may come too late.
+    pub fn is_asked_too_late(&self, app: &AppId) -> bool {
+        let holds = self.announced.apps.get(app).and_then(|record| record.declared.as_ref());
+        let asked = self.asked_over.get(app).zip(holds);
+        asked.is_some_and(|((wanted, until), holds)| holds.app == *wanted && *until <= self.clock)
+    }
+
+    /// What becomes of an app is announced: what was asked for before shows in it.
+    pub fn note_override(&mut self, record: &AppRecord) {
+        self.asked_over.remove(&record.id);
+        match record.declared.as_ref().and_then(|declared| declared.over.clone()) {
+            Some(over) => _ = self.overrides.insert(record.id.clone(), over),
+            None => _ = self.overrides.remove(&record.id),
+        }
     }
 
     fn declare(&mut self, app: &Arc<App>) {
@@ -638,6 +665,7 @@ impl Ledger {
             overrides.extend(declared.over.clone().map(|over| (app.clone(), over)));
         }
         (self.by_request, self.overrides) = (by_request, overrides);
+        self.asked_over.clear();
         self.backoff.clear();
         for record in durable.apps.values() {
             if let Some(until) = record.backoff.until {
