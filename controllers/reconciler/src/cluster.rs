@@ -180,6 +180,10 @@ impl Reconciler {
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         if !moves_forward(instance.condition, status.condition) {
+            if is_sign_of_life(instance.condition, status.condition) {
+                let agent = instance.agent.id.clone();
+                self.agent_answers(&agent);
+            }
             return;
         }
         let ended_unwanted = status.condition.is_terminal() && instance.goal == Goal::Running;
@@ -420,6 +424,13 @@ fn moves_forward(from: Condition, to: Condition) -> bool {
         // A late or repeated update. The same condition again brings at most another message, which is no change.
         (from, to) => to > from,
     }
+}
+
+/// Whether a status that takes an instance no further shows that its agent is there: the cluster passes on what an agent
+/// says while it answers, repetitions included, and answers for a task that lives where its agent does. Without that an
+/// agent whose return was told while we were away, and that has nothing left to offer, would be taken for lost for good.
+fn is_sign_of_life(from: Condition, to: Condition) -> bool {
+    from.is_live() && to.is_live() && to != Condition::Unreachable
 }
 
 fn failure_of(instance: &Instance, status: &TaskStatus, now: Timestamp) -> Failure {

@@ -13,6 +13,7 @@ mod story;
 use std::time::Duration;
 
 use ekiden_kit::build;
+use ekiden_model::agent::Presence;
 use ekiden_model::edit::{Authority, Edit, KillTasks, OverrideAsked};
 use ekiden_model::input::{ClusterEvent, Command, Desired};
 use ekiden_model::limits::Settings;
@@ -106,6 +107,19 @@ fn a_dynamic_port_is_none_that_another_app_requires() {
     let offer = cluster(ClusterEvent::Offers(vec![offer]));
     let effects = story.settle([connected(), reconciled(), Input::Desired(both), offer]);
     assert_eq!(launches(&effects).len(), 4, "the three get the three ports that nobody requires");
+}
+
+#[test]
+fn an_agent_whose_task_repeats_itself_is_there() {
+    let (mut story, tasks) = Story::running(web(1));
+    let agent = tasks[0].agent.id.clone();
+    let presence = |story: &Story| story.reconciler.agents().get(&agent).map(|state| state.presence);
+    story.settle([cluster(ClusterEvent::AgentUnreachable(agent.clone()))]);
+    assert_eq!(presence(&story), Some(Presence::Unreachable(story.now)));
+    // Its return was told while we were not connected: what is told of the task is what we knew of it.
+    story.settle([cluster(ClusterEvent::Disconnected)]);
+    story.settle([connected(), told(&tasks[0].task, Condition::Running), reconciled()]);
+    assert_eq!(presence(&story), Some(Presence::Present));
 }
 
 #[test]
