@@ -98,6 +98,8 @@ impl Simulation {
         self.ledger.clock_forgotten(&records);
         self.look_at_other_store(&records);
         self.ledger.deployments.clear();
+        // The breaker remembers by what is on record.
+        self.ledger.health_kills.clear();
         self.store.durable = records;
         // A task on an agent that nobody hears of is found too late: another may have its slot by then (docs/safe-mode.md).
         let heard_of = |task: &&crate::cluster::SimTask| {
