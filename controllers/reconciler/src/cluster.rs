@@ -275,9 +275,11 @@ impl Reconciler {
         }
     }
 
-    /// What an executor's check says is a probe result like any other.
+    /// What an executor's check says is a probe result like any other. To a state that was acknowledged the master adds the
+    /// latest word about the check when it is asked: before a task is said to run, that word belongs to an update that is
+    /// still to come.
     fn fold_executor_check(&mut self, app: &AppId, key: InstanceKey, status: &TaskStatus) {
-        let Some(healthy) = status.healthy else { return };
+        let Some(healthy) = status.healthy.filter(|_| status.condition == Condition::Running) else { return };
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         let Some(kind) = entry.state.executor_check(instance.revision) else { return };

@@ -15,7 +15,8 @@ use std::time::Duration;
 use ekiden_kit::build;
 use ekiden_model::agent::Presence;
 use ekiden_model::edit::{Authority, Edit, KillTasks, OverrideAsked};
-use ekiden_model::input::{ClusterEvent, Command, Desired};
+use ekiden_model::health::Verdict;
+use ekiden_model::input::{ClusterEvent, Command, Desired, TaskStatus};
 use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
 use ekiden_model::{Condition, Effect, Input, Role, Source, TaskId};
@@ -107,6 +108,29 @@ fn a_dynamic_port_is_none_that_another_app_requires() {
     let offer = cluster(ClusterEvent::Offers(vec![offer]));
     let effects = story.settle([connected(), reconciled(), Input::Desired(both), offer]);
     assert_eq!(launches(&effects).len(), 4, "the three get the three ports that nobody requires");
+}
+
+#[test]
+fn an_executors_word_counts_once_its_task_is_said_to_run() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).command_check("true").arc();
+    let offer = story.offer();
+    let tasks = launches(&story.settle([connected(), reconciled(), declared(app), offer]));
+    let says = |condition, healthy| match told(&tasks[0].task, condition) {
+        Input::Cluster(ClusterEvent::Status(status)) => {
+            cluster(ClusterEvent::Status(TaskStatus { healthy, ..status }))
+        }
+        other => other,
+    };
+    let verdict = |story: &Story| {
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        app.instances.get(tasks[0].instance).expect("launched").health.verdict
+    };
+    // Taken in at once or one by one: the answer to a question tells of a check that only a later update makes known.
+    story.settle([says(Condition::Starting, Some(true)), says(Condition::Running, None)]);
+    assert_eq!(verdict(&story), Verdict::Unknown);
+    story.settle([says(Condition::Running, Some(true))]);
+    assert_eq!(verdict(&story), Verdict::Healthy);
 }
 
 #[test]
