@@ -217,10 +217,13 @@ impl Check<'_> {
                         let staying: Vec<&Instance> = others.iter().filter(stays).copied().collect();
                         beside(&all) || beside(&staying)
                     }
-                    // One that is waited for on an agent that does not answer pins the others to its value.
+                    // One that is waited for on an agent that does not answer pins the others to its value, even if only
+                    // its agent's silence is told so far.
                     Operator::Cluster(None) => {
-                        let waited_for =
-                            |one: &&Instance| one.is_wanted() && one.condition == Condition::Unreachable;
+                        let waited_for = |one: &&Instance| {
+                            let is_away = self.ledger.is_away(&one.agent.id);
+                            one.is_wanted() && (one.condition == Condition::Unreachable || is_away)
+                        };
                         all.iter().filter(|one| waited_for(one)).any(|one| beside(&[*one]))
                     }
                     _ => false,
