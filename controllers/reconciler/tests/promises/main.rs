@@ -134,6 +134,26 @@ fn an_executors_word_counts_once_its_task_is_said_to_run() {
 }
 
 #[test]
+fn who_runs_when_its_app_gets_a_check_serves_on_although_nobody_has_looked_yet() {
+    let with = |check: bool| {
+        let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).dynamic_ports(1);
+        if check { app.http_check().arc() } else { app.arc() }
+    };
+    for withdraws in [false, true] {
+        let mut story = Story::new();
+        let offer = story.offer();
+        let tasks = launches(&story.settle([connected(), reconciled(), declared(with(false)), offer]));
+        let mut at_once = vec![told(&tasks[0].task, Condition::Running)];
+        at_once.extend(withdraws.then(|| withdrawn("/web")));
+        at_once.push(declared(with(true)));
+        story.settle(at_once);
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        let instance = app.instances.get(tasks[0].instance).expect("launched");
+        assert_eq!(instance.health.verdict, Verdict::Healthy, "withdrawn before: {withdraws}");
+    }
+}
+
+#[test]
 fn an_agent_whose_task_repeats_itself_is_there() {
     let (mut story, tasks) = Story::running(web(1));
     let agent = tasks[0].agent.id.clone();
