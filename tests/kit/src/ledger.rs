@@ -557,7 +557,10 @@ impl Ledger {
         let Some((app, _)) = self.whose(&status.task) else { return };
         let Some(instance) = self.instance_of(&status.task) else { return };
         let agent = instance.agent.id.clone();
-        let wanted = instance.goal == ekiden_model::Goal::Running && instance.condition.is_live();
+        // An operator's order shows in the record only when the store has time for it.
+        let is_to_run =
+            instance.goal == ekiden_model::Goal::Running && !self.operator_kills.contains(&status.task);
+        let wanted = is_to_run && instance.condition.is_live();
         if status.condition.is_live() && status.condition != Condition::Unreachable {
             // Who reports of its tasks is there.
             self.unreachable.remove(&agent);
