@@ -638,6 +638,7 @@ impl Ledger {
             self.told.remove(&task);
         }
         self.announced = durable.clone();
+        self.forget_orders();
         self.desired_complete = false;
         self.reconciled = false;
         self.unreachable.clear();
@@ -704,6 +705,17 @@ impl Ledger {
                     told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
                 }
             }
+        }
+    }
+
+    /// An operator's orders that were lost with the process are none: what is to end is on record.
+    fn forget_orders(&mut self) {
+        let slots = self.announced.slots.values();
+        let all = slots.flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)));
+        let wanted = all.filter(|(_, one)| one.is_wanted());
+        let tasks: Vec<TaskId> = wanted.filter_map(|(app, one)| self.task_id(app, one.key)).collect();
+        for task in tasks {
+            self.operator_kills.remove(&task);
         }
     }
 
