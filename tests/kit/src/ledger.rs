@@ -625,7 +625,12 @@ impl Ledger {
             let sent = instance.kill.as_ref().map(|order| order.sent);
             [Some(instance.since), Some(instance.staged), sent].into_iter().flatten()
         });
-        self.now = apps.chain(instances).max().unwrap_or(Timestamp::EPOCH);
+        let versions = records.others.values().filter_map(|record| match record {
+            Record::Version(_, version) => Some(version.at),
+            Record::Deployment(deployment) => Some(deployment.version),
+            _ => None,
+        });
+        self.now = apps.chain(instances).chain(versions).max().unwrap_or(Timestamp::EPOCH);
         self.ahead = Duration::ZERO;
     }
 

@@ -111,6 +111,24 @@ fn a_dynamic_port_is_none_that_another_app_requires() {
 }
 
 #[test]
+fn no_version_on_record_is_of_a_time_that_is_yet_to_come() {
+    let (mut story, tasks) = Story::running(web(1));
+    let version = story.records.iter().find_map(|record| match record {
+        Record::Version(_, version) => Some(version.clone()),
+        _ => None,
+    });
+    let mut version = version.expect("what is declared has a version");
+    version.at = story.now + Duration::from_secs(3600);
+    let latest = version.at;
+    story.records.push(Record::Version(build::app_id("/gone"), version));
+    story.restart();
+    story.settle([connected(), reconciled(), declared(web(1)), told(&tasks[0].task, Condition::Failed)]);
+    let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    let failure = app.last_failure.as_ref().expect("its task has failed");
+    assert!(failure.at >= latest, "the next version would be later than all that happens until then");
+}
+
+#[test]
 fn an_executors_word_counts_once_its_task_is_said_to_run() {
     let mut story = Story::new();
     let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).command_check("true").arc();
