@@ -19,6 +19,7 @@ use ekiden_model::id::AppKey;
 use ekiden_model::view::Settled;
 use ekiden_model::{AppId, Condition, Incarnation, InstanceId, InstanceKey, Port, Slot, Timestamp};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use memchr::memmem::Finder;
 use offered::offered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -146,6 +147,7 @@ async fn push(events: &EventLog, began: Instant, count: usize) {
 
 /// Reads all events of one stream; how late each was, in microseconds after it happened.
 async fn read(mut stream: TcpStream, began: Instant, count: usize) -> Vec<u32> {
+    let mark = Finder::new(MARK);
     let mut lags = Vec::with_capacity(count);
     let mut bytes = vec![0; 64 << 10];
     let (mut filled, mut skip) = (0, 0);
@@ -157,7 +159,7 @@ async fn read(mut stream: TcpStream, began: Instant, count: usize) -> Vec<u32> {
         let now = Instant::now();
         let end = filled + read;
         let mut start = skip;
-        while let Some(at) = bytes.get(start..end).and_then(find) {
+        while let Some(at) = bytes.get(start..end).and_then(|bytes| mark.find(bytes)) {
             let from = start + at + MARK.len();
             let Some(digits) = bytes[..end].get(from..from + 6) else { break };
             let number =
@@ -172,16 +174,4 @@ async fn read(mut stream: TcpStream, began: Instant, count: usize) -> Vec<u32> {
         filled = end - keep;
     }
     lags
-}
-
-fn find(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    // Quotes are rare enough to be looked for one by one.
-    while let Some(at) = bytes[from..].iter().position(|byte| *byte == MARK[0]) {
-        if bytes[from + at..].starts_with(MARK) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
 }

@@ -24,8 +24,13 @@ use ekiden_model::{
     RevisionId, Role, Slot, Timestamp,
 };
 use ekiden_reconciler::Reconciler;
+use mimalloc::MiMalloc;
 
 type Error = Box<dyn std::error::Error>;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const INSTANCES: u32 = 100_000;
 const AGENTS: u32 = 2000;
@@ -56,6 +61,7 @@ fn main() -> Result<(), Error> {
             for _ in 0..REPETITIONS {
                 let again = folder.path().join("again.redb");
                 std::fs::copy(file, &again)?;
+                std::fs::File::open(&again)?.sync_all()?;
                 let took = restart(&again)?;
                 best = Some(best.map_or(took, |best| if took[3] < best[3] { took } else { best }));
             }

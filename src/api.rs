@@ -107,7 +107,7 @@ pub struct Api {
 
 impl Api {
     /// Answers one request.
-    pub async fn answer(&self, request: Request) -> Response {
+    pub async fn answer(&self, mut request: Request) -> Response {
         let began = Instant::now();
         let method = known(&request.method);
         let found = route::find(&request.method, &request.path);
@@ -115,17 +115,16 @@ impl Api {
             Found::Route(route, _) => route.path,
             Found::Options(_) | Found::OtherMethods(_) | Found::Nothing => "none",
         };
-        let path = request.path.clone();
-        let asked = request.headers.clone();
-        let mut response = caught(self.answer_found(found, request), &self.metrics).await;
+        let mut response = caught(self.answer_found(found, &mut request), &self.metrics).await;
+        let Request { path, headers: asked, .. } = &request;
         if self.terms.compresses && method != "HEAD" {
-            response = gzip::compressed(response, &asked);
+            response = gzip::compressed(response, asked);
         }
         if method == "HEAD" {
             response = reply::without_body(response);
         }
         response = body_caught(response, &self.metrics);
-        self.terms.add_cross_origin(&mut response, &asked);
+        self.terms.add_cross_origin(&mut response, asked);
         tracing::debug!(method, path, status = response.status().as_u16(), took = ?began.elapsed(), "answered");
         self.metrics.requested(method, pattern, response.status().as_u16(), began.elapsed());
         reply::with_common_headers(response, self.terms.leader())
@@ -136,14 +135,14 @@ impl Api {
         self.terms.addresses.leader(self.introduction.hostname.as_deref())
     }
 
-    async fn answer_found(&self, found: Found, mut request: Request) -> Response {
+    async fn answer_found(&self, found: Found, request: &mut Request) -> Response {
         let need = match &found {
             Found::Route(route, _) => route.need(),
             // What a browser asks before a page of another site may read; it says nothing that is not documented.
             Found::Options(_) => Need::Nothing,
             Found::OtherMethods(_) | Found::Nothing => Need::Read,
         };
-        match self.let_in(&request, need).await {
+        match self.let_in(request, need).await {
             Ok(name) => request.credential = name,
             Err(refusal) => return *refusal,
         }
@@ -172,7 +171,7 @@ impl Api {
         Ok(name)
     }
 
-    async fn answer_route(&self, route: &Route, captures: &[String], mut request: Request) -> Response {
+    async fn answer_route(&self, route: &Route, captures: &[String], request: &mut Request) -> Response {
         // Load balancers take a ping that is not answered for a sign that we are dead.
         let place = if route.need() == Need::Nothing { Ok(None) } else { self.terms.place() };
         let _place = match place {
@@ -184,13 +183,13 @@ impl Api {
         }
         let first = captures.first().map_or("", String::as_str);
         let tag = match route.verb {
-            Verb::Get => Tag::of(route.endpoint, first, &request, &self.snapshots.latest()),
+            Verb::Get => Tag::of(route.endpoint, first, request, &self.snapshots.latest()),
             _ => None,
         };
         if let Some(unchanged) = tag.as_ref().and_then(|tag| tag.unchanged(&request.headers)) {
             return unchanged;
         }
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.dispatch(route.endpoint, captures, &request)).await;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.dispatch(route.endpoint, captures, request)).await;
         let mut response = answer.unwrap_or_else(|_| {
             reply::message(http::StatusCode::SERVICE_UNAVAILABLE, "the answer took too long: ask again")
         });

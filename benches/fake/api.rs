@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use ekiden_kit::master::{FakeMesos, Options};
+use ekiden_kit::master::Options;
+use memchr::memmem;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use crate::client;
 use crate::fleet::spec;
 use crate::program::{PATIENCE, Program};
-use crate::tell;
+use crate::{start_masters, tell};
 
 /// Apps that are declared, each with one instance.
 const APPS: usize = 10_000;
@@ -90,7 +91,7 @@ pub(crate) async fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("manifests")).expect("a folder");
     let options = Options { agents: (0..AGENTS).map(spec).collect(), ..Options::default() };
-    let fake = FakeMesos::start(options).await.expect("a port");
+    let fake = start_masters(options).await;
     let program = Program::start(folder.path(), &fake.address());
     program.says("/v1/status", "\"settled\":true").await;
     let address = program.address().to_owned();
@@ -120,8 +121,10 @@ pub(crate) async fn measure() {
     while program.number("ekiden_mesos_calls_waiting").await > 0.0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The master and its agents, which share the processors, are given time to come to rest, too.
+    // The master and its agents, which share the processors, are given time to come to rest, too. A second after they were
+    // launched, the apps' records change once more; what that makes of the answers is rendered here.
     tokio::time::sleep(RESTS).await;
+    program.get("/v2/apps").await.expect("it answers");
     tell(format_args!(
         "{:>14} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8}",
         "", "asked", "answered", "p50", "p99", "max", "aim p99"
@@ -234,16 +237,19 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
         let count = stream.read(&mut buffer[filled..]).await.expect("readable");
         assert!(count > 0, "the server has closed");
         filled += count;
-        if let Some(end) = buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") {
-            break (String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase(), filled - end - 4);
+        if let Some(end) = memmem::find(&buffer[..filled], b"\r\n\r\n") {
+            break (&buffer[..end], filled - end - 4);
         }
     };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    let length = length.unwrap_or(0);
+    let status = std::str::from_utf8(&head[9..12]).expect("digits").parse().expect("a status");
+    let length = memmem::find(head, b"\r\ncontent-length: ").map_or(0, |at| {
+        let digits = head[at + 18..].iter().take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
+    });
     while rest < length {
         let count = stream.read(buffer).await.expect("readable");
         assert!(count > 0, "the server has closed");
         rest += count;
     }
-    head.get(9..12).and_then(|status| status.parse().ok()).expect("a status")
+    status
 }

@@ -20,6 +20,7 @@ use ekiden_model::{AgentId, App, Condition, FrameworkId, Input, Source, TaskId};
 use serde_json::{Value, json};
 
 use crate::client::write;
+use crate::start_masters;
 
 /// How many agents the tasks run on.
 pub(crate) const AGENTS: u32 = 2000;
@@ -82,7 +83,7 @@ impl Fleet {
 
 async fn master(tasks: &[(usize, Value)]) -> FakeMesos {
     let agents = (0..AGENTS).map(spec).collect();
-    let fake = FakeMesos::start(Options { agents, ..Options::default() }).await.expect("a port");
+    let fake = start_masters(Options { agents, ..Options::default() }).await;
     for (agent, task) in tasks {
         fake.place_running(&framework(), *agent, task.clone()).expect("resources that make sense");
     }

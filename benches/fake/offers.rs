@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use ekiden_kit::master::{FakeMesos, Options};
+use ekiden_kit::master::Options;
 
 use crate::client::write;
 use crate::fleet::{AGENTS, spec};
 use crate::program::{PATIENCE, Program};
-use crate::tell;
+use crate::{start_masters, tell};
 
 /// Instances of each app that waits.
 const EACH: usize = 10;
@@ -62,7 +62,7 @@ async fn burst(waiting: Waiting) -> (Duration, Duration, Duration) {
         write(&folder.path().join(format!("manifests/waits-{number}.yaml")), &text);
     }
     let options = Options { agents: (0..AGENTS).map(spec).collect(), ..Options::default() };
-    let fake = FakeMesos::start(options).await.expect("a port");
+    let fake = start_masters(options).await;
     // Who waits for nothing asks for no offers: there the burst is the one that begins every subscription.
     fake.withhold_offers(waiting.apps > 0);
     let program = Program::start(folder.path(), &fake.address());

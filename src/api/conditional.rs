@@ -67,9 +67,7 @@ impl Tag {
 
     /// Whether a tag that a client sends is this one, in whatever coding it came.
     fn is(&self, held: &str) -> bool {
-        let held = held.strip_prefix("W/").unwrap_or(held);
-        let plain = held.strip_suffix("-gzip\"").map(|held| format!("{held}\""));
-        held == "*" || plain.as_deref().unwrap_or(held) == self.0
+        held == "*" || within_quotes(held) == within_quotes(&self.0)
     }
 
     /// Adds the tag to an answer that went well.
@@ -80,6 +78,12 @@ impl Tag {
             response.headers_mut().insert(header::ETAG, tag);
         }
     }
+}
+
+/// What a tag says, weak or strong, and in whatever coding the answer came that it was sent with.
+pub(super) fn within_quotes(tag: &str) -> &str {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+    tag.strip_suffix("-gzip").unwrap_or(tag)
 }
 
 /// What the tags of all forms of an answer begin with: in which life of ekiden's, and when in it, what they show changed.

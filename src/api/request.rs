@@ -39,8 +39,6 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, once it is read; requests that change nothing have none.
     pub body: Bytes,
-    /// Where it comes from, for people.
-    pub remote: String,
     /// How it has reached us; nothing when it was made in this process.
     pub caller: Option<Caller>,
     /// The name of the credential that it was let in by.
@@ -54,8 +52,7 @@ impl Request {
     pub fn new(method: Method, path: &str, query: &str, headers: HeaderMap, caller: Option<Caller>) -> Self {
         let query = query.split('&').filter(|pair| !pair.is_empty()).map(decoded_pair).collect();
         let path = decoded(path, false);
-        let remote = caller.map_or_else(String::new, |caller| caller.remote.to_string());
-        Self { method, path, headers, body: Bytes::new(), remote, caller, credential: None, query, incoming: None }
+        Self { method, path, headers, body: Bytes::new(), caller, credential: None, query, incoming: None }
     }
 
     /// Adds the body that is on its way.
@@ -106,10 +103,14 @@ impl Request {
         &self.query
     }
 
+    /// Where it comes from, for people; nothing when it was made in this process.
+    pub fn remote(&self) -> Option<Arc<str>> {
+        self.caller.map(|caller| caller.remote.to_string().into())
+    }
+
     /// Who asks, for people: by name where credentials are asked for, and otherwise where from.
     pub fn who(&self) -> Option<Arc<str>> {
-        let from = || (!self.remote.is_empty()).then(|| self.remote.as_str().into());
-        self.credential.clone().or_else(from)
+        self.credential.clone().or_else(|| self.remote())
     }
 
     /// Refuses a request that a web page sent here by a name of its own (DNS rebinding): it came to an address that only

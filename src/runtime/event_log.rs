@@ -34,7 +34,7 @@ pub const EVENTS_MAX_BYTES: usize = 64 << 20;
 pub const LISTENER_BACKLOG: u64 = 4096;
 
 /// What happens within this is told together.
-pub const BEAT: Duration = Duration::from_millis(20);
+pub const BEAT: Duration = Duration::from_millis(40);
 
 /// Most events in one batch.
 const BATCH: u64 = 512;

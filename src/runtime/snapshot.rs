@@ -335,17 +335,24 @@ impl Publisher {
         self.current.shelf = Arc::new(beside);
     }
 
-    /// Notes the agents: always those of one reconciler.
-    pub fn put_agents(&mut self, agents: &Agents) {
-        if self.current.agents.changes() != agents.changes() {
+    /// Notes the agents, always those of one reconciler; says whether they are others than before.
+    pub fn put_agents(&mut self, agents: &Agents) -> bool {
+        let are_others = self.current.agents.changes() != agents.changes();
+        if are_others {
             self.current.agents = Arc::new(agents.clone());
         }
+        are_others
     }
 
     /// Notes whether, and why, nothing is done.
     pub fn put_standstill(&mut self, standstill: Option<Reason>, adoption: Option<Adoption>) {
         self.current.standstill = standstill;
         self.current.adoption = adoption.map(Arc::new);
+    }
+
+    /// Whether readers have been shown anything yet.
+    pub fn has_published(&self) -> bool {
+        self.current.revision > 0
     }
 
     /// Shows readers all that was noted.

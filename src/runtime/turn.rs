@@ -212,7 +212,7 @@ impl<H: Hands> Turn<H> {
         let mut arrivals = select_all(sources).ready_chunks(BATCH);
         // What was restored is shown to readers before anything happens to it, and then worked on at once.
         let now = self.clock.now();
-        self.publish(now, true);
+        self.publish(now);
         self.step(vec![Input::Tick]).await?;
         loop {
             let batch = tokio::select! {
@@ -264,7 +264,6 @@ impl<H: Hands> Turn<H> {
 
     async fn step(&mut self, inputs: Vec<Input>) -> Result<(), TurnError> {
         let (now, turned) = (self.clock.now(), Instant::now());
-        let agents_may_differ = inputs.iter().any(concerns_agents);
         let turns: Vec<bool> = inputs.iter().filter_map(turns_of_connection).collect();
         for input in &inputs {
             self.metrics.input(input);
@@ -294,7 +293,7 @@ impl<H: Hands> Turn<H> {
             self.tell_of_connection(now, connected);
         }
         self.tell(now, facts);
-        self.publish(now, agents_may_differ);
+        self.publish(now);
         // Last, so that whoever is answered and looks finds what was answered.
         for (request, answer) in answers {
             if let Some(waiting) = self.waiting.remove(&request) {
@@ -347,8 +346,8 @@ impl<H: Hands> Turn<H> {
         }
     }
 
-    /// Shows readers what the step has changed.
-    fn publish(&mut self, now: Timestamp, agents_may_differ: bool) {
+    /// Shows readers what the step has changed, and counts it.
+    fn publish(&mut self, now: Timestamp) {
         let touched: BTreeSet<AppId> = self.reconciler.take_touched().into_iter().collect();
         let settled = self.reconciler.settled();
         self.link.framework.clone_from(&self.reconciler.installation().framework);
@@ -367,15 +366,7 @@ impl<H: Hands> Turn<H> {
                 listeners: self.reconciler.listeners().clone(),
             });
         }
-        if touched.is_empty()
-            && !shelf_is_news
-            && !agents_may_differ
-            && !link_is_news
-            && !stands
-            && settled == self.publisher.settled()
-        {
-            return;
-        }
+        let agents_are_news = self.publisher.put_agents(self.reconciler.agents());
         for id in &touched {
             let app = self.reconciler.app(id).map(|state| {
                 let (report, desired) = (self.reconciler.report(id), self.reconciler.desired(id));
@@ -384,10 +375,10 @@ impl<H: Hands> Turn<H> {
             narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());
             self.publisher.put(id, app);
         }
-        if agents_may_differ {
-            self.publisher.put_agents(self.reconciler.agents());
+        let is_news = !touched.is_empty() || shelf_is_news || agents_are_news || link_is_news || stands;
+        if is_news || settled != self.publisher.settled() || !self.publisher.has_published() {
+            self.publisher.publish(now, settled);
         }
-        self.publisher.publish(now, settled);
         self.count();
     }
 
@@ -456,19 +447,6 @@ fn turns_of_connection(input: &Input) -> Option<bool> {
         Input::Cluster(ClusterEvent::Disconnected) => Some(false),
         _ => None,
     }
-}
-
-/// Whether the agents may be others after this.
-fn concerns_agents(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Cluster(
-            ClusterEvent::Offers(_)
-                | ClusterEvent::AgentUnreachable(_)
-                | ClusterEvent::AgentGone(_)
-                | ClusterEvent::Status(_)
-        )
-    )
 }
 
 /// Waits; with nothing to wait for, at least lets other tasks run.

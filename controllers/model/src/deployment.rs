@@ -46,9 +46,7 @@ impl FromStr for DeploymentId {
     type Err = DeploymentIdError;
 
     fn from_str(text: &str) -> Result<Self, DeploymentIdError> {
-        let bits = u128::from_str_radix(&text.replace('-', ""), 16).map_err(|_| DeploymentIdError)?;
-        let id = Self(bits);
-        if id.to_string() == text.to_ascii_lowercase() { Ok(id) } else { Err(DeploymentIdError) }
+        text.parse().map(|Uuid(bits)| Self(bits)).map_err(|_| DeploymentIdError)
     }
 }
 

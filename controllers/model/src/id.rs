@@ -376,7 +376,7 @@ impl TaskId {
     pub fn instance(&self) -> Option<(InstanceId, Incarnation)> {
         let (rest, incarnation) = self.0.rsplit_once("._app.")?;
         let (_, uuid) = rest.rsplit_once(".instance-")?;
-        let bits = u128::from_str_radix(&uuid.replace('-', ""), 16).ok()?;
+        let Uuid(bits) = uuid.parse().ok()?;
         if bits & !(APP_KEY_BITS | 0xffff_ffff) != uuid::MARKS {
             return None;
         }

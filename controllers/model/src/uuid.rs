@@ -3,6 +3,7 @@
 //! It owns the form and the hash that spreads what a name is made from. Nothing here is random.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Version 8 and the variant of RFC 9562.
 pub(crate) const MARKS: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
@@ -38,6 +39,20 @@ impl fmt::Display for Uuid {
     }
 }
 
+/// The text is none.
+pub(crate) struct UuidError;
+
+impl FromStr for Uuid {
+    type Err = UuidError;
+
+    /// Reads the 8-4-4-4-12 form, in capitals or not, and no other.
+    fn from_str(text: &str) -> Result<Self, UuidError> {
+        let bits = u128::from_str_radix(&text.replace('-', ""), 16).map_err(|_| UuidError)?;
+        let uuid = Self(bits);
+        if uuid.to_string().eq_ignore_ascii_case(text) { Ok(uuid) } else { Err(UuidError) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +65,15 @@ mod tests {
         let lengths: Vec<usize> = text.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12]);
         assert!(text[14..].starts_with('8') && "89ab".contains(&text[19..20]), "{text}");
+    }
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let text = "6c62272e-07bb-8142-a2b8-21756295c58d";
+        let read = |text: &str| text.parse::<Uuid>().map(|uuid| uuid.to_string()).ok();
+        assert_eq!(read(text).as_deref(), Some(text));
+        assert_eq!(read(&text.to_ascii_uppercase()).as_deref(), Some(text));
+        for other in ["", "6c62272e07bb8142a2b821756295c58d", "+c62272e-07bb-8142-a2b8-21756295c58d", &text[1..]] {
+            assert_eq!(read(other), None, "{other}");
+        }
     }
 }

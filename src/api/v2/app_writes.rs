@@ -232,11 +232,10 @@ fn check_precondition(request: &Request, snapshot: &Snapshot, id: &AppId) -> Res
     let version = declared(snapshot, id).map(|is| is.version.to_string());
     let tag = snapshot.app(id).map(|app| conditional::base(snapshot.revision().0, app.changed()));
     let is_current = |held: &str| {
-        let held = held.strip_prefix("W/").unwrap_or(held).trim_matches('"');
-        let plain = held.strip_suffix("-gzip").unwrap_or(held);
+        let held = conditional::within_quotes(held);
         // What was read in another form has its form behind the tag.
         let is_tag = |tag: &String| {
-            plain.strip_prefix(tag.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            held.strip_prefix(tag.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         held == "*" || version.as_deref() == Some(held) || tag.as_ref().is_some_and(is_tag)
     };

@@ -60,13 +60,13 @@ pub(in crate::api) fn stream(api: &Api, request: &Request) -> Response {
     let subscription = api.events.subscribe(held.or(after));
     let at = wall();
     let mut first = BytesMut::new();
-    if let Some(attached) = frames::attached(&request.remote, at).wanted(wanted) {
+    let remote = request.remote().unwrap_or_default();
+    if let Some(attached) = frames::attached(&remote, at).wanted(wanted) {
         first.extend_from_slice(attached);
     }
     if subscription.gap {
         first.extend_from_slice(GAP);
     }
-    let remote: Arc<str> = request.remote.as_str().into();
     // To the others; to itself it was just told.
     let own = api.events.say(at, Occurrence::Attached { remote: Arc::clone(&remote) }).number;
     let open = Open::begin(api, remote);

@@ -229,18 +229,31 @@ fn joined(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     joined
 }
 
+/// Both in order, as all ranges here are: one walk over the two, since an agent with a hundred tasks has a hundred holes.
 fn minus(from: &[(u64, u64)], take: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let mut left = from.to_vec();
-    for &(first, last) in take {
-        left = left
-            .into_iter()
-            .flat_map(|(begin, end)| {
-                let before = (begin < first).then(|| (begin, end.min(first.saturating_sub(1))));
-                let after = (end > last).then(|| (begin.max(last.saturating_add(1)), end));
-                if last < begin || end < first { [Some((begin, end)), None] } else { [before, after] }
-            })
-            .flatten()
-            .collect();
+    let mut left = Vec::with_capacity(from.len() + take.len());
+    let mut takes = take.iter().peekable();
+    for &(mut begin, end) in from {
+        while takes.next_if(|(_, last)| *last < begin).is_some() {}
+        loop {
+            match takes.peek() {
+                Some(&&(first, last)) if first <= end => {
+                    if begin < first {
+                        left.push((begin, first - 1));
+                    }
+                    // It may reach into the next range, too.
+                    if last >= end {
+                        break;
+                    }
+                    begin = last + 1;
+                    takes.next();
+                }
+                _ => {
+                    left.push((begin, end));
+                    break;
+                }
+            }
+        }
     }
     left
 }
@@ -267,6 +280,20 @@ mod tests {
         assert!(all.contains(&task) && !left.contains(&task), "port 31001 is taken");
         left.add(&task);
         assert_eq!(left, all);
+    }
+
+    #[test]
+    fn ranges_are_taken_from_ranges_wherever_they_meet() {
+        let from = [(1, 4), (6, 6), (8, 20)];
+        for (take, left) in [
+            (vec![], from.to_vec()),
+            (vec![(1, 20)], vec![]),
+            (vec![(0, 1), (3, 8)], vec![(2, 2), (9, 20)]),
+            (vec![(4, 6), (9, 9), (11, 12), (20, 25)], vec![(1, 3), (8, 8), (10, 10), (13, 19)]),
+            (vec![(5, 5), (7, 7), (21, 30)], from.to_vec()),
+        ] {
+            assert_eq!(minus(&from, &take), left, "without {take:?}");
+        }
     }
 
     #[test]
