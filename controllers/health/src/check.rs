@@ -11,10 +11,10 @@
 //!
 //! A success leads back from condemned as from failing: who recovers before it is replaced need not be.
 
-use ekiden_model::Timestamp;
 use ekiden_model::app::HealthCheck;
 use ekiden_model::health::{CheckState, Outcome};
 use ekiden_model::view::Sample;
+use ekiden_model::{Condition, Instance, Timestamp};
 
 /// Where nobody is replaced for a failing check (`maxConsecutiveFailures` 0), failures are counted up to this many:
 /// more tell nothing new, and each count is a write.
@@ -31,8 +31,8 @@ pub(crate) enum Step {
     Condemned,
 }
 
-/// Takes in one sample about an instance that has been running since `started`.
-pub(crate) fn learn(state: &mut CheckState, check: &HealthCheck, started: Timestamp, sample: &Sample) -> Step {
+/// Takes in one sample about an instance.
+pub(crate) fn learn(state: &mut CheckState, check: &HealthCheck, instance: &Instance, sample: &Sample) -> Step {
     match &sample.outcome {
         Outcome::NoResult(_) => Step::Ignored,
         Outcome::Success if state.alive() == Some(true) => Step::Ignored,
@@ -42,10 +42,11 @@ pub(crate) fn learn(state: &mut CheckState, check: &HealthCheck, started: Timest
             state.consecutive_failures = 0;
             Step::Learned
         }
-        Outcome::Failure(_) if !counts(state, check, started, sample.at) => Step::Ignored,
+        Outcome::Failure(_) if !counts(state, check, instance, sample.at) => Step::Ignored,
         Outcome::Failure(cause) => {
-            // Nothing follows from one more than too many, and each count is a write.
-            if !is_too_often(check, state) {
+            // Nothing follows from one more than too many, and each count is a write; unless it is the first since the
+            // instance's agent is back.
+            if !is_too_often(check, state) || failed_before_it_ran(state, instance) {
                 state.last_failure = Some(sample.at);
                 state.last_failure_cause = Some(cause.clone());
                 state.consecutive_failures += 1;
@@ -63,7 +64,19 @@ pub(crate) fn is_too_often(check: &HealthCheck, state: &CheckState) -> bool {
     check.max_failures > 0 && state.consecutive_failures > check.max_failures
 }
 
-fn counts(state: &CheckState, check: &HealthCheck, started: Timestamp, at: Timestamp) -> bool {
+/// Whether the last failure is from before an instance that runs began to, or from before its agent stopped answering and
+/// came back: what failed may have been the agent's network.
+pub(crate) fn failed_before_it_ran(state: &CheckState, instance: &Instance) -> bool {
+    let runs = instance.condition == Condition::Running;
+    runs && state.last_failure.is_some_and(|last| last < instance.since)
+}
+
+fn counts(state: &CheckState, check: &HealthCheck, instance: &Instance, at: Timestamp) -> bool {
+    // Asked before its agent came back, and heard after.
+    if at < instance.since {
+        return false;
+    }
+    let started = instance.started.unwrap_or(instance.since);
     let in_grace = state.first_success.is_none() && at.since(started) < check.grace_period;
     let counted_out = check.max_failures == 0 && state.consecutive_failures >= FAILURES_COUNTED;
     !in_grace && !counted_out && !is_repeated(state, check, at)

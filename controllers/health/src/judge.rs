@@ -7,7 +7,7 @@ use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Readiness, Ve
 use ekiden_model::view::Sample;
 use ekiden_model::{Instance, InstanceKey};
 
-use crate::check::{Step, is_too_often, learn};
+use crate::check::{Step, failed_before_it_ran, is_too_often, learn};
 use crate::checklist::{Checklist, Item};
 
 /// Samples by the instance that they are about, oldest first.
@@ -34,10 +34,11 @@ pub(crate) fn judge<'a>(
     samples: &[&Sample],
 ) -> Cow<'a, Health> {
     let mut health = Cow::Borrowed(&instance.health);
-    let mut condemned = health.verdict == Verdict::Condemned;
     if !fits(&health.checks, &checklist.checks) {
         health.to_mut().checks = refit(&health.checks, &checklist.checks);
     }
+    let mut condemned =
+        health.verdict == Verdict::Condemned && failed_since_it_runs(instance, checklist, &health.checks);
     for sample in samples {
         match sample.kind {
             ProbeKind::Readiness => learn_readiness(&mut health, checklist, sample),
@@ -57,6 +58,24 @@ pub(crate) fn judge<'a>(
         health.to_mut().verdict = verdict;
     }
     health
+}
+
+/// As [`judge`], of an instance on an agent that does not answer: a success that it was heard to answer all the same.
+pub(crate) fn recover<'a>(
+    instance: &'a Instance,
+    checklist: &Checklist<'_>,
+    samples: &[&Sample],
+) -> Cow<'a, Health> {
+    let is_success =
+        |sample: &&Sample| sample.outcome == Outcome::Success && matches!(sample.kind, ProbeKind::Health(_));
+    let successes: Vec<&Sample> = samples.iter().copied().filter(is_success).collect();
+    if successes.is_empty() { Cow::Borrowed(&instance.health) } else { judge(instance, checklist, &successes) }
+}
+
+/// Whether a check that fails too often has failed since the instance runs, or runs again.
+fn failed_since_it_runs(instance: &Instance, checklist: &Checklist<'_>, states: &[CheckState]) -> bool {
+    let mut checks = checklist.checks.iter().zip(states);
+    checks.any(|(item, state)| is_too_often(item.check, state) && !failed_before_it_ran(state, instance))
 }
 
 /// Whether some check's present run of failures is longer than it allows. By itself it condemns nobody, since an edit
@@ -117,7 +136,7 @@ fn learn_health(
         return Step::Ignored;
     };
     let mut state = health.checks.get(index).cloned().unwrap_or_else(|| blank(item));
-    let step = learn(&mut state, item.check, instance.started.unwrap_or(instance.since), sample);
+    let step = learn(&mut state, item.check, instance, sample);
     // More of what condemned it already is no news, and no write.
     if step != Step::Ignored && health.checks.get(index) != Some(&state) {
         let states = &mut health.to_mut().checks;

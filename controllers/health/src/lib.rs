@@ -15,6 +15,10 @@
 //! it make a healthy instance unknown: it serves on, and a rollout has to pay for it, until a check says otherwise. One
 //! answer that was under way during an edit may be taken for an answer to the new question; a condemnation takes more.
 //!
+//! **Who comes back is asked again.** An instance that was condemned and whose agent did not answer meanwhile is condemned
+//! no longer when it does: often it was the network that failed its checks. One more failure condemns it again. A
+//! success always counts, even one that is heard before the cluster says that the agent is back.
+//!
 //! [`CheckState`]: ekiden_model::health::CheckState
 //! [`Outcome::NoResult`]: ekiden_model::health::Outcome::NoResult
 
@@ -46,14 +50,22 @@ pub fn decide(view: &View<'_>) -> Decision {
     let mut findings = Findings::default();
     let mut condemned = 0;
 
-    for instance in view.app.instances.iter().filter(|instance| is_checked(view, instance)) {
+    for instance in view.app.instances.iter() {
         let checklist = checklists.of_instance(instance);
-        let health = judge::judge(instance, checklist, samples.of(instance.key));
-        probes.want(view, instance, checklist, &health);
+        let heard = samples.of(instance.key);
+        let health = if is_checked(view, instance) {
+            let health = judge::judge(instance, checklist, heard);
+            probes.want(view, instance, checklist, &health);
+            findings.note(instance, checklist, &health);
+            health
+        } else if may_recover(view, instance) {
+            judge::recover(instance, checklist, heard)
+        } else {
+            continue;
+        };
         if health.verdict == Verdict::Condemned && instance.health.verdict != Verdict::Condemned {
             condemned += 1;
         }
-        findings.note(instance, checklist, &health);
         if let Cow::Owned(health) = health {
             decision.actions.push(Action::Judge { instance: instance.key, health });
         }
@@ -64,8 +76,14 @@ pub fn decide(view: &View<'_>) -> Decision {
     decision
 }
 
-/// Whether answers of an instance mean anything. One that is ending, or on an agent that does not answer, keeps the
-/// verdict that it had; one of an app that is no longer declared is about to end.
+/// Whether answers of an instance mean anything. One that is ending keeps the verdict that it had; one of an app that is
+/// no longer declared is about to end.
 fn is_checked(view: &View<'_>, instance: &Instance) -> bool {
     view.app.declared.is_some() && instance.is_wanted() && instance.condition == Condition::Running
+}
+
+/// Whether of its answers only successes mean anything: on an agent that does not answer it keeps the verdict that it
+/// had, unless it answers itself.
+fn may_recover(view: &View<'_>, instance: &Instance) -> bool {
+    view.app.declared.is_some() && instance.is_wanted() && instance.condition == Condition::Unreachable
 }

@@ -7,8 +7,8 @@
 //! * are condemned and still there, from whenever.
 //!
 //! While it is open one instance is replaced per window, beginning a window after the last condemnation; a window
-//! counts from the last condemnation, launch or such kill, whichever was last, and no other goes before the last one's
-//! replacement was launched: what nobody has room for would not come back. So a burst of 8 in an app of 10 costs
+//! counts from the last condemnation, launch, such kill or edit of the app, whichever was last, and no other goes before
+//! the last one's replacement was launched: what nobody has room for would not come back. So a burst of 8 in an app of 10 costs
 //! no instance in its first minute; if it lasts, one a minute; and with no more than half of them left condemned the
 //! breaker closes and the rest is replaced at once. When the cause goes away nothing was lost: an instance whose
 //! checks succeed again before its end was ordered is condemned no longer, and lives. Those that became condemned are
@@ -77,11 +77,14 @@ fn quiet_since(draft: &Draft<'_>) -> Timestamp {
     let last_launch = app.instances.wanted().map(|instance| instance.staged).max();
     let kills = app.instances.odd().filter_map(|instance| instance.kill.as_ref());
     let last_kill = kills.filter(|order| order.cause == KillCause::Unhealthy).map(|order| order.at).max();
-    last_condemned.max(last_launch).max(last_kill).unwrap_or(Timestamp::EPOCH)
+    // An edit may end the very replacement by which it is known when the last one went: in scaling in it is the youngest.
+    let last_edit = app.declared.as_ref().map(|declared| declared.version);
+    last_condemned.max(last_launch).max(last_kill).max(last_edit).unwrap_or(Timestamp::EPOCH)
 }
 
 #[cfg(test)]
 mod tests {
+    use ekiden_model::health::Verdict;
     use ekiden_model::report::KillCause;
     use ekiden_model::view::Again;
 
@@ -149,6 +152,29 @@ mod tests {
         world.pass(59);
         assert!(kills(&world.step()).is_empty());
         world.pass(1);
+        assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
+    }
+
+    #[test]
+    fn scaling_in_lets_nobody_else_go_before_the_window_is_over() {
+        let mut world = eight();
+        (0..8).for_each(|slot| world.condemn(slot));
+        world.pass(60);
+        let decision = world.step();
+        assert_eq!((kills(&decision).len(), launches(&decision).len()), (1, 1));
+        world.settle();
+        world.go();
+        let replacement = world.in_slot(0);
+        world.app.instances.update(replacement, |one| one.health.verdict = Verdict::Unknown).expect("there");
+        world.pass(10);
+        let mut world = world.scaled_to(7);
+        assert_eq!(kills(&world.step()), [(0, KillCause::ScaledIn)], "the replacement is the youngest");
+        for _ in 0..5 {
+            world.settle();
+            assert!(kills(&world.step()).is_empty());
+            world.pass(10);
+        }
+        world.pass(10);
         assert_eq!(kills(&world.step()), [(1, KillCause::Unhealthy)]);
     }
 

@@ -47,13 +47,15 @@ fn kill_some(draft: &mut Draft<'_>, revision: RevisionId, candidates: Vec<&Insta
         return;
     }
     let cause = cause(draft, revision);
+    // Where all go, nobody goes for another's sake.
+    let some_stay = surplus < candidates.len();
     let at_floor_before = draft.waits().at_floor;
     for victim in victims::in_order(draft, revision, candidates) {
         if surplus == 0 {
             break;
         }
         let cause = match victim.beside {
-            Some(beside) if cause == KillCause::ScaledIn => beside,
+            Some(beside) if cause == KillCause::ScaledIn && some_stay => beside,
             _ => cause,
         };
         if draft.kill(victim.instance, cause) {
@@ -118,6 +120,17 @@ mod tests {
         let mut world = five().scaled_to(4);
         world.put(5, "a5", |instance| instance.staged = second(1004));
         assert_eq!(victims(&mut world), [5, 4]);
+    }
+
+    #[test]
+    fn who_is_beside_another_goes_with_all_the_rest_where_none_is_to_stay() {
+        let mut world = five();
+        world.becomes(2, Condition::Killing);
+        world.put(2, "a5", |_| {});
+        let mut world = world.scaled_to(0);
+        let killed = kills(&world.step());
+        assert_eq!(killed.len(), 6);
+        assert!(killed.iter().all(|(_, cause)| *cause == KillCause::ScaledIn), "{killed:?}");
     }
 
     #[test]

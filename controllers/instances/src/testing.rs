@@ -154,6 +154,10 @@ impl World {
     pub(crate) fn scaled_to(mut self, instances: u32) -> Self {
         self.desired = instances;
         self.revision(1, instances);
+        let now = self.now;
+        if let Some(declared) = &mut self.app.declared {
+            declared.version = now;
+        }
         self
     }
 

@@ -80,6 +80,9 @@ impl Reconciler {
     /// Declares `app`; with `over`, instead of what its file says.
     pub(crate) fn declare(&mut self, set: &mut ChangeSet, app: &Arc<App>, over: Option<Override>, cause: Cause) {
         let id = app.id.clone();
+        if self.declared(&id).is_some_and(|old| old.app.health_checks != app.health_checks) {
+            self.judge_what_was_heard(&id);
+        }
         self.enter(&id);
         let Some(entry) = self.apps.get_mut(&id) else { return };
         let old = entry.state.declared.as_ref();
@@ -123,6 +126,7 @@ impl Reconciler {
 
     /// Declares no more that there is such an app.
     pub(crate) fn withdraw(&mut self, set: &mut ChangeSet, id: &AppId, cause: Cause) {
+        self.judge_what_was_heard(id);
         let Some(entry) = self.apps.get_mut(id) else { return };
         let Some(old) = entry.state.declared.take() else { return };
         self.index_declaration(id, Some(&*old.app), None);

@@ -180,6 +180,10 @@ impl Reconciler {
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         if !moves_forward(instance.condition, status.condition) {
+            if is_sign_of_life(instance.condition, status.condition) {
+                let agent = instance.agent.id.clone();
+                self.agent_answers(&agent);
+            }
             return;
         }
         let ended_unwanted = status.condition.is_terminal() && instance.goal == Goal::Running;
@@ -271,9 +275,11 @@ impl Reconciler {
         }
     }
 
-    /// What an executor's check says is a probe result like any other.
+    /// What an executor's check says is a probe result like any other. To a state that was acknowledged the master adds the
+    /// latest word about the check when it is asked: before a task is said to run, that word belongs to an update that is
+    /// still to come.
     fn fold_executor_check(&mut self, app: &AppId, key: InstanceKey, status: &TaskStatus) {
-        let Some(healthy) = status.healthy else { return };
+        let Some(healthy) = status.healthy.filter(|_| status.condition == Condition::Running) else { return };
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(instance) = entry.state.instances.get(key) else { return };
         let Some(kind) = entry.state.executor_check(instance.revision) else { return };
@@ -420,6 +426,13 @@ fn moves_forward(from: Condition, to: Condition) -> bool {
         // A late or repeated update. The same condition again brings at most another message, which is no change.
         (from, to) => to > from,
     }
+}
+
+/// Whether a status that takes an instance no further shows that its agent is there: the cluster passes on what an agent
+/// says while it answers, repetitions included, and answers for a task that lives where its agent does. Without that an
+/// agent whose return was told while we were away, and that has nothing left to offer, would be taken for lost for good.
+fn is_sign_of_life(from: Condition, to: Condition) -> bool {
+    from.is_live() && to.is_live() && to != Condition::Unreachable
 }
 
 fn failure_of(instance: &Instance, status: &TaskStatus, now: Timestamp) -> Failure {

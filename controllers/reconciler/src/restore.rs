@@ -91,6 +91,8 @@ impl Reconciler {
         reconciler.last_version = stamps.chain(pod_stamps).fold(reconciler.last_version, Timestamp::max);
         (reconciler.groups, reconciler.pods) = (Arc::new(groups), Arc::new(pods));
         reconciler.shelf_is_news = true;
+        // A version may be ahead of the time that it was made at, since it is later than any before it.
+        reconciler.now = reconciler.now.max(reconciler.last_version);
         reconciler.time = Time::after(reconciler.now);
         Ok(reconciler)
     }

@@ -47,6 +47,11 @@ impl Schedule {
         }
     }
 
+    /// Whether `app` waits for a turn: something may have happened to it that nobody has looked at.
+    pub(crate) fn is_marked(&self, app: &AppId) -> bool {
+        self.queued.contains(app)
+    }
+
     /// Takes the next app whose turn it is.
     pub(crate) fn next(&mut self) -> Option<AppId> {
         let app = self.queue.pop_front()?;

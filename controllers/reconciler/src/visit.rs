@@ -51,6 +51,14 @@ struct Surroundings {
     entropy: u64,
 }
 
+/// What came of asking a controller.
+struct Said {
+    /// When it wants to be asked again.
+    again: Again,
+    /// Whether it decided anything.
+    acted: bool,
+}
+
 impl Reconciler {
     pub(crate) fn visit(&mut self, id: &AppId) {
         let Some(surroundings) = self.surroundings(id) else { return };
@@ -58,23 +66,41 @@ impl Reconciler {
         let mut acted = false;
         let asked = if self.is_safe_mode() { ASKED_IN_SAFE_MODE } else { ASKED };
         for controller in CONTROLLERS.into_iter().take(asked) {
-            let Some(decision) = self.ask(controller, id, &surroundings) else { return };
-            again = again.or(decision.again);
-            for action in decision.actions {
-                acted = true;
-                if owner(&action) != Some(controller) || !self.follow(id, action) {
-                    debug_assert!(false, "{controller:?} decided what it may not or cannot");
-                    self.work.actions_refused += 1;
-                }
-            }
-            if let Some(entry) = self.apps.get_mut(id)
-                && entry.reports[controller as usize] != decision.report
-            {
-                entry.reports[controller as usize] = decision.report;
-                self.touch(id);
-            }
+            let Some(said) = self.consult(controller, id, &surroundings) else { return };
+            again = again.or(said.again);
+            acted |= said.acted;
         }
         self.after_visit(id, surroundings.desired, again, acted);
+    }
+
+    /// What was heard of an app's instances is judged by the checks that they were asked for: before these are other ones,
+    /// and before the app is declared no more. It has its turn all the same; many inputs may be taken in at once, and
+    /// nobody has a turn while the store is slow.
+    pub(crate) fn judge_what_was_heard(&mut self, id: &AppId) {
+        if self.schedule.is_marked(id)
+            && let Some(surroundings) = self.surroundings(id)
+        {
+            self.consult(Controller::Health, id, &surroundings);
+        }
+    }
+
+    /// Asks one controller and does what it decides; nothing, if there is no such app.
+    fn consult(&mut self, controller: Controller, id: &AppId, surroundings: &Surroundings) -> Option<Said> {
+        let decision = self.ask(controller, id, surroundings)?;
+        let said = Said { again: decision.again, acted: !decision.actions.is_empty() };
+        for action in decision.actions {
+            if owner(&action) != Some(controller) || !self.follow(id, action) {
+                debug_assert!(false, "{controller:?} decided what it may not or cannot");
+                self.work.actions_refused += 1;
+            }
+        }
+        if let Some(entry) = self.apps.get_mut(id)
+            && entry.reports[controller as usize] != decision.report
+        {
+            entry.reports[controller as usize] = decision.report;
+            self.touch(id);
+        }
+        Some(said)
     }
 
     /// What no controller changes while one app is visited.

@@ -35,6 +35,8 @@ pub struct Ledger {
     /// The time that waits are reckoned by: Ekiden's clock, ahead of it by as much as it ever went back.
     pub now: Timestamp,
     ahead: Duration,
+    /// What Ekiden's clock shows.
+    clock: Timestamp,
     /// What the process has asked to be written, durable or not.
     pub announced: Records,
     /// What it was told to keep.
@@ -94,6 +96,9 @@ pub struct Ledger {
     pub deployments: BTreeMap<DeploymentId, Deployment>,
     /// What was announced to hold for a while instead of a file.
     pub overrides: BTreeMap<AppId, Override>,
+    /// What was asked to hold instead of a file since the record of its app was announced last, and until when by the
+    /// clock.
+    asked_over: BTreeMap<AppId, (Arc<App>, Timestamp)>,
 }
 
 /// A request that waits for its answer.
@@ -184,6 +189,7 @@ pub fn delay(policy: &BackoffPolicy, failures: u32) -> Duration {
 impl Ledger {
     /// Takes in what is delivered.
     pub fn take_in(&mut self, told_now: Timestamp, inputs: &[Input]) {
+        self.clock = told_now;
         self.ahead += self.now.since(told_now + self.ahead);
         self.now = told_now + self.ahead;
         let told_now = self.now;
@@ -219,6 +225,10 @@ impl Ledger {
                     self.backoff.remove(app);
                     let of_app = self.taken_over.iter_mut().filter(|(task, _)| task.app().as_ref() == Some(app));
                     of_app.for_each(|(_, runs_on)| *runs_on = false);
+                }
+                if let Some(over) = &edit.authority.over {
+                    let asked = edit.declare.iter().map(|app| (app.id.clone(), (app.clone(), over.until)));
+                    self.asked_over.extend(asked);
                 }
             }
             Command::Kill(kill) => self.operator_kills.extend(kill.tasks.iter().cloned()),
@@ -276,6 +286,23 @@ impl Ledger {
     /// Whether Ekiden's own time may be another than its clock's.
     pub fn clock_went_back(&self) -> bool {
         self.ahead > Duration::ZERO
+    }
+
+    /// Whether somebody has just asked once more for what holds instead of an app's file, until a time that the clock has
+    /// passed: one who was not answered asks again, and may come too late.
+    pub fn is_asked_too_late(&self, app: &AppId) -> bool {
+        let holds = self.announced.apps.get(app).and_then(|record| record.declared.as_ref());
+        let asked = self.asked_over.get(app).zip(holds);
+        asked.is_some_and(|((wanted, until), holds)| holds.app == *wanted && *until <= self.clock)
+    }
+
+    /// What becomes of an app is announced: what was asked for before shows in it.
+    pub fn note_override(&mut self, record: &AppRecord) {
+        self.asked_over.remove(&record.id);
+        match record.declared.as_ref().and_then(|declared| declared.over.clone()) {
+            Some(over) => _ = self.overrides.insert(record.id.clone(), over),
+            None => _ = self.overrides.remove(&record.id),
+        }
     }
 
     fn declare(&mut self, app: &Arc<App>) {
@@ -530,7 +557,10 @@ impl Ledger {
         let Some((app, _)) = self.whose(&status.task) else { return };
         let Some(instance) = self.instance_of(&status.task) else { return };
         let agent = instance.agent.id.clone();
-        let wanted = instance.goal == ekiden_model::Goal::Running && instance.condition.is_live();
+        // An operator's order shows in the record only when the store has time for it.
+        let is_to_run =
+            instance.goal == ekiden_model::Goal::Running && !self.operator_kills.contains(&status.task);
+        let wanted = is_to_run && instance.condition.is_live();
         if status.condition.is_live() && status.condition != Condition::Unreachable {
             // Who reports of its tasks is there.
             self.unreachable.remove(&agent);
@@ -595,7 +625,12 @@ impl Ledger {
             let sent = instance.kill.as_ref().map(|order| order.sent);
             [Some(instance.since), Some(instance.staged), sent].into_iter().flatten()
         });
-        self.now = apps.chain(instances).max().unwrap_or(Timestamp::EPOCH);
+        let versions = records.others.values().filter_map(|record| match record {
+            Record::Version(_, version) => Some(version.at),
+            Record::Deployment(deployment) => Some(deployment.version),
+            _ => None,
+        });
+        self.now = apps.chain(instances).chain(versions).max().unwrap_or(Timestamp::EPOCH);
         self.ahead = Duration::ZERO;
     }
 
@@ -608,6 +643,7 @@ impl Ledger {
             self.told.remove(&task);
         }
         self.announced = durable.clone();
+        self.forget_orders();
         self.desired_complete = false;
         self.reconciled = false;
         self.unreachable.clear();
@@ -638,6 +674,7 @@ impl Ledger {
             overrides.extend(declared.over.clone().map(|over| (app.clone(), over)));
         }
         (self.by_request, self.overrides) = (by_request, overrides);
+        self.asked_over.clear();
         self.backoff.clear();
         for record in durable.apps.values() {
             if let Some(until) = record.backoff.until {
@@ -673,6 +710,17 @@ impl Ledger {
                     told.checks.insert(index as u32, Checked { alive: state.alive(), in_row });
                 }
             }
+        }
+    }
+
+    /// An operator's orders that were lost with the process are none: what is to end is on record.
+    fn forget_orders(&mut self) {
+        let slots = self.announced.slots.values();
+        let all = slots.flat_map(|slot| slot.instances.iter().map(|one| (&slot.app, one)));
+        let wanted = all.filter(|(_, one)| one.is_wanted());
+        let tasks: Vec<TaskId> = wanted.filter_map(|(app, one)| self.task_id(app, one.key)).collect();
+        for task in tasks {
+            self.operator_kills.remove(&task);
         }
     }
 

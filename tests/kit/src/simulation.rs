@@ -78,7 +78,7 @@ pub struct Simulation {
     /// Earlier declarations, to go back to.
     history: Vec<Arc<App>>,
     /// Earlier copies of the store.
-    copies: Vec<crate::store::Records>,
+    copies: Vec<memory::StoreCopy>,
     edits: u64,
     clients: Clients,
     machines: u64,

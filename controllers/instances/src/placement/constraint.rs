@@ -19,9 +19,10 @@
 //! a: 3, b: 4, c: 2  →  a is full (b has the extra one), b is full, c has room
 //! ```
 //!
-//! With a number this is Marathon's rule of 1.10, where a value that nothing is on yet also needs that fewer than n
-//! values are in use. Without one (Marathon divides by zero) G is the number of values that present agents have that are
-//! to stay and on which the constraints that look at the agent alone hold; there is no limit on the values in use then. That cannot
+//! With a number this is Marathon's rule of 1.10, where a value that nothing is on yet has room as long as fewer than n
+//! values are in use, even if there are I instances already. Without one (Marathon divides by zero) G is the number of
+//! values that present agents have that are to stay and on which the constraints that look at the agent alone hold;
+//! there is no limit on the values in use then. That cannot
 //! stall for want of a value: the G values that exist have room for I instances together, whatever is on others,
 //! because what those have beyond their share uses up extra ones only. It does wait for an agent with room at a value
 //! whose turn it is: an even distribution is what was asked for.

@@ -5,7 +5,7 @@ use ekiden_model::event::Event;
 use ekiden_model::health::{Outcome, ProbeKind};
 use ekiden_model::input::{ClusterEvent, FrameworkMessage};
 use ekiden_model::view::Sample;
-use ekiden_model::{AgentId, Condition, Effect, Input, TaskId, Timestamp};
+use ekiden_model::{AgentId, Condition, Effect, Input, TaskId};
 
 use super::story::{Story, connected, declared, reconciled, told, web, withdrawn};
 
@@ -41,9 +41,10 @@ fn health_checks_are_told_as_they_come_and_go_and_not_again() {
 fn a_check_that_fails_is_told_with_the_check_and_a_success_is_not() {
     let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
     let (mut story, tasks) = Story::running(app.clone());
+    let at = story.now;
     let sample = |outcome| {
         let (instance, kind) = (tasks[0].instance, ProbeKind::Health(0));
-        let sample = Sample { instance, kind, at: Timestamp::EPOCH, outcome, http_status: None };
+        let sample = Sample { instance, kind, at, outcome, http_status: None };
         Input::Probe(app.id.clone(), sample)
     };
     let failed = |effects: &[Effect]| {

@@ -13,8 +13,10 @@ mod story;
 use std::time::Duration;
 
 use ekiden_kit::build;
+use ekiden_model::agent::Presence;
 use ekiden_model::edit::{Authority, Edit, KillTasks, OverrideAsked};
-use ekiden_model::input::{ClusterEvent, Command, Desired};
+use ekiden_model::health::Verdict;
+use ekiden_model::input::{ClusterEvent, Command, Desired, TaskStatus};
 use ekiden_model::limits::Settings;
 use ekiden_model::record::Record;
 use ekiden_model::{Condition, Effect, Input, Role, Source, TaskId};
@@ -106,6 +108,80 @@ fn a_dynamic_port_is_none_that_another_app_requires() {
     let offer = cluster(ClusterEvent::Offers(vec![offer]));
     let effects = story.settle([connected(), reconciled(), Input::Desired(both), offer]);
     assert_eq!(launches(&effects).len(), 4, "the three get the three ports that nobody requires");
+}
+
+#[test]
+fn no_version_on_record_is_of_a_time_that_is_yet_to_come() {
+    let (mut story, tasks) = Story::running(web(1));
+    let version = story.records.iter().find_map(|record| match record {
+        Record::Version(_, version) => Some(version.clone()),
+        _ => None,
+    });
+    let mut version = version.expect("what is declared has a version");
+    version.at = story.now + Duration::from_secs(3600);
+    let latest = version.at;
+    story.records.push(Record::Version(build::app_id("/gone"), version));
+    story.restart();
+    story.settle([connected(), reconciled(), declared(web(1)), told(&tasks[0].task, Condition::Failed)]);
+    let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+    let failure = app.last_failure.as_ref().expect("its task has failed");
+    assert!(failure.at >= latest, "the next version would be later than all that happens until then");
+}
+
+#[test]
+fn an_executors_word_counts_once_its_task_is_said_to_run() {
+    let mut story = Story::new();
+    let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).command_check("true").arc();
+    let offer = story.offer();
+    let tasks = launches(&story.settle([connected(), reconciled(), declared(app), offer]));
+    let says = |condition, healthy| match told(&tasks[0].task, condition) {
+        Input::Cluster(ClusterEvent::Status(status)) => {
+            cluster(ClusterEvent::Status(TaskStatus { healthy, ..status }))
+        }
+        other => other,
+    };
+    let verdict = |story: &Story| {
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        app.instances.get(tasks[0].instance).expect("launched").health.verdict
+    };
+    // Taken in at once or one by one: the answer to a question tells of a check that only a later update makes known.
+    story.settle([says(Condition::Starting, Some(true)), says(Condition::Running, None)]);
+    assert_eq!(verdict(&story), Verdict::Unknown);
+    story.settle([says(Condition::Running, Some(true))]);
+    assert_eq!(verdict(&story), Verdict::Healthy);
+}
+
+#[test]
+fn who_runs_when_its_app_gets_a_check_serves_on_although_nobody_has_looked_yet() {
+    let with = |check: bool| {
+        let app = build::app("/web").instances(1).cpus(1.0).mem(32.0).dynamic_ports(1);
+        if check { app.http_check().arc() } else { app.arc() }
+    };
+    for withdraws in [false, true] {
+        let mut story = Story::new();
+        let offer = story.offer();
+        let tasks = launches(&story.settle([connected(), reconciled(), declared(with(false)), offer]));
+        let mut at_once = vec![told(&tasks[0].task, Condition::Running)];
+        at_once.extend(withdraws.then(|| withdrawn("/web")));
+        at_once.push(declared(with(true)));
+        story.settle(at_once);
+        let app = story.reconciler.app(&build::app_id("/web")).expect("declared");
+        let instance = app.instances.get(tasks[0].instance).expect("launched");
+        assert_eq!(instance.health.verdict, Verdict::Healthy, "withdrawn before: {withdraws}");
+    }
+}
+
+#[test]
+fn an_agent_whose_task_repeats_itself_is_there() {
+    let (mut story, tasks) = Story::running(web(1));
+    let agent = tasks[0].agent.id.clone();
+    let presence = |story: &Story| story.reconciler.agents().get(&agent).map(|state| state.presence);
+    story.settle([cluster(ClusterEvent::AgentUnreachable(agent.clone()))]);
+    assert_eq!(presence(&story), Some(Presence::Unreachable(story.now)));
+    // Its return was told while we were not connected: what is told of the task is what we knew of it.
+    story.settle([cluster(ClusterEvent::Disconnected)]);
+    story.settle([connected(), told(&tasks[0].task, Condition::Running), reconciled()]);
+    assert_eq!(presence(&story), Some(Presence::Present));
 }
 
 #[test]

@@ -205,9 +205,11 @@ impl Check<'_> {
                 .collect();
             let all = placed.iter().filter(|other| other.key != launch.key && other.condition.is_live());
             let all: Vec<&Instance> = all.filter(|other| other.revision == launch.revision).collect();
+            // A rollout that stands still may have more than the declared: so many are to be distributed, then.
+            let placed = count.max(others.len() as u32 + 1);
             for constraint in &declared.constraints {
                 let beside = |others: &[&Instance]| {
-                    holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), count)
+                    holds(constraint, &launch.agent, others.iter().map(|other| &*other.agent), placed)
                 };
                 let excused = match constraint.operator {
                     // A value that only ending or unreachable instances have is still in use; and one that the cluster is
@@ -217,10 +219,13 @@ impl Check<'_> {
                         let staying: Vec<&Instance> = others.iter().filter(stays).copied().collect();
                         beside(&all) || beside(&staying)
                     }
-                    // One that is waited for on an agent that does not answer pins the others to its value.
+                    // One that is waited for on an agent that does not answer pins the others to its value, even if only
+                    // its agent's silence is told so far.
                     Operator::Cluster(None) => {
-                        let waited_for =
-                            |one: &&Instance| one.is_wanted() && one.condition == Condition::Unreachable;
+                        let waited_for = |one: &&Instance| {
+                            let is_away = self.ledger.is_away(&one.agent.id);
+                            one.is_wanted() && (one.condition == Condition::Unreachable || is_away)
+                        };
                         all.iter().filter(|one| waited_for(one)).any(|one| beside(&[*one]))
                     }
                     _ => false,

@@ -148,7 +148,7 @@ impl Check<'_> {
             // Of one that began since the last batch the books know nothing.
             let began_since = new.iter().any(|(other, began)| other == app && began.at < version.at);
             let Some(over) = self.ledger.overrides.get(*app).filter(|_| !began_since) else { continue };
-            if version.at < over.until {
+            if version.at < over.until && !self.ledger.is_asked_too_late(app) {
                 let (at, until) = (version.at, over.until);
                 found.push(("S11", format!("{app} is overridden until {until}, and no more at {at}")));
             }
@@ -178,10 +178,7 @@ impl Check<'_> {
             if let Some(over) = over.filter(|over| over.until <= self.now && !self.ledger.clock_went_back()) {
                 found.push(("S11", format!("{} is overridden, and was to be until {}", record.id, over.until)));
             }
-            match over {
-                Some(over) => _ = self.ledger.overrides.insert(record.id.clone(), over.clone()),
-                None => _ = self.ledger.overrides.remove(&record.id),
-            }
+            self.ledger.note_override(record);
         }
         for write in writes {
             if let Write::Put(Record::Deployment(deployment)) = write {

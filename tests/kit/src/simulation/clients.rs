@@ -135,6 +135,15 @@ impl Simulation {
         open.any(|asked| matches!(&asked.command, Command::Keep(kept) if kept == id))
     }
 
+    /// Whether something else holds than an app's file says, or somebody has asked for that and was not answered yet: who
+    /// has the app kept then, keeps what is nobody's word alone.
+    fn is_perhaps_overridden(&self, id: &AppId) -> bool {
+        let mut open = self.ledger.requests.values();
+        let asks = |edit: &Edit| edit.authority.over.is_some() && edit.declare.iter().any(|app| app.id == *id);
+        self.ledger.overrides.contains_key(id)
+            || open.any(|asked| matches!(&asked.command, Command::Edit(edit) if asks(edit)))
+    }
+
     /// As the snapshot for readers shows it.
     fn version_of(&self, id: &AppId) -> Option<Timestamp> {
         self.reconciler()?.app(id)?.declared.as_ref().map(|declared| declared.version)
@@ -177,6 +186,7 @@ impl Simulation {
                 let tasks = tasks.into_iter().take(some).collect();
                 self.command(Command::Kill(KillTasks { tasks, scale: true, authority }));
             }
+            10 if self.is_perhaps_overridden(&id) => {}
             10 => {
                 self.clients.kept.retain(|kept| *kept != id);
                 self.command(Command::Keep(id));

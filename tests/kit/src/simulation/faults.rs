@@ -38,7 +38,7 @@ impl Simulation {
                 }
             }
             Fault::AgentCut => {
-                if let Some(agent) = self.some_agent() {
+                if let Some(agent) = self.some_agent().filter(|agent| !self.runs_what_nobody_was_told_of(agent)) {
                     self.cut_agent(&agent, for_a_while);
                 }
             }
@@ -72,6 +72,9 @@ impl Simulation {
                 self.fail_over(registry, for_a_while * 2, no_offers_for);
             }
             Fault::StoreWiped => self.wipe_store(for_a_while / 10),
+            // What runs on agents that a new master has not heard of yet would get its ids given again
+            // (docs/safe-mode.md, limits).
+            Fault::StoreOld if self.cluster.agents.values().any(|agent| agent.link == Link::Unregistered) => {}
             Fault::StoreOld => self.restore_copy(for_a_while / 10),
             Fault::ClockJump => {
                 let (jump, back) = (self.line.rng.between(1, 3_600_000), self.line.rng.chance(0.5));
@@ -128,8 +131,9 @@ impl Simulation {
             Fault::StoreFail | Fault::Restart => self.die(for_a_while / 10),
             Fault::MassCut => {
                 let agents = self.reachable().into_iter().enumerate().filter(|(index, _)| index % 3 != 2);
-                let agents: Vec<AgentId> = agents.map(|(_, agent)| agent).collect();
-                for agent in agents {
+                let agents =
+                    agents.map(|(_, agent)| agent).filter(|agent| !self.runs_what_nobody_was_told_of(agent));
+                for agent in agents.collect::<Vec<AgentId>>() {
                     self.cut_agent(&agent, for_a_while);
                 }
             }
@@ -139,6 +143,13 @@ impl Simulation {
     fn reachable(&self) -> Vec<AgentId> {
         let up = self.cluster.agents.iter().filter(|(_, agent)| agent.link == Link::Up);
         up.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether an agent runs a task that the store does not know and no process was told of: if it stopped answering now,
+    /// no reconciliation would tell of it (docs/safe-mode.md, limits).
+    fn runs_what_nobody_was_told_of(&self, agent: &AgentId) -> bool {
+        let untold = self.visible_unknown().into_iter().filter(|task| !self.ledger.unknown_noted.contains(task));
+        untold.filter_map(|task| self.cluster.tasks.get(&task)).any(|task| task.agent == *agent)
     }
 
     fn some_agent(&mut self) -> Option<AgentId> {

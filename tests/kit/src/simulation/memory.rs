@@ -1,5 +1,6 @@
 //! A store that was lost or is an old copy, a master that was replaced, and the operator who is asked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ekiden_model::edit::RequestId;
@@ -13,6 +14,14 @@ use crate::timeline::Happening;
 
 /// Most earlier copies of the store that are kept.
 const COPIES: usize = 4;
+
+/// A copy of the store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct StoreCopy {
+    records: Records,
+    /// What had been taken over by then, as the books have it: what is taken over later this copy knows otherwise.
+    taken_over: BTreeMap<TaskId, bool>,
+}
 
 impl Simulation {
     /// Ekiden asks what runs under its name; the answer takes a moment.
@@ -61,22 +70,26 @@ impl Simulation {
         if self.copies.len() == COPIES {
             self.copies.remove(0);
         }
-        self.copies.push(self.store.durable.clone());
+        let (records, taken_over) = (self.store.durable.clone(), self.ledger.taken_over.clone());
+        self.copies.push(StoreCopy { records, taken_over });
     }
 
     /// The store is lost, and Ekiden with it.
     pub fn wipe_store(&mut self, down_for: Duration) {
-        self.replace_store(Records::default(), down_for);
+        self.replace_store(StoreCopy::default(), down_for);
     }
 
     /// The store is replaced by one of its earlier copies.
     pub fn restore_copy(&mut self, down_for: Duration) {
         // Not one of when we were another framework: its tasks are none of ours, and their ids may be the same.
         let current = self.cluster.memory.as_ref().and_then(|memory| memory.current.clone());
-        let is_ours = |copy: &&Records| {
-            copy.installation.as_ref().is_some_and(|one| one.framework.is_none() || one.framework == current)
+        let is_ours = |copy: &&StoreCopy| {
+            copy.records
+                .installation
+                .as_ref()
+                .is_some_and(|one| one.framework.is_none() || one.framework == current)
         };
-        let copies: Vec<Records> = self.copies.iter().filter(is_ours).cloned().collect();
+        let copies: Vec<StoreCopy> = self.copies.iter().filter(is_ours).cloned().collect();
         let Some(copy) = self.line.rng.pick(&copies).cloned() else { return };
         // What was copied later is of a store that is given up with this: it and the one that goes on from here would give
         // the same ids to different tasks (docs/safe-mode.md, limits).
@@ -86,7 +99,7 @@ impl Simulation {
         self.replace_store(copy, down_for);
     }
 
-    fn replace_store(&mut self, records: Records, down_for: Duration) {
+    fn replace_store(&mut self, StoreCopy { records, taken_over }: StoreCopy, down_for: Duration) {
         if self.cluster.memory.is_none() {
             return;
         }
@@ -98,6 +111,8 @@ impl Simulation {
         self.ledger.clock_forgotten(&records);
         self.look_at_other_store(&records);
         self.ledger.deployments.clear();
+        // The breaker remembers by what is on record.
+        self.ledger.health_kills.clear();
         self.store.durable = records;
         // A task on an agent that nobody hears of is found too late: another may have its slot by then (docs/safe-mode.md).
         let heard_of = |task: &&crate::cluster::SimTask| {
@@ -126,11 +141,7 @@ impl Simulation {
             self.ledger.launched.remove(&task);
             self.ledger.told.remove(&task);
         }
-        // What was taken over by the store that is given up is to this one what it was before: perhaps to be replaced.
-        for (task, runs_on) in &mut self.ledger.taken_over {
-            let record = task.app().and_then(|app| self.store.durable.apps.get(&app));
-            *runs_on &= record.is_none_or(|record| record.key.is_some());
-        }
+        self.ledger.taken_over = taken_over;
         let (store, cluster) = (&self.store.durable, &self.cluster);
         let lives = |task: &TaskId| cluster.tasks.get(task).is_some_and(|task| task.state.is_live());
         self.ledger.strangers.retain(|task| store.knows(task) || lives(task));
