@@ -69,6 +69,8 @@ pub struct Introduction {
     pub hostname: Option<String>,
     /// What `/v2/info` says in `marathon_config`, by Marathon's names; what is not here is `null` there.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// Every setting by name, with its `value` and where that comes `from`, secrets apart (`/config`).
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What handlers work with.
@@ -207,6 +209,7 @@ impl Api {
             Endpoint::Ping => system::ping(request),
             Endpoint::Metrics => system::metrics(self, request),
             Endpoint::MetricsText => system::metrics_text(self),
+            Endpoint::Config => system::config(self),
             Endpoint::Logging => v2::logging::show(),
             Endpoint::ChangeLogging => v2::logging::change(request),
             Endpoint::Info => v2::info::show(self),

@@ -53,6 +53,7 @@ mod mesos;
 mod plan;
 mod rollout;
 mod serve;
+mod settings;
 mod spelling;
 mod state;
 mod table;
@@ -354,7 +355,7 @@ fn execute(line: &Line, terminal: &mut Terminal) -> Result<Ended, Cause> {
         Command::Validate(args) => validate::run(args, global, terminal),
         Command::Dev(args) => {
             let threads = threads()?;
-            let ended = threads.block_on(dev::run(args, global, terminal));
+            let ended = threads.block_on(dev::run(args, &line.given(), global, terminal));
             // Whoever signals twice does not wait for a scan that is stuck on a network share.
             threads.shutdown_background();
             ended

@@ -195,6 +195,7 @@ async fn look(asked: &mut Asked) {
         "/ping",
         "/metrics",
         "/metrics/prometheus",
+        "/config",
         "/logging",
         "/v2/info",
         "/v2/leader",

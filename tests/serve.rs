@@ -16,7 +16,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use ekiden::Ekiden;
-use ekiden::client::{LOOK_EVERY, PATIENCE, write};
+use ekiden::client::{LOOK_EVERY, PATIENCE, send, write};
 use ekiden_kit::master::{AgentSpec, FakeMesos, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -358,5 +358,13 @@ async fn commands_say_who_asks_and_learn_what_to_set() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(text), "{arguments:?}: {said}");
     }
+    // `GET /config` says what `--print-config` does, to whoever may read.
+    let request = "GET /config HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YW5uOmh1c2g=\r\n\
+                   Connection: close\r\n\r\n";
+    let answer = send(ekiden.address(), request).await.expect("it answers");
+    let config: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(config["http_credentials"], json!({ "value": "***", "from": "flag" }), "{config:#}");
+    assert_eq!(config["framework_name"], json!({ "value": "ekiden", "from": "default" }));
+    assert!(!answer.body.contains("hush"), "{}", answer.body);
     assert!(!ekiden.log().contains("hush") && !ekiden.log().contains(token), "{}", ekiden.log());
 }

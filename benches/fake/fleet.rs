@@ -186,7 +186,10 @@ fn framework() -> Value {
 
 /// A task, as far as the fake master asks.
 fn info(launch: &TaskLaunch) -> Value {
-    let scalar = |name: &str, value: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}, "allocation_info": {"role": "*"}});
+    let scalar = |name: &str, value: f64| {
+        let (scalar, allocation) = (json!({ "value": value }), json!({ "role": "*" }));
+        json!({"name": name, "type": "SCALAR", "scalar": scalar, "allocation_info": allocation})
+    };
     json!({
         "name": "service", "task_id": {"value": launch.task.as_str()},
         "agent_id": {"value": launch.agent.id.as_str()},

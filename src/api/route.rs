@@ -16,6 +16,8 @@ pub enum Endpoint {
     Metrics,
     /// Numbers, for Prometheus.
     MetricsText,
+    /// How we are set up.
+    Config,
     /// How much we log.
     Logging,
     /// Logging more, or less.
@@ -197,6 +199,7 @@ pub const ROUTES: &[Route] = &[
     Route { endpoint: Endpoint::Ping, verb: Verb::Get, path: "/ping" },
     Route { endpoint: Endpoint::Metrics, verb: Verb::Get, path: "/metrics" },
     Route { endpoint: Endpoint::MetricsText, verb: Verb::Get, path: "/metrics/prometheus" },
+    Route { endpoint: Endpoint::Config, verb: Verb::Get, path: "/config" },
     Route { endpoint: Endpoint::Logging, verb: Verb::Get, path: "/logging" },
     Route { endpoint: Endpoint::ChangeLogging, verb: Verb::Post, path: "/logging" },
     Route { endpoint: Endpoint::Info, verb: Verb::Get, path: "/v2/info" },

@@ -1,4 +1,4 @@
-//! Whether we are there, and our numbers (§1.3).
+//! Whether we are there, how we are set up, and our numbers (§1.3).
 
 use http::StatusCode;
 
@@ -16,6 +16,11 @@ pub(super) fn ping(request: &Request) -> Response {
     } else {
         reply::empty(StatusCode::NO_CONTENT)
     }
+}
+
+/// Every setting, and where its value comes from.
+pub(super) fn config(api: &Api) -> Response {
+    reply::json(&api.introduction.settings)
 }
 
 /// Our numbers: as text where that is asked for by name, else as Marathon shows its own.

@@ -41,7 +41,11 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("GET", "/ping", ""),
     ("GET", "/metrics", "not yet: the form is the same, the names of the numbers are ekiden's"),
     ("GET", "/metrics/prometheus", "not yet: the names of the numbers are ekiden's"),
-    ("GET", "/config", "`ekiden serve --print-config` says what is used, and where each value comes from"),
+    (
+        "GET",
+        "/config",
+        "not yet: the settings are ekiden's own, by the names of their flags, each with where its value comes from",
+    ),
     ("GET", "/logging", "loggers are ekiden's modules"),
     ("POST", "/logging", "loggers are ekiden's modules; also `off`"),
     (

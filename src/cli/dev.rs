@@ -11,7 +11,8 @@ use super::callbacks::CallbackArgs;
 use super::terminal::Terminal;
 use super::validate::counted;
 use super::writes::WriteArgs;
-use super::{Ended, Global};
+use super::{Ended, Given, Global, settings};
+use crate::api::Introduction;
 use crate::cluster::local::{AgentAttributes, AgentResources, MOST_AGENTS};
 use crate::desired::PrunePolicy;
 use crate::runtime::dev::{self, DevOptions};
@@ -58,7 +59,12 @@ pub(super) struct DevArgs {
 }
 
 /// Runs until it is told to end.
-pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) -> Result<Ended, Cause> {
+pub(super) async fn run(
+    args: &DevArgs,
+    given: &Given<'_>,
+    global: &Global,
+    terminal: &Terminal,
+) -> Result<Ended, Cause> {
     let DevArgs { directory, http, agents, resources, attributes, prune_share, state, callbacks, writes } = args;
     telemetry::init(global.verbosity(), global.log_format)?;
     let options = DevOptions {
@@ -70,6 +76,7 @@ pub(super) async fn run(args: &DevArgs, global: &Global, terminal: &Terminal) ->
         prune: PrunePolicy { percent: *prune_share, ..PrunePolicy::default() },
         state: state.clone(),
         callbacks: callbacks.fixed(),
+        introduction: Introduction { settings: settings::as_json(given), ..Introduction::default() },
         settings: writes.added_to(Settings::default()),
     };
     // Who reads JSON learns the same from a line of it.

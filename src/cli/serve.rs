@@ -1,6 +1,5 @@
 //! `ekiden serve`
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,11 +8,11 @@ use ekiden_model::Role;
 use ekiden_model::limits::{AcceptedRoles, Settings};
 
 use super::dev::summary_of;
-use super::http::{self, HttpArgs};
-use super::mesos::{MesosArgs, SECRET, redacted};
+use super::http::HttpArgs;
+use super::mesos::{MesosArgs, redacted};
 use super::terminal::Terminal;
 use super::writes::WriteArgs;
-use super::{Ended, Given, Global, Output, UsageError, marathon, spelling};
+use super::{Ended, Given, Global, Output, UsageError, marathon, settings};
 use crate::api::Introduction;
 use crate::desired::PrunePolicy;
 use crate::probe::ProbeOptions;
@@ -159,7 +158,7 @@ pub(super) async fn run(
         prune: PrunePolicy { percent: args.prune_share, ..PrunePolicy::default() },
         settings: args.settings(&mesos.framework.role)?,
         probes: args.max_concurrent_marathon_health_checks as usize,
-        introduction: args.introduction(),
+        introduction: args.introduction(given),
         callbacks: args.http.callbacks(),
         mesos,
     };
@@ -216,14 +215,14 @@ impl ServeArgs {
         }
     }
 
-    fn introduction(&self) -> Introduction {
+    fn introduction(&self, given: &Given<'_>) -> Introduction {
         let mut config = serde_json::Map::new();
         config.extend(self.mesos.shown().map(|(name, value)| (name.to_owned(), value)));
         config.extend(self.http.shown().map(|(name, value)| (name.to_owned(), value)));
         let interval = self.reconciliation_interval.as_millis() as u64;
         config.insert("reconciliation_interval".to_owned(), interval.into());
         config.insert("max_instances_per_offer".to_owned(), self.max_instances_per_offer.into());
-        Introduction { hostname: Some(self.mesos.hostname()), config }
+        Introduction { hostname: Some(self.mesos.hostname()), config, settings: settings::as_json(given) }
     }
 
     fn verbosity(&self, global: &Global) -> i8 {
@@ -253,30 +252,10 @@ fn roles_named(named: &[String], role: &Role) -> Result<AcceptedRoles, UsageErro
 
 /// Prints every setting, and where it comes from: a config file that says the same, secrets apart.
 fn print_config(given: &Given<'_>, global: &Global, terminal: &mut Terminal) -> std::io::Result<()> {
-    let mut lines = String::new();
-    let mut all = serde_json::Map::new();
-    for argument in given.command.get_arguments().filter(|argument| !argument.is_hide_set()) {
-        let id = argument.get_id().as_str();
-        if spelling::is_of_one_start(argument.get_long().unwrap_or(id)) {
-            continue;
-        }
-        let raw = given.matches.get_raw(id).and_then(Iterator::last);
-        let value = raw.map(|value| shown(id, &value.to_string_lossy()));
-        let origin = spelling::origin(given.matches, id, given.file);
-        let _ = match &value {
-            Some(value) => writeln!(lines, "{id} = {} # {origin}", serde_json::Value::String(value.clone())),
-            None => writeln!(lines, "# {id} is not set"),
-        };
-        all.insert(id.to_owned(), serde_json::json!({ "value": value, "from": origin }));
-    }
     match global.output {
-        Output::Json => terminal.json(&all.into()),
-        Output::Table => terminal.print(lines),
+        Output::Json => terminal.json(&settings::as_json(given).into()),
+        Output::Table => terminal.print(settings::as_file(given)),
     }
-}
-
-fn shown(id: &str, value: &str) -> String {
-    if [SECRET, http::SECRET].contains(&id) { "***".to_owned() } else { redacted(value) }
 }
 
 fn summary(started: &Started, master: &str, framework: &str) -> String {

@@ -40,6 +40,8 @@ pub struct DevOptions {
     pub state: Option<PathBuf>,
     /// Addresses that events are sent to from the start; nothing where events are sent nowhere.
     pub callbacks: Option<BTreeSet<Arc<str>>>,
+    /// How the API introduces us.
+    pub introduction: Introduction,
     /// The settings of the brain.
     pub settings: Settings,
 }
@@ -64,7 +66,7 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
         prune: options.prune,
         settings: options.settings,
         abilities: LocalCluster::abilities(),
-        introduction: Introduction::default(),
+        introduction: options.introduction,
         probes: ProbeOptions::CONCURRENCY,
         callbacks: options.callbacks,
         farewell: "stopping every task",

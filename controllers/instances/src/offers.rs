@@ -19,8 +19,8 @@ pub struct Demand<'a> {
     /// Roles for which demand arose, or changed, since offers were last asked for: what was returned before may be
     /// wanted now.
     pub unasked: &'a [Role],
-    /// Roles of global apps, which wait for agents rather than for a place: they follow the agents, and agents show themselves by their offers alone, so these roles
-    /// are never without.
+    /// Roles of global apps, which wait for agents rather than for a place: they follow the agents, and agents show
+    /// themselves by their offers alone, so these roles are never without.
     pub watched: &'a [Role],
 }
 

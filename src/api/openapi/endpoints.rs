@@ -18,6 +18,7 @@ pub(super) fn operation(endpoint: Endpoint) -> Operation {
         Endpoint::Ping => system::ping(),
         Endpoint::Metrics => system::metrics(),
         Endpoint::MetricsText => system::metrics_text(),
+        Endpoint::Config => system::config(),
         Endpoint::Logging => system::logging(),
         Endpoint::ChangeLogging => system::change_logging(),
         Endpoint::Info => system::info(),

@@ -35,6 +35,16 @@ fn metrics_kind() -> &'static str {
     TEXT_CONTENT_TYPE.split(';').next().unwrap_or_default()
 }
 
+pub(super) fn config() -> Operation {
+    let setting =
+        closed([("value", nullable(text())), ("from", word(&["flag", "variable", "file", "default", "not set"]))]);
+    Operation::new(SERVER, "Every setting, and where its value comes from; secrets are not shown.").gives(
+        200,
+        "The settings, by the names of their flags.",
+        map(setting),
+    )
+}
+
 pub(super) fn logging() -> Operation {
     Operation::new(SERVER, "How much is logged.")
         .gives(200, "The level of each logger that has one of its own, and of `ROOT`.", map(text()))
