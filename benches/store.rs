@@ -24,13 +24,8 @@ use ekiden_model::{
     RevisionId, Role, Slot, Timestamp,
 };
 use ekiden_reconciler::Reconciler;
-use mimalloc::MiMalloc;
 
 type Error = Box<dyn std::error::Error>;
-
-/// As in the program.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const INSTANCES: u32 = 100_000;
 const AGENTS: u32 = 2000;

@@ -19,15 +19,10 @@ use ekiden_kit::instant::InstantWorld;
 use ekiden_model::input::{Ack, ClusterEvent, TaskStatus};
 use ekiden_model::{AgentId, Condition, Effect, Input, TaskId, Timestamp};
 use ekiden_reconciler::Reconciler;
-use mimalloc::MiMalloc;
 
 use processor::of_this_thread;
 
 type Error = Box<dyn std::error::Error>;
-
-/// As in the program.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const INSTANCES: u32 = 100_000;
 const AGENTS: u32 = 2000;
