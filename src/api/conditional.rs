@@ -67,7 +67,9 @@ impl Tag {
 
     /// Whether a tag that a client sends is this one, in whatever coding it came.
     fn is(&self, held: &str) -> bool {
-        held == "*" || within_quotes(held) == within_quotes(&self.0)
+        // Without its quotes it is none.
+        let is_quoted = held.strip_prefix("W/").unwrap_or(held).starts_with('"') && held.ends_with('"');
+        held == "*" || is_quoted && within_quotes(held) == within_quotes(&self.0)
     }
 
     /// Adds the tag to an answer that went well.
@@ -121,4 +123,20 @@ fn form(request: &Request) -> u32 {
     let mut hasher = std::collections::hash_map::DefaultHasher::new();
     (request.query(), text).hash(&mut hasher);
     (hasher.finish() as u32) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_weak_and_compressed_and_in_its_quotes_only() {
+        let tag = Tag("\"1a.2\"".to_owned());
+        for held in ["*", "\"1a.2\"", "W/\"1a.2\"", "\"1a.2-gzip\"", "W/\"1a.2-gzip\""] {
+            assert!(tag.is(held), "{held}");
+        }
+        for held in ["", "1a.2", "\"1a.2", "1a.2\"", "1a.2-gzip", "\"1a.3\"", "\"1a.2.5\"", "\"*\""] {
+            assert!(!tag.is(held), "{held}");
+        }
+    }
 }

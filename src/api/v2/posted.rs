@@ -22,7 +22,7 @@ pub(super) fn pod(api: &Api, request: &Request, change: PodChange) {
 
 /// The client's address, without its port.
 pub(super) fn client(request: &Request) -> Arc<str> {
-    request.caller.map_or_else(String::new, |caller| caller.remote.ip().to_string()).into()
+    request.caller.map(|caller| caller.remote.ip().to_string()).unwrap_or_default().into()
 }
 
 fn uri(request: &Request) -> Arc<str> {
