@@ -105,7 +105,6 @@ impl<'a> Reader<'a> {
 
     fn members(&mut self, depth: usize) -> Option<Vec<Member>> {
         let mut members = Vec::new();
-        let mut keys = HashSet::new();
         self.take(b'{')?;
         self.skip_space();
         if self.take(b'}').is_some() {
@@ -121,11 +120,11 @@ impl<'a> Reader<'a> {
             self.take(b':')?;
             self.skip_space();
             let value = self.node(depth + 1)?;
-            keys.insert(key.clone()).then_some(())?;
             members.push(Member { key, key_span, value });
             self.skip_space();
             if self.take(b',').is_none() {
-                return self.take(b'}').map(|()| members);
+                self.take(b'}')?;
+                return (!has_a_key_twice(&members)).then_some(members);
             }
         }
     }
@@ -134,14 +133,25 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Option<String> {
         let start = self.at;
         self.take(b'"')?;
+        let mut is_plain = true;
         loop {
             match self.peek()? {
                 b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+                b'\\' => {
+                    is_plain = false;
+                    self.at += 2;
+                }
+                byte => {
+                    // Below the space JSON refuses what stands as it is.
+                    is_plain &= byte >= b' ';
+                    self.at += 1;
+                }
             }
         }
         self.take(b'"')?;
+        if is_plain {
+            return self.text.get(start + 1..self.at - 1).map(ToOwned::to_owned);
+        }
         let text: String = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
         (!text.contains('\0')).then_some(text)
     }
@@ -165,6 +175,24 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Most members of which each is compared with each, which for few is faster than to sort them out.
+const COMPARED_MAX: usize = 32;
+
+fn has_a_key_twice(members: &[Member]) -> bool {
+    if members.len() > COMPARED_MAX {
+        let mut keys = HashSet::with_capacity(members.len());
+        return !members.iter().all(|member| keys.insert(member.key.as_str()));
+    }
+    let mut rest = members;
+    while let [first, after @ ..] = rest {
+        if after.iter().any(|member| member.key == first.key) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +213,9 @@ mod tests {
     #[test]
     fn what_is_no_json_is_left_to_yaml() {
         let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
+        let many: Vec<_> = (0..COMPARED_MAX + 1).map(|key| format!("\"{key}\":0")).collect();
+        let twice = format!("{{{},\"7\":0}}", many.join(","));
+        assert!(document(&twice.replace("\"7\":0}", "\"x\":0}")).is_some());
         for text in [
             "",
             "1",
@@ -200,6 +231,8 @@ mod tests {
             "[\"a\\",
             "[\"\\",
             "{\"a\":1,\"a\":1}",
+            "{\"a\":1,\"b\":1,\"\\u0061\":1}",
+            &twice,
             "[\"\\u0000\"]",
             "[\"\n\"]",
             "[+1]",

@@ -74,8 +74,8 @@ impl Disk {
             for write in writes {
                 match write {
                     Write::Put(record) => {
-                        let (key, json) = encode(record)?;
-                        table.insert(key.as_bytes(), envelope::seal(&key, &json).as_bytes())?;
+                        let (key, body) = encode(record)?;
+                        table.insert(key.as_bytes(), envelope::seal(&key, &body).as_slice())?;
                     }
                     Write::Delete(key) => {
                         table.remove(v1::name_of(key).as_bytes())?;
@@ -184,10 +184,10 @@ fn fill(draft: &Path, records: Vec<Record>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn encode(record: &Record) -> Result<(String, String), StoreError> {
+fn encode(record: &Record) -> Result<(String, Vec<u8>), StoreError> {
     let key = v1::key(record);
-    match v1::json(record) {
-        Ok(json) => Ok((key, json)),
+    match v1::body(record) {
+        Ok(body) => Ok((key, body)),
         Err(problem) => Err(StoreError::Unstorable { key, problem }),
     }
 }

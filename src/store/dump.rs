@@ -8,8 +8,9 @@
 //! {"end":"state","records":3,"checksum":"77aa13f0"}
 //! ```
 //!
-//! A record's checksum is the one that it has in the store. The last line's is over all lines before it, so that a file
-//! which was cut, or put together of two, is noticed. Nothing of it is believed before all of it has been read.
+//! A record's checksum is made as in the store, of the JSON that stands here. The last line's is over all lines before it,
+//! so that a file which was cut, or put together of two, is noticed. Nothing of it is believed before all of it has been
+//! read.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read, Write};
@@ -138,7 +139,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn record(&mut self, key: &str, json: &str) -> io::Result<()> {
-        let checksum = format!("{:08x}", envelope::checksum_of(key, json));
+        let checksum = format!("{:08x}", envelope::checksum_of(key, json.as_bytes()));
         let record = serde_json::from_str(json)?;
         self.line(&Line { key: key.to_owned(), version: envelope::VERSION, checksum, record })
     }
@@ -265,13 +266,13 @@ impl Checked {
         let Line { key, version, checksum, record } =
             serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
         let sealed = format!("{version} {checksum} {}", record.get());
-        let json = envelope::open(&key, sealed.as_bytes()).map_err(|broken| match broken {
+        envelope::open(&key, sealed.as_bytes()).map_err(|broken| match broken {
             Broken::Newer(found) => DumpError::Newer { line, found, known: envelope::VERSION },
             Broken::Damaged(problem) => damaged(format!("the record of `{key}`: {problem}")),
         })?;
         let read = self
             .reader
-            .read(&key, json)
+            .read_json(&key, record.get())
             .map_err(|problem| damaged(format!("the record of `{key}`: {problem}")))?;
         if key <= self.last_key {
             return Err(damaged(format!("the record of `{key}` is there twice, or out of order")));

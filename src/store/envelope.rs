@@ -1,8 +1,9 @@
-//! The envelope of a record's value: its version, its checksum, then JSON.
+//! The envelope of a record's value: its version, its checksum, then its body.
 //!
-//! `1 3f2a9c01 {"realm":…}`: text throughout, so that a value can be read, and if need be repaired, by a person. The
-//! checksum covers version, key and JSON: a value under the wrong key is found as well, and a flipped bit in the version is
-//! not taken for a newer Ekiden's. It is CRC-32 (as in gzip): a guard against accidents, not against forgers. This frame is the same in every version, so that any Ekiden can tell the two apart.
+//! `1 3f2a9c01 {"realm":…}`. The checksum covers version, key and body: a value under the wrong key is found as well, and
+//! a flipped bit in the version is not taken for a newer Ekiden's. It is CRC-32 (as in gzip): a guard against accidents,
+//! not against forgers. This frame is the same in every version, so that any Ekiden can tell the two apart; what the body
+//! is written in, the version says.
 
 use crc32fast::Hasher;
 
@@ -18,43 +19,47 @@ pub(super) enum Broken {
     Newer(u32),
 }
 
-/// Puts `json` into an envelope for `key`.
-pub(super) fn seal(key: &str, json: &str) -> String {
-    frame(VERSION, key, json)
+/// Puts `body` into an envelope for `key`.
+pub(super) fn seal(key: &str, body: &[u8]) -> Vec<u8> {
+    frame(VERSION, key, body)
 }
 
-fn frame(version: u32, key: &str, json: &str) -> String {
-    format!("{version} {:08x} {json}", checksum(&version.to_string(), key, json))
+fn frame(version: u32, key: &str, body: &[u8]) -> Vec<u8> {
+    let mut value = format!("{version} {:08x} ", checksum(&version.to_string(), key, body)).into_bytes();
+    value.extend_from_slice(body);
+    value
 }
 
-/// The checksum in the envelope of `json` for `key`.
-pub(super) fn checksum_of(key: &str, json: &str) -> u32 {
-    checksum(&VERSION.to_string(), key, json)
+/// The checksum in the envelope of `body` for `key`.
+pub(super) fn checksum_of(key: &str, body: &[u8]) -> u32 {
+    checksum(&VERSION.to_string(), key, body)
 }
 
-fn checksum(version: &str, key: &str, json: &str) -> u32 {
+fn checksum(version: &str, key: &str, body: &[u8]) -> u32 {
     let mut sum = Hasher::new();
-    for part in [version, " ", key, " ", json] {
-        sum.update(part.as_bytes());
+    for part in [version.as_bytes(), b" ", key.as_bytes(), b" ", body] {
+        sum.update(part);
     }
     sum.finalize()
 }
 
-/// Takes the JSON out of the envelope for `key`.
-pub(super) fn open<'a>(key: &str, value: &'a [u8]) -> Result<&'a str, Broken> {
-    let text = std::str::from_utf8(value).map_err(|_| Broken::Damaged("it is not UTF-8"))?;
-    let mut parts = text.splitn(3, ' ');
-    let (Some(version), Some(checksum_text), Some(json)) = (parts.next(), parts.next(), parts.next()) else {
+/// Takes the body out of the envelope for `key`.
+pub(super) fn open<'a>(key: &str, value: &'a [u8]) -> Result<&'a [u8], Broken> {
+    let mut parts = value.splitn(3, |byte| *byte == b' ');
+    let (Some(version), Some(checksum_text), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Broken::Damaged("it has no header"));
     };
+    let is_text = |_| Broken::Damaged("its header is no text");
+    let (version, checksum_text) =
+        (str::from_utf8(version).map_err(is_text)?, str::from_utf8(checksum_text).map_err(is_text)?);
     let written =
         u32::from_str_radix(checksum_text, 16).map_err(|_| Broken::Damaged("its checksum is no number"))?;
-    if written != checksum(version, key, json) {
+    if written != checksum(version, key, body) {
         return Err(Broken::Damaged("its checksum does not match"));
     }
     let version: u32 = version.parse().map_err(|_| Broken::Damaged("its version is no number"))?;
     match version {
-        VERSION => Ok(json),
+        VERSION => Ok(body),
         0 => Err(Broken::Damaged("there is no version 0")),
         newer => Err(Broken::Newer(newer)),
     }
@@ -66,15 +71,16 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_under_its_own_key_only() {
-        let value = seal("/web", r#"{"a":"b c"}"#);
-        assert_eq!(value, r#"1 0fa72e5a {"a":"b c"}"#);
-        assert_eq!(open("/web", value.as_bytes()), Ok(r#"{"a":"b c"}"#));
-        assert_eq!(open("/wef", value.as_bytes()), Err(Broken::Damaged("its checksum does not match")));
+        let value = seal("/web", br#"{"a":"b c"}"#);
+        assert_eq!(value, br#"1 0fa72e5a {"a":"b c"}"#);
+        assert_eq!(open("/web", &value), Ok(br#"{"a":"b c"}"#.as_slice()));
+        assert_eq!(open("/web", &seal("/web", b"\xff \x00")), Ok(b"\xff \x00".as_slice()));
+        assert_eq!(open("/wef", &value), Err(Broken::Damaged("its checksum does not match")));
     }
 
     #[test]
     fn no_flipped_bit_goes_unnoticed() {
-        let value = seal("/web", r#"{"a":1}"#).into_bytes();
+        let value = seal("/web", br#"{"a":1}"#);
         for bit in 0..value.len() * 8 {
             let mut flipped = value.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -89,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_told_from_damage() {
-        assert_eq!(open("/web", frame(2, "/web", "{}").as_bytes()), Err(Broken::Newer(2)));
-        assert_eq!(open("/web", frame(0, "/web", "{}").as_bytes()), Err(Broken::Damaged("there is no version 0")));
+        assert_eq!(open("/web", &frame(2, "/web", b"{}")), Err(Broken::Newer(2)));
+        assert_eq!(open("/web", &frame(0, "/web", b"{}")), Err(Broken::Damaged("there is no version 0")));
         assert_eq!(open("/web", b""), Err(Broken::Damaged("it has no header")));
         assert_eq!(open("/web", b"1 zz {}"), Err(Broken::Damaged("its checksum is no number")));
     }

@@ -1,12 +1,13 @@
 //! Reading a store: every page, every record and every checksum, before the file is touched.
 //!
-//! One thread walks the pages, others make records of bytes: of a restart with 100,000 instances that is the longest
-//! part.
+//! One thread verifies the pages, one walks through them, others make records of bytes: of a restart with 100,000
+//! instances that is the longest part. What is read counts only once the pages have been found good.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -42,12 +43,28 @@ pub(super) struct Loaded {
 /// Verifies and reads all of `file`.
 pub(super) fn load(path: &Path, file: &File) -> Result<Loaded, StoreError> {
     // A damaged tree can lead redb to an assertion; of what nobody keeps, unwinding leaves nothing half-done.
+    let contradiction = || damaged(path, "its pages contradict each other");
     std::panic::catch_unwind(|| {
-        let database = verify(path, file)?;
+        let (mut database, repair) = over(path, file)?;
+        match repair {
+            Repair::OfAllocatorOnly => {}
+            Repair::OfPages => verify(path, &mut database)?,
+            Repair::None => {
+                return std::thread::scope(|scope| {
+                    // Verifying takes a database for itself alone.
+                    let verified = scope.spawn(|| over(path, file).and_then(|(mut again, _)| verify(path, &mut again)));
+                    let records = std::panic::catch_unwind(AssertUnwindSafe(|| read(path, &database)));
+                    // What the pages are good for is known here; what reading made of bad ones is of no interest.
+                    verified.join().unwrap_or_else(|_| Err(contradiction()))?;
+                    let records = records.unwrap_or_else(|_| Err(contradiction()))?;
+                    Ok(Loaded { records, database })
+                });
+            }
+        }
         let records = read(path, &database)?;
         Ok(Loaded { records, database })
     })
-    .unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))
+    .unwrap_or_else(|_| Err(contradiction()))
 }
 
 /// What a database holds at one moment, whatever is written meanwhile.
@@ -85,9 +102,11 @@ impl<'a> Snapshot<'a> {
         &self,
         mut visit: impl FnMut(&str, &str) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut reader = v1::Reader::default();
         self.walk(|key, value| {
             let key = key_text(self.path, key)?;
-            visit(key, unsealed(self.path, key, value)?)
+            let shown = reader.show(key, unsealed(self.path, key, value)?);
+            visit(key, &shown.map_err(|problem| unreadable_record(self.path, key, problem))?)
         })
     }
 
@@ -102,7 +121,8 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn verify(path: &Path, file: &File) -> Result<Database, StoreError> {
+/// The database in `file`, which stays as it is, and what it took to open it.
+fn over(path: &Path, file: &File) -> Result<(Database, Repair), StoreError> {
     let backend = Untouched::new(file).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
     if backend.is_empty() {
         return Err(damaged(path, "it is empty"));
@@ -111,12 +131,14 @@ fn verify(path: &Path, file: &File) -> Result<Database, StoreError> {
     let noted = Rc::clone(&repair);
     let mut builder = builder();
     builder.set_repair_callback(move |session| noted.set(noted.get().at(session.progress())));
-    let mut database = builder.create_with_backend(backend).map_err(|error| unopened(path, error))?;
-    if repair.get() == Repair::OfAllocatorOnly {
-        return Ok(database);
-    }
+    let database = builder.create_with_backend(backend).map_err(|error| unopened(path, error))?;
+    Ok((database, repair.get()))
+}
+
+/// Verifies the checksum of every page.
+fn verify(path: &Path, database: &mut Database) -> Result<(), StoreError> {
     match database.check_integrity() {
-        Ok(true) => Ok(database),
+        Ok(true) => Ok(()),
         Ok(false) => Err(damaged(path, "checksums of its pages do not match")),
         Err(error) => Err(unopened(path, error)),
     }
@@ -235,21 +257,22 @@ fn read_batches(
 
 fn record(path: &Path, key: &[u8], value: &[u8], reader: &mut v1::Reader) -> Result<Record, StoreError> {
     let key = key_text(path, key)?;
-    let json = unsealed(path, key, value)?;
-    let broken = |problem| StoreError::Record { path: path.to_owned(), key: key.to_owned(), problem };
-    reader.read(key, json).map_err(broken)
+    let body = unsealed(path, key, value)?;
+    reader.read(key, body).map_err(|problem| unreadable_record(path, key, problem))
+}
+
+fn unreadable_record(path: &Path, key: &str, problem: String) -> StoreError {
+    StoreError::Record { path: path.to_owned(), key: key.to_owned(), problem }
 }
 
 fn key_text<'a>(path: &Path, key: &'a [u8]) -> Result<&'a str, StoreError> {
     std::str::from_utf8(key).map_err(|_| damaged(path, "a key is not UTF-8"))
 }
 
-fn unsealed<'a>(path: &Path, key: &str, value: &'a [u8]) -> Result<&'a str, StoreError> {
+fn unsealed<'a>(path: &Path, key: &str, value: &'a [u8]) -> Result<&'a [u8], StoreError> {
     envelope::open(key, value).map_err(|broken| match broken {
         Broken::Newer(found) => StoreError::Newer { path: path.to_owned(), found, known: envelope::VERSION },
-        Broken::Damaged(problem) => {
-            StoreError::Record { path: path.to_owned(), key: key.to_owned(), problem: problem.to_owned() }
-        }
+        Broken::Damaged(problem) => unreadable_record(path, key, problem.to_owned()),
     })
 }
 

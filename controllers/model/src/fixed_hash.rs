@@ -1,19 +1,19 @@
 //! A hasher without a random seed, so that the same inputs cost and do the same in every run.
 //!
 //! Its maps are for lookups by names that the cluster gives (agents, offers, attribute values); nothing iterates over
-//! them, so that no decision can depend on their order. Names come from the Mesos master, not from its users: a
+//! them but to put all into a map that has an order, so that no decision can depend on theirs. Names come from the Mesos master, not from its users: a
 //! table of names that collide on purpose is no concern here.
 
 use std::hash::{BuildHasher, Hasher};
 
 /// Makes [`FixedHasher`]s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct FixedState;
+pub struct FixedState;
 
 /// Multiplies and rotates eight bytes at a time: several times faster than the standard hasher on the 20 to 50 bytes
 /// of a Mesos id.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FixedHasher(u64);
+pub struct FixedHasher(u64);
 
 /// An odd number without structure: the golden ratio's first 64 bits.
 const SCRAMBLE: u64 = 0x9e37_79b9_7f4a_7c15;

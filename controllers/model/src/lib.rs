@@ -19,7 +19,7 @@ pub mod edit;
 pub mod effect;
 pub mod event;
 pub mod fingerprint;
-mod fixed_hash;
+pub mod fixed_hash;
 pub mod health;
 pub mod history;
 pub mod id;

@@ -1,10 +1,11 @@
 //! Starting: from what was stored, or from nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::edit::{Group, Pod};
+use ekiden_model::fixed_hash::FixedState;
 use ekiden_model::history::Version;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
@@ -12,7 +13,9 @@ use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
 use ekiden_model::view::ServicePorts;
-use ekiden_model::{Agents, AppId, AppState, Condition, Incarnation, Instance, OfferBook, Timestamp};
+use ekiden_model::{
+    Agent, AgentId, Agents, AppId, AppState, Condition, Incarnation, Instance, InstanceKey, OfferBook, Timestamp,
+};
 use ekiden_ports::{Leases, RequiredPorts};
 
 use crate::cluster::Connection;
@@ -75,9 +78,7 @@ impl Reconciler {
             reconciler.restore_app(app);
         }
         reconciler.restore_leases();
-        for slot in slots {
-            reconciler.restore_slot(slot)?;
-        }
+        reconciler.restore_slots(slots)?;
         for (app, version) in versions {
             reconciler.restore_version(app, version);
         }
@@ -214,40 +215,75 @@ impl Reconciler {
         Arc::make_mut(history).push(version);
     }
 
-    fn restore_slot(&mut self, record: SlotRecord) -> Result<(), RestoreError> {
-        let Some(entry) = self.apps.get_mut(&record.app) else {
-            return Err(RestoreError::OrphanSlot(record.app));
-        };
-        let instances: &mut Instances = &mut entry.state.instances;
-        instances.note_incarnation(record.slot, record.last);
-        for instance in record.instances {
-            let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
-            self.now = self.now.max(instance.since).max(instance.staged).max(sent);
-            if instance.condition.is_live() {
-                self.assumed.insert(instance.agent.id.clone());
-                restore_agent(&mut self.agents, &instance);
-                let on_agent = self.placed.entry(instance.agent.id.clone()).or_default();
-                on_agent.insert((record.app.clone(), instance.key));
+    fn restore_slots(&mut self, slots: Vec<SlotRecord>) -> Result<(), RestoreError> {
+        let mut occupied = HashMap::default();
+        // Those of an app come together: it is looked up once for all of them.
+        let mut slots = slots.into_iter().peekable();
+        while let Some(first) = slots.next() {
+            let Some(entry) = self.apps.get_mut(&first.app) else {
+                return Err(RestoreError::OrphanSlot(first.app));
+            };
+            let instances = &mut entry.state.instances;
+            self.now = self.now.max(restore_slot(instances, &mut occupied, &entry.state.id, first));
+            while let Some(next) = slots.next_if(|next| next.app == entry.state.id) {
+                self.now = self.now.max(restore_slot(instances, &mut occupied, &entry.state.id, next));
             }
-            instances.insert(instance);
+        }
+        for (id, Occupied { agent, presence, instances }) in occupied {
+            self.assumed.insert(id.clone());
+            self.agents.insert(id.clone(), AgentState { agent, presence, maintenance: None });
+            self.placed.insert(id, instances.into_iter().collect());
         }
         Ok(())
     }
 }
 
+/// An agent on which live instances are.
+struct Occupied {
+    agent: Arc<Agent>,
+    presence: Presence,
+    /// Each once.
+    instances: Vec<(AppId, InstanceKey)>,
+}
+
+/// Puts the instances of a slot into the roll of their app, and notes on which agents they are; the answer is the latest
+/// moment that any of them knows of.
+fn restore_slot(
+    instances: &mut Instances,
+    occupied: &mut HashMap<AgentId, Occupied, FixedState>,
+    app: &AppId,
+    record: SlotRecord,
+) -> Timestamp {
+    let mut latest = Timestamp::EPOCH;
+    instances.note_incarnation(record.slot, record.last);
+    for instance in record.instances {
+        let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
+        latest = latest.max(instance.since).max(instance.staged).max(sent);
+        if instance.condition.is_live() {
+            let agent = occupied.entry(instance.agent.id.clone());
+            let agent = agent.and_modify(|agent| agent.presence = seen_again(agent.presence, &instance));
+            let agent = agent.or_insert_with(|| Occupied {
+                agent: instance.agent.clone(),
+                presence: presence(&instance),
+                instances: Vec::new(),
+            });
+            agent.instances.push((app.clone(), instance.key));
+        }
+        instances.insert(instance);
+    }
+    latest
+}
+
 /// Until the cluster says otherwise, an agent with a task of ours is there, offers or not; unless all of its tasks are
 /// unreachable. A restart in the middle of an outage does not forget how many agents it took.
-fn restore_agent(agents: &mut Agents, instance: &Instance) {
-    let presence = match instance.condition {
+fn presence(instance: &Instance) -> Presence {
+    match instance.condition {
         Condition::Unreachable => Presence::Unreachable(instance.since),
         _ => Presence::Present,
-    };
-    let state = agents.entry(instance.agent.id.clone()).or_insert_with(|| AgentState {
-        agent: instance.agent.clone(),
-        presence,
-        maintenance: None,
-    });
-    if presence == Presence::Present {
-        state.presence = presence;
     }
+}
+
+fn seen_again(before: Presence, instance: &Instance) -> Presence {
+    let now = presence(instance);
+    if now == Presence::Present { now } else { before }
 }

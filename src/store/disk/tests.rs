@@ -209,19 +209,24 @@ fn a_newer_record_is_refused_by_its_version() {
 
 #[test]
 fn a_record_that_says_something_else_is_refused_by_its_key() {
-    let sealed = |key: &str, json: &str| envelope::seal(key, json);
-    let slot = r#"{"app":"/web","slot":1,"last":1,"instances":[]}"#;
-    assert_eq!(opened_with("/web#0000000001", Some(sealed("/web#0000000001", slot).as_bytes())).unwrap().len(), 2);
+    let sealed = |key: &str, body: &[u8]| envelope::seal(key, body);
+    // The last incarnation is the first, and there are no instances.
+    let slot = [1, 0].as_slice();
+    assert_eq!(opened_with("/web#0000000001", Some(&sealed("/web#0000000001", slot))).unwrap().len(), 2);
     let cases = [
         ("/web#0000000001", sealed("/web#0000000002", slot), "its checksum does not match"),
-        ("/web#0000000002", sealed("/web#0000000002", slot), "it is the record of `/web#0000000001`"),
-        ("/web", sealed("/web", slot), "unknown field `app`"),
-        ("/web", sealed("/web", "{}"), "missing field `id`"),
-        ("/web", "{}".to_owned(), "it has no header"),
-        ("#installation", sealed("#installation", r#"{"realm":1,"births":2,"more":3}"#), "unknown field `more`"),
+        ("/web#0000000001", sealed("/web#0000000001", &[1]), "end of buffer"),
+        ("/web#0000000001", sealed("/web#0000000001", &[1, 0, 7, 7]), "goes on for 2 bytes after its end"),
+        ("/web#0000000001", sealed("/web#0000000001", b"{}"), "end of buffer"),
+        ("/web#1", sealed("/web#1", slot), "expected value"),
+        ("/web", sealed("/web", br#"{"app":"/web"}"#), "unknown field `app`"),
+        ("/web", sealed("/web", b"{}"), "missing field `id`"),
+        ("/web", sealed("/web", &[0xff]), "it is not UTF-8"),
+        ("/web", br#"{"id":"/web"}"#.to_vec(), "it has no header"),
+        ("#installation", sealed("#installation", br#"{"realm":1,"births":2,"more":3}"#), "unknown field `more`"),
     ];
     for (key, value, problem) in cases {
-        let error = opened_with(key, Some(value.as_bytes())).unwrap_err();
+        let error = opened_with(key, Some(value.as_slice())).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, StoreError::Record { .. }), "{error:?}");
         assert!(text.contains(problem) && text.contains(&format!("`{key}`")), "{text}");

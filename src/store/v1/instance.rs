@@ -1,30 +1,61 @@
-//! Slots, and the instances in them.
+//! Slots, and the instances in them: as JSON, and packed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use ekiden_model::{AgentId, Incarnation, InstanceKey, RevisionId, Slot, Timestamp, instance, record};
+use ekiden_model::{AgentId, AppId, Incarnation, InstanceKey, RevisionId, Slot, Timestamp, instance, record};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::health::Health;
 use super::names::{Condition, Goal, KillCause};
-use super::{Shared, parse, ports, read_ports};
+use super::{Shared, ports, read_ports};
 
-/// `A` is an agent. It is written as a value and read as text, by which those are told that were read before.
+/// A slot as it is stored.
+pub(super) fn pack(model: &record::SlotRecord) -> Result<Vec<u8>, String> {
+    let record::SlotRecord { app: _, slot: _, last, instances } = model;
+    let packed_agent = |agent: &ekiden_model::Agent| in_postcard(&Agent::of(agent));
+    let instances = instances.iter().map(|instance| Ok(Instance::of(instance, packed_agent(&instance.agent)?)));
+    in_postcard(&Packed { last: last.0, instances: instances.collect::<Result<Vec<Instance<'_, Vec<u8>>>, String>>()? })
+}
+
+/// The slot that is stored.
+pub(super) fn unpack(
+    app: AppId,
+    slot: Slot,
+    body: &[u8],
+    shared: &mut Shared,
+) -> Result<record::SlotRecord, String> {
+    let Packed { last, instances } = of_postcard::<Packed<'_, &[u8]>>(body)?;
+    let instances = instances.into_iter().map(|instance| instance.read(shared, |agent, shared| agent_of(agent, shared)));
+    Ok(record::SlotRecord { app, slot, last: Incarnation(last), instances: instances.collect::<Result<_, _>>()? })
+}
+
+/// A slot whose key says whose and which it is. An agent in it is packed for itself: those that were read before are told
+/// by their bytes.
+#[derive(Serialize, Deserialize)]
+struct Packed<'a, A> {
+    last: NonZeroU32,
+    #[serde(borrow)]
+    instances: Vec<Instance<'a, A>>,
+}
+
+/// A slot as it is shown.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct SlotRecord<A> {
+pub(super) struct SlotRecord<'a> {
     app: String,
     slot: u32,
     last: NonZeroU32,
-    instances: Vec<Instance<A>>,
+    #[serde(borrow)]
+    instances: Vec<Instance<'a, Agent>>,
 }
 
+/// `A` is an agent.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Instance<A> {
+struct Instance<'a, A> {
     slot: u32,
     incarnation: NonZeroU32,
     revision: u32,
@@ -32,7 +63,8 @@ struct Instance<A> {
     condition: Condition,
     since: i64,
     agent: A,
-    role: String,
+    #[serde(borrow)]
+    role: Cow<'a, str>,
     host_ports: Vec<Option<NonZeroU16>>,
     staged: i64,
     started: Option<i64>,
@@ -59,39 +91,40 @@ struct KillOrder {
     sent: i64,
 }
 
-impl SlotRecord<Agent> {
-    pub(super) fn of(model: &record::SlotRecord) -> Self {
+impl<'a> SlotRecord<'a> {
+    pub(super) fn of(model: &'a record::SlotRecord) -> Self {
         let record::SlotRecord { app, slot, last, instances } = model;
         Self {
             app: app.to_string(),
             slot: slot.0,
             last: last.0,
-            instances: instances.iter().map(Instance::of).collect(),
+            instances: instances.iter().map(|instance| Instance::of(instance, Agent::of(&instance.agent))).collect(),
         }
     }
-}
 
-impl SlotRecord<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::SlotRecord, String> {
         let Self { app, slot, last, instances } = self;
         Ok(record::SlotRecord {
             app: shared.app(&app)?,
             slot: Slot(slot),
             last: Incarnation(last),
-            instances: instances.into_iter().map(|instance| instance.read(shared)).collect::<Result<_, _>>()?,
+            instances: instances
+                .into_iter()
+                .map(|instance| instance.read(shared, |agent, shared| agent_of(&in_postcard(&agent)?, shared)))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
 
-impl Instance<Agent> {
-    fn of(model: &instance::Instance) -> Self {
+impl<'a, A> Instance<'a, A> {
+    fn of(model: &'a instance::Instance, agent: A) -> Self {
         let instance::Instance {
             key,
             revision,
             goal,
             condition,
             since,
-            agent,
+            agent: _,
             role,
             host_ports,
             staged,
@@ -107,8 +140,8 @@ impl Instance<Agent> {
             goal: (*goal).into(),
             condition: (*condition).into(),
             since: since.as_millis(),
-            agent: Agent::of(agent),
-            role: role.to_string(),
+            agent,
+            role: Cow::Borrowed(role.as_str()),
             host_ports: ports(host_ports),
             staged: staged.as_millis(),
             started: started.map(Timestamp::as_millis),
@@ -117,10 +150,12 @@ impl Instance<Agent> {
             message: message.clone(),
         }
     }
-}
 
-impl Instance<&RawValue> {
-    fn read(self, shared: &mut Shared) -> Result<instance::Instance, String> {
+    fn read(
+        self,
+        shared: &mut Shared,
+        read_agent: impl FnOnce(A, &mut Shared) -> Result<Arc<ekiden_model::Agent>, String>,
+    ) -> Result<instance::Instance, String> {
         let Self {
             slot,
             incarnation,
@@ -143,7 +178,7 @@ impl Instance<&RawValue> {
             goal: goal.into(),
             condition: condition.into(),
             since: Timestamp::from_millis(since),
-            agent: agent_of(agent, shared)?,
+            agent: read_agent(agent, shared)?,
             role: shared.role(&role),
             host_ports: read_ports(&host_ports),
             staged: Timestamp::from_millis(staged),
@@ -175,13 +210,25 @@ impl Agent {
 
 /// The agent, shared with the instances that were read before unless it was another then (an agent's attributes are
 /// of the moment at which an instance was launched).
-fn agent_of(text: &RawValue, shared: &mut Shared) -> Result<Arc<ekiden_model::Agent>, String> {
-    if let Some(known) = shared.agents.get(text.get()) {
+fn agent_of(packed: &[u8], shared: &mut Shared) -> Result<Arc<ekiden_model::Agent>, String> {
+    if let Some(known) = shared.agents.get(packed) {
         return Ok(known.clone());
     }
-    let agent = Arc::new(parse::<Agent>(text.get())?.read());
-    shared.agents.insert(text.get().into(), agent.clone());
+    let agent = Arc::new(of_postcard::<Agent>(packed)?.read());
+    shared.agents.insert(packed.into(), agent.clone());
     Ok(agent)
+}
+
+fn in_postcard(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(value).map_err(|error| error.to_string())
+}
+
+fn of_postcard<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("it goes on for {} bytes after its end", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl KillOrder {
@@ -197,5 +244,71 @@ impl KillOrder {
             at: Timestamp::from_millis(at),
             sent: Timestamp::from_millis(sent),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::health::{CheckState, Health, Readiness, Verdict};
+    use ekiden_model::report::KillCause;
+    use ekiden_model::{Condition, Fingerprint, Goal, Port, Role};
+
+    use super::*;
+
+    fn slot() -> record::SlotRecord {
+        let agent = ekiden_model::Agent {
+            id: AgentId::new("S1"),
+            hostname: "node-1".into(),
+            attributes: BTreeMap::from([("rack".to_owned(), "r7".into())]),
+            region: None,
+            zone: Some("a".into()),
+        };
+        let at = Timestamp::from_millis;
+        let check = CheckState {
+            question: Fingerprint::from_u64(300),
+            first_success: Some(at(1)),
+            last_success: Some(at(2)),
+            last_failure: None,
+            last_failure_cause: Some("no".into()),
+            consecutive_failures: 3,
+        };
+        let instance = instance::Instance {
+            key: InstanceKey { slot: Slot(5), incarnation: Incarnation(NonZeroU32::MIN) },
+            revision: RevisionId(2),
+            goal: Goal::Decommissioned,
+            condition: Condition::Lost,
+            since: at(4),
+            agent: Arc::new(agent),
+            role: Role::new("*"),
+            host_ports: vec![Port::new(31_000), None],
+            staged: at(5),
+            started: Some(at(6)),
+            health: Health { verdict: Verdict::Condemned, checks: vec![check], readiness: Readiness::NotReady(Some(503)) },
+            kill: Some(instance::KillOrder { cause: KillCause::Draining, at: at(7), sent: at(8) }),
+            message: Some("m".into()),
+        };
+        let app = AppId::parse("/web").expect("an id");
+        record::SlotRecord { app, slot: Slot(5), last: Incarnation(NonZeroU32::MIN), instances: vec![instance] }
+    }
+
+    /// What was once written is read for ever: a variant that moves, or a field, would be taken for another one.
+    #[test]
+    fn the_packed_form_stays_as_it_is() {
+        let packed = pack(&slot()).expect("it can be packed");
+        let written = [
+            // The last incarnation; one instance: slot, incarnation, revision, goal, condition, since.
+            &[1, 1, 5, 1, 2, 2, 13, 8][..],
+            // The agent, in 23 bytes: id, hostname, attributes, no region, a zone.
+            b"\x17\x02S1\x06node-1\x01\x04rack\x02r7\x00\x01\x01a",
+            // The role; 31000 and no port; staged, started.
+            b"\x01*\x02\x01\x98\xf2\x01\x00\x0a\x01\x0c",
+            // Verdict; one check, of question 300; not ready for 503.
+            b"\x03\x01\xac\x02\x01\x02\x01\x04\x00\x01\x02no\x03\x01\x01\xf7\x03",
+            // The kill's cause, at, sent; the message.
+            b"\x01\x0a\x0e\x10\x01\x01m",
+        ];
+        assert_eq!(packed, written.concat());
+        let slot = slot();
+        assert_eq!(unpack(slot.app.clone(), slot.slot, &packed, &mut Shared::default()), Ok(slot));
     }
 }

@@ -1,4 +1,4 @@
-//! Enums without values, by their names on disk.
+//! Enums without values: by their names in JSON, by their place in what is packed. What comes later is added at the end.
 
 use ekiden_model::health::Verdict as ModelVerdict;
 use ekiden_model::instance::{Condition as ModelCondition, Goal as ModelGoal};
