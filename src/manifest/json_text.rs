@@ -19,6 +19,8 @@ pub(super) fn document(text: &str) -> Option<Node> {
         column: 1,
         counted: 0,
         left: EXPANDED_MAX_BYTES.saturating_sub(text.len()),
+        members: Vec::with_capacity(MEMBERS),
+        items: Vec::new(),
     };
     reader.skip_space();
     // A lone scalar is no manifest; and most YAML is told from JSON here.
@@ -27,6 +29,9 @@ pub(super) fn document(text: &str) -> Option<Node> {
     reader.skip_space();
     (reader.at == text.len()).then_some(node)
 }
+
+/// Members of an app and of what is in it that are read at one time; more take more room.
+const MEMBERS: usize = 48;
 
 struct Reader<'a> {
     text: &'a str,
@@ -38,6 +43,10 @@ struct Reader<'a> {
     counted: usize,
     /// What the values still to come may cost.
     left: usize,
+    /// Of the maps and lists that have begun and not ended, those within others last. How many there are shows at the end,
+    /// and then each gets a list that is neither too large nor was ever too small.
+    members: Vec<Member>,
+    items: Vec<Node>,
 }
 
 impl<'a> Reader<'a> {
@@ -62,7 +71,8 @@ impl<'a> Reader<'a> {
 
     /// From here on; the end is yet to be found.
     fn span(&mut self) -> Span {
-        let passed = self.text.get(self.counted..self.at).map_or(0, |passed| passed.chars().count());
+        let passed = self.text.get(self.counted..self.at).unwrap_or_default();
+        let passed = if passed.is_ascii() { passed.len() } else { passed.chars().count() };
         self.column += passed as u32;
         self.counted = self.at;
         Span { line: self.line, column: self.column, start: self.at as u32, end: self.at as u32 + 1, map: false }
@@ -87,28 +97,29 @@ impl<'a> Reader<'a> {
     }
 
     fn items(&mut self, depth: usize) -> Option<Vec<Node>> {
-        let mut items = Vec::new();
+        let first = self.items.len();
         self.take(b'[')?;
         self.skip_space();
         if self.take(b']').is_some() {
-            return Some(items);
+            return Some(Vec::new());
         }
         loop {
             self.skip_space();
-            items.push(self.node(depth + 1)?);
+            let item = self.node(depth + 1)?;
+            self.items.push(item);
             self.skip_space();
             if self.take(b',').is_none() {
-                return self.take(b']').map(|()| items);
+                return self.take(b']').map(|()| self.items.drain(first..).collect());
             }
         }
     }
 
     fn members(&mut self, depth: usize) -> Option<Vec<Member>> {
-        let mut members = Vec::new();
+        let first = self.members.len();
         self.take(b'{')?;
         self.skip_space();
         if self.take(b'}').is_some() {
-            return Some(members);
+            return Some(Vec::new());
         }
         loop {
             self.skip_space();
@@ -120,11 +131,11 @@ impl<'a> Reader<'a> {
             self.take(b':')?;
             self.skip_space();
             let value = self.node(depth + 1)?;
-            members.push(Member { key, key_span, value });
+            self.members.push(Member { key, key_span, value });
             self.skip_space();
             if self.take(b',').is_none() {
                 self.take(b'}')?;
-                return (!has_a_key_twice(&members)).then_some(members);
+                return (!has_a_key_twice(&self.members[first..])).then(|| self.members.drain(first..).collect());
             }
         }
     }

@@ -69,6 +69,9 @@ impl Disk {
         // with one flush, damage to the last commit is indistinguishable from a commit that was cut short, and a launch
         // that was recorded and sent would be forgotten without a word.
         transaction.set_two_phase_commit(true);
+        // Which pages are in use is stored along. Otherwise opening after a crash would walk through all of them to find
+        // out, twice: once for looking, once for writing.
+        transaction.set_quick_repair(true);
         {
             let mut table = transaction.open_table(RECORDS)?;
             for write in writes {

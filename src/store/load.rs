@@ -22,9 +22,9 @@ use super::envelope::{self, Broken};
 use super::untouched::Untouched;
 use super::{StoreError, v1};
 
-/// Records that a thread takes at a time: enough that handing them over costs nothing, few enough that all threads
-/// have something to do until the end.
-const BATCH: usize = 512;
+/// Bytes of records that a thread takes at a time, or few more: enough that handing them over costs nothing, few enough
+/// that all threads have something to do until the end, and that the room for them is used again.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// Most threads that make records; more would only wait for the one that walks the pages.
 const READERS_MAX: usize = 8;
@@ -203,7 +203,6 @@ fn read(path: &Path, database: &Database) -> Result<Vec<Record>, StoreError> {
 }
 
 /// Keys and sealed values, copied from their pages.
-#[derive(Default)]
 struct Batch {
     number: usize,
     bytes: Vec<u8>,
@@ -212,6 +211,11 @@ struct Batch {
 }
 
 impl Batch {
+    fn new(number: usize) -> Self {
+        // The last record may be the largest that is usual beyond what is asked for.
+        Self { number, bytes: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8), ends: Vec::new() }
+    }
+
     fn push(&mut self, key: &[u8], value: &[u8]) {
         self.bytes.extend_from_slice(key);
         let key_end = self.bytes.len();
@@ -228,14 +232,14 @@ impl Batch {
 }
 
 fn walk_in_batches(snapshot: &Snapshot<'_>, batches: &mpsc::SyncSender<Batch>) -> Result<(), StoreError> {
-    let mut batch = Batch::default();
+    let mut batch = Batch::new(0);
     let hand_over = |batch: &mut Batch| {
-        let next = Batch { number: batch.number + 1, ..Batch::default() };
+        let next = Batch::new(batch.number + 1);
         batches.send(std::mem::replace(batch, next)).map_err(|_| damaged(snapshot.path, INTERRUPTED))
     };
     snapshot.walk(|key, value| {
         batch.push(key, value);
-        if batch.ends.len() == BATCH { hand_over(&mut batch) } else { Ok(()) }
+        if batch.bytes.len() >= BATCH_BYTES { hand_over(&mut batch) } else { Ok(()) }
     })?;
     hand_over(&mut batch)
 }

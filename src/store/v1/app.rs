@@ -40,7 +40,7 @@ struct Declared<D> {
     configured: i64,
     source: Source,
     restarts: u32,
-    #[serde(default = "no_override", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "nothing", skip_serializing_if = "Option::is_none")]
     over: Option<Override<D>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     keep: bool,
@@ -58,7 +58,7 @@ struct Override<D> {
 }
 
 /// `#[serde(default)]` alone would ask `D` for a default.
-fn no_override<D>() -> Option<Override<D>> {
+fn nothing<T>() -> Option<T> {
     None
 }
 
@@ -74,7 +74,9 @@ pub(super) enum Source {
 struct Revision<D> {
     id: u32,
     version: i64,
-    definition: D,
+    /// None where it is the declared one, as nearly always: the longest part of a record is not written twice.
+    #[serde(default = "nothing", skip_serializing_if = "Option::is_none")]
+    definition: Option<D>,
     restarts: u32,
     target: u32,
     standing: Standing,
@@ -148,12 +150,13 @@ impl AppRecord<Value> {
             last_failure,
             condemned,
         } = model;
+        let app = declared.as_ref().map(|declared| &declared.app);
         Self {
             id: id.to_string(),
             birth: *birth,
             key: key.map(Key::of),
             declared: declared.as_ref().map(Declared::of),
-            revisions: revisions.iter().map(Revision::of).collect(),
+            revisions: revisions.iter().map(|revision| Revision::of(revision, app)).collect(),
             rollout: rollout.as_ref().map(Rollout::of),
             service_ports: ports(service_ports),
             backoff: Backoff::of(backoff),
@@ -167,18 +170,16 @@ impl AppRecord<&RawValue> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
         let Self { id, birth, key, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
             self;
+        let declared = declared.map(|declared| declared.read(shared)).transpose()?;
+        let app = declared.as_ref().map(|declared| &declared.app);
+        let revisions = revisions.into_iter().map(|revision| revision.read(app, shared));
+        let revisions = revisions.collect::<Result<_, _>>()?;
         Ok(record::AppRecord {
             id: shared.app(&id)?,
             birth,
             key: key.map(Key::read).transpose()?,
-            declared: declared.map(|declared| declared.read(shared)).transpose()?,
-            // Newest first: it is the one that is most likely as declared.
-            revisions: {
-                let mut read: Vec<_> =
-                    revisions.into_iter().rev().map(|revision| revision.read(shared)).collect::<Result<_, _>>()?;
-                read.reverse();
-                read
-            },
+            revisions,
+            declared,
             rollout: rollout.map(Rollout::read),
             service_ports: read_ports(&service_ports),
             backoff: backoff.read(),
@@ -266,7 +267,7 @@ impl Source {
 pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
     let text = definition.get();
     if let Some((known, app)) = &shared.definition
-        && **known == *text
+        && known == text
     {
         return Ok(app.clone());
     }
@@ -274,17 +275,19 @@ pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<A
         let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         format!("its definition is refused: {}", mistakes.join("; "))
     })?;
-    shared.definition = Some((text.into(), app.clone()));
+    let (known, of) = shared.definition.get_or_insert_with(|| (String::new(), app.clone()));
+    text.clone_into(known);
+    *of = app.clone();
     Ok(app)
 }
 
 impl Revision<Value> {
-    fn of(model: &revision::Revision) -> Self {
+    fn of(model: &revision::Revision, declared: Option<&Arc<App>>) -> Self {
         let revision::Revision { id, version, app, restarts, target, standing } = model;
         Self {
             id: id.0,
             version: version.as_millis(),
-            definition: manifest::app_to_json(app),
+            definition: (declared != Some(app)).then(|| manifest::app_to_json(app)),
             restarts: *restarts,
             target: *target,
             standing: match standing {
@@ -297,12 +300,15 @@ impl Revision<Value> {
 }
 
 impl Revision<&RawValue> {
-    fn read(self, shared: &mut Shared) -> Result<revision::Revision, String> {
+    fn read(self, declared: Option<&Arc<App>>, shared: &mut Shared) -> Result<revision::Revision, String> {
         let Self { id, version, definition, restarts, target, standing } = self;
         Ok(revision::Revision {
             id: RevisionId(id),
             version: Timestamp::from_millis(version),
-            app: app_of(definition, shared)?,
+            app: match definition {
+                Some(definition) => app_of(definition, shared)?,
+                None => declared.ok_or("a revision has no definition, and none is declared")?.clone(),
+            },
             restarts,
             target,
             standing: match standing {
