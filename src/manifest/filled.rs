@@ -44,7 +44,7 @@ fn value(kind: &'static Kind, node: &Node, always: &[&str]) -> Option<Json> {
         (Kind::Map(kind), Value::Map(members)) => {
             let values = members.iter().filter_map(|member| {
                 let value = value(kind, &member.value, always)?;
-                Some((member.key.clone(), value))
+                Some((member.key.clone().into_owned(), value))
             });
             Some(Json::Object(values.collect()))
         }
@@ -52,7 +52,7 @@ fn value(kind: &'static Kind, node: &Node, always: &[&str]) -> Option<Json> {
         (Kind::Nested(shape), _) => Some(object(shape(), Some(node), always)),
         (_, Value::Flag(flag)) => Some(Json::from(*flag)),
         (_, Value::Number(amount)) => Some(number(*amount)),
-        (_, Value::Text(text)) => Some(Json::from(text.as_str())),
+        (_, Value::Text(text)) => Some(Json::from(&**text)),
         (_, Value::Null | Value::List(_) | Value::Map(_)) => None,
     }
 }

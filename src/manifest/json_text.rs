@@ -4,6 +4,7 @@
 //! and keys of more than 1024. What was stored must be read back whatever it holds, so JSON has a reader of its own.
 //! It tells no mistakes: what it cannot read is read as YAML, which does.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
@@ -11,7 +12,7 @@ use serde::de::IgnoredAny;
 use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, Value};
 
 /// The value that `text` holds, if it is JSON, without a key twice and within the bounds of a tree.
-pub(super) fn document(text: &str) -> Option<Node> {
+pub(super) fn document(text: &str) -> Option<Node<'_>> {
     let mut reader = Reader {
         text,
         at: 0,
@@ -45,8 +46,8 @@ struct Reader<'a> {
     left: usize,
     /// Of the maps and lists that have begun and not ended, those within others last. How many there are shows at the end,
     /// and then each gets a list that is neither too large nor was ever too small.
-    members: Vec<Member>,
-    items: Vec<Node>,
+    members: Vec<Member<'a>>,
+    items: Vec<Node<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
         Span { line: self.line, column: self.column, start: self.at as u32, end: self.at as u32 + 1, map: false }
     }
 
-    fn node(&mut self, depth: usize) -> Option<Node> {
+    fn node(&mut self, depth: usize) -> Option<Node<'a>> {
         self.left = self.left.checked_sub(NODE_COST)?;
         let mut span = self.span();
         let value = match self.peek()? {
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
         Some(Node { span, value })
     }
 
-    fn items(&mut self, depth: usize) -> Option<Vec<Node>> {
+    fn items(&mut self, depth: usize) -> Option<Vec<Node<'a>>> {
         let first = self.items.len();
         self.take(b'[')?;
         self.skip_space();
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn members(&mut self, depth: usize) -> Option<Vec<Member>> {
+    fn members(&mut self, depth: usize) -> Option<Vec<Member<'a>>> {
         let first = self.members.len();
         self.take(b'{')?;
         self.skip_space();
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text; one with a NUL is left to be told as a mistake.
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         self.take(b'"')?;
         let mut is_plain = true;
@@ -161,13 +162,13 @@ impl<'a> Reader<'a> {
         }
         self.take(b'"')?;
         if is_plain {
-            return self.text.get(start + 1..self.at - 1).map(ToOwned::to_owned);
+            return self.text.get(start + 1..self.at - 1).map(Cow::Borrowed);
         }
         let text: String = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
-        (!text.contains('\0')).then_some(text)
+        (!text.contains('\0')).then_some(Cow::Owned(text))
     }
 
-    fn literal(&mut self) -> Option<Value> {
+    fn literal(&mut self) -> Option<Value<'a>> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
             self.at += 1;
@@ -189,10 +190,10 @@ impl<'a> Reader<'a> {
 /// Most members of which each is compared with each, which for few is faster than to sort them out.
 const COMPARED_MAX: usize = 32;
 
-fn has_a_key_twice(members: &[Member]) -> bool {
+fn has_a_key_twice(members: &[Member<'_>]) -> bool {
     if members.len() > COMPARED_MAX {
         let mut keys = HashSet::with_capacity(members.len());
-        return !members.iter().all(|member| keys.insert(member.key.as_str()));
+        return !members.iter().all(|member| keys.insert(&*member.key));
     }
     let mut rest = members;
     while let [first, after @ ..] = rest {

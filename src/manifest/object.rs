@@ -10,12 +10,12 @@ use super::tree::{Member, Node, Span, Value};
 #[derive(Clone, Copy)]
 pub(super) struct Object<'n> {
     shape: &'static Shape,
-    node: &'n Node,
+    node: &'n Node<'n>,
 }
 
 impl<'n> Object<'n> {
     /// `node` as a `shape`; `None` where it is no map.
-    pub(super) fn new(shape: &'static Shape, node: &'n Node) -> Option<Self> {
+    pub(super) fn new(shape: &'static Shape, node: &'n Node<'n>) -> Option<Self> {
         node.as_map().map(|_| Self { shape, node })
     }
 
@@ -49,7 +49,7 @@ impl<'n> Object<'n> {
     }
 
     /// What is written, as it stands there.
-    pub(super) fn node(&self, name: &str) -> Option<&'n Node> {
+    pub(super) fn node(&self, name: &str) -> Option<&'n Node<'n>> {
         self.node.get(name)
     }
 
@@ -100,7 +100,7 @@ impl<'n> Object<'n> {
     }
 
     /// The items of a list; empty where there is none.
-    pub(super) fn items(&self, name: &str) -> &'n [Node] {
+    pub(super) fn items(&self, name: &str) -> &'n [Node<'n>] {
         self.node.get(name).and_then(Node::as_list).unwrap_or_default()
     }
 
@@ -110,14 +110,14 @@ impl<'n> Object<'n> {
     }
 
     /// The members of a map of any keys.
-    pub(super) fn members(&self, name: &str) -> &'n [Member] {
+    pub(super) fn members(&self, name: &str) -> &'n [Member<'n>] {
         self.node.get(name).and_then(Node::as_map).unwrap_or_default()
     }
 
     /// The members of a map of any keys whose values are texts.
     pub(super) fn text_map(&self, name: &str) -> std::collections::BTreeMap<String, String> {
         let texts = self.members(name).iter();
-        texts.filter_map(|member| Some((member.key.clone(), member.value.as_text()?.to_owned()))).collect()
+        texts.filter_map(|member| Some((member.key.clone().into_owned(), member.value.as_text()?.to_owned()))).collect()
     }
 
     fn default(&self, name: &str) -> Default {

@@ -80,7 +80,7 @@ fn id(source: &mut Source<'_>, pod: Object<'_>, base: &GroupId) -> Option<AppId>
 
 /// Checks what its parts mean for each other; says in which kind of network it is.
 fn check(source: &mut Source<'_>, pod: Object<'_>) -> NetworkMode {
-    let secrets: BTreeSet<&str> = pod.members("secrets").iter().map(|member| member.key.as_str()).collect();
+    let secrets: BTreeSet<&str> = pod.members("secrets").iter().map(|member| &*member.key).collect();
     environment(source, pod, &secrets);
     let networks = app::networks::read(source, pod);
     let containers = pod.objects("containers");

@@ -1,14 +1,16 @@
 //! What an unquoted YAML scalar means: YAML 1.2's core schema, of which JSON's literals are a part.
 
+use std::borrow::Cow;
+
 use super::tree::Value;
 
 /// The value of the plain scalar `text`. `yes`, `no`, `on` and `off` are texts: YAML 1.1's booleans are a trap.
-pub(super) fn plain(text: &str) -> Value {
-    match text {
+pub(super) fn plain(text: Cow<'_, str>) -> Value<'_> {
+    match &*text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Flag(true),
         "false" | "False" | "FALSE" => Value::Flag(false),
-        _ => number(text).map_or_else(|| Value::Text(text.to_owned()), Value::Number),
+        _ => number(&text).map_or_else(|| Value::Text(text), Value::Number),
     }
 }
 
@@ -48,14 +50,14 @@ mod tests {
         for text in
             ["yes", "no", "on", "1_000", "1.2.3", "inf", "nan", "-", "+", ".", "e5", "0x", "12:30", "-.nan"]
         {
-            assert_eq!(plain(text), Value::Text(text.to_owned()), "{text}");
+            assert_eq!(plain(text.into()), Value::Text(text.into()), "{text}");
         }
         for (text, number) in
             [("1", 1.0), ("-1.5e3", -1500.0), ("+7", 7.0), (".5", 0.5), ("0x1F", 31.0), ("0o17", 15.0)]
         {
-            assert_eq!(plain(text), Value::Number(number), "{text}");
+            assert_eq!(plain(text.into()), Value::Number(number), "{text}");
         }
-        assert_eq!(plain(""), Value::Null);
-        assert_eq!(plain("True"), Value::Flag(true));
+        assert_eq!(plain("".into()), Value::Null);
+        assert_eq!(plain("True".into()), Value::Flag(true));
     }
 }

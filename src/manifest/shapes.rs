@@ -248,7 +248,7 @@ fn report_unknown(source: &mut Source<'_>, shape: &'static Shape, member: &Membe
     let shown: String = member.key.chars().take(60).collect();
     let message = format!("unknown field `{shown}` in {}", article(shape.name));
     let known = || shape.fields.iter().filter(|field| field.legacy.is_none() && field.retired.is_none());
-    let hint = if shape.name == "app" && REPORTED.contains(&member.key.as_str()) {
+    let hint = if shape.name == "app" && REPORTED.contains(&&*member.key) {
         "remove it: Marathon's API reports it about a running app, nobody declares it".to_owned()
     } else if member.key == "<<" {
         "merge keys are not part of YAML 1.2; write the fields out".to_owned()

@@ -3,6 +3,8 @@
 //! Serde's data model has no place for positions; going through it would lose them wherever a field has more than
 //! one form. So manifests are read into this tree first, checked against the field tables, and only then built.
 
+use std::borrow::Cow;
+
 /// Deepest nesting of lists and maps. An app needs 8, and a group 2 for each group around it.
 pub(super) const DEPTH_MAX: usize = 64;
 
@@ -34,39 +36,39 @@ impl Span {
     }
 }
 
-/// A value and where it stands.
+/// A value and where it stands. Texts that stand in the file as they are meant are not copied from it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(super) struct Node<'t> {
     pub(super) span: Span,
-    pub(super) value: Value,
+    pub(super) value: Value<'t>,
 }
 
 /// A value, as JSON has them.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Value<'t> {
     Null,
     Flag(bool),
     Number(f64),
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<Member>),
+    Text(Cow<'t, str>),
+    List(Vec<Node<'t>>),
+    Map(Vec<Member<'t>>),
 }
 
 /// A key of a map and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Member {
-    pub(super) key: String,
+pub(super) struct Member<'t> {
+    pub(super) key: Cow<'t, str>,
     pub(super) key_span: Span,
-    pub(super) value: Node,
+    pub(super) value: Node<'t>,
 }
 
-impl Node {
+impl<'t> Node<'t> {
     pub(super) fn is_null(&self) -> bool {
         self.value == Value::Null
     }
 
     /// The member `key` of a map, unless it is null: nobody tells null from absent.
-    pub(super) fn member(&self, key: &str) -> Option<&Member> {
+    pub(super) fn member(&self, key: &str) -> Option<&Member<'t>> {
         match &self.value {
             Value::Map(members) => members.iter().find(|member| member.key == key && !member.value.is_null()),
             _ => None,
@@ -90,7 +92,7 @@ impl Node {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
-    pub(super) fn as_map(&self) -> Option<&[Member]> {
+    pub(super) fn as_map(&self) -> Option<&[Member<'t>]> {
         if let Value::Map(members) = &self.value { Some(members) } else { None }
     }
 

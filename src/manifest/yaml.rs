@@ -17,7 +17,7 @@ use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, 
 const DOCUMENTS_MAX: usize = 1000;
 
 /// The documents of `source`; those with mistakes are left out and the mistakes noted.
-pub(super) fn documents(source: &mut Source<'_>) -> Vec<Node> {
+pub(super) fn documents<'t>(source: &mut Source<'t>) -> Vec<Node<'t>> {
     let options = granit_parser::options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
@@ -79,7 +79,7 @@ enum Stop {
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     /// The values that aliases may stand for, and what each costs.
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, (Node<'a>, usize)>,
     /// What the values still to come may cost.
     left: usize,
 }
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn document(&mut self, source: &mut Source<'_>) -> Result<Node, Stop> {
+    fn document(&mut self, source: &mut Source<'_>) -> Result<Node<'a>, Stop> {
         self.anchors.clear();
         let (event, span) = self.next_in_document(source)?;
         self.node(source, event, span, 0)
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         event: Event<'a>,
         mut span: Span,
         depth: usize,
-    ) -> Result<Node, Stop> {
+    ) -> Result<Node<'a>, Stop> {
         let before = self.left;
         if let Some(tag) = event.tag() {
             source
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn items(&mut self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Node>, Stop> {
+    fn items(&mut self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Node<'a>>, Stop> {
         let mut items = Vec::new();
         loop {
             match self.next_in_document(source)? {
@@ -169,9 +169,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn members(&mut self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Member>, Stop> {
-        let mut members: Vec<Member> = Vec::new();
-        let mut keys: HashMap<String, Span> = HashMap::new();
+    fn members(&mut self, source: &mut Source<'_>, depth: usize) -> Result<Vec<Member<'a>>, Stop> {
+        let mut members: Vec<Member<'a>> = Vec::new();
+        let mut keys: HashMap<Cow<'a, str>, Span> = HashMap::new();
         loop {
             let (event, key_span) = self.next_in_document(source)?;
             let key = match event {
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(text, _, _, None) => {
                     self.pay(source, key_span, NODE_COST + 2 * text.len())?;
                     refuse_nul(source, &text, key_span);
-                    Some(text.into_owned())
+                    Some(text)
                 }
                 other => {
                     // Read it all the same, to find what follows it.
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn alias(&mut self, source: &mut Source<'_>, anchor: usize, span: Span) -> Result<Node, Stop> {
+    fn alias(&mut self, source: &mut Source<'_>, anchor: usize, span: Span) -> Result<Node<'a>, Stop> {
         let Some((node, cost)) = self.anchors.get(&anchor) else {
             source
                 .report(Code::BadAlias, span, "alias inside the value that it stands for")
@@ -241,9 +241,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn scalar_value(source: &mut Source<'_>, text: Cow<'_, str>, style: ScalarStyle, span: Span) -> Value {
+fn scalar_value<'a>(source: &mut Source<'_>, text: Cow<'a, str>, style: ScalarStyle, span: Span) -> Value<'a> {
     refuse_nul(source, &text, span);
-    if style == ScalarStyle::Plain { scalar::plain(&text) } else { Value::Text(text.into_owned()) }
+    if style == ScalarStyle::Plain { scalar::plain(text) } else { Value::Text(text) }
 }
 
 fn refuse_nul(source: &mut Source<'_>, text: &str, span: Span) {

@@ -188,7 +188,8 @@ fn read(path: &Path, database: &Database) -> Result<Vec<Record>, StoreError> {
     });
     // The first that is wrong is told, however the threads came along.
     parts.sort_unstable_by_key(|(number, _)| *number);
-    let mut records = Vec::new();
+    let count = parts.iter().map(|(_, part)| part.as_ref().map_or(0, Vec::len)).sum();
+    let mut records = Vec::with_capacity(count);
     for (_, part) in parts {
         records.extend(part?);
     }

@@ -60,7 +60,7 @@ fn known_desired(view: &View<'_>, app: &App) -> u32 {
 
 /// The app is no longer declared: nothing of it shall run, and a revision stays until its last instance is forgotten.
 fn withdraw(view: &View<'_>, mut plan: Plan) -> Decision {
-    plan.revisions.retain(|revision| view.app.instances.iter().any(|instance| instance.revision == revision.id));
+    plan.revisions.retain(|revision| view.app.instances.census(revision.id).known > 0);
     for revision in &mut plan.revisions {
         revision.target = 0;
     }

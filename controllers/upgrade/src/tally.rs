@@ -1,10 +1,7 @@
 //! How many instances each revision has, and what can be counted on.
 
-use ekiden_model::health::{Readiness, Verdict};
-use ekiden_model::instance::Instance;
-use ekiden_model::report::KillCause;
 use ekiden_model::revision::Standing;
-use ekiden_model::{AppState, Condition, Revision, RevisionId};
+use ekiden_model::{AppState, Census, Revision, RevisionId};
 
 use crate::plan::Plan;
 
@@ -42,19 +39,11 @@ impl Tallies {
     /// Counts the instances of `app` for the revisions of `plan`; `declared` is the one that the declaration asks for.
     pub(crate) fn count(app: &AppState, plan: &Plan, declared: RevisionId) -> Self {
         let asks_readiness = app.declared.as_ref().is_some_and(|declared| declared.app.readiness.is_some());
-        let mut rows: Vec<(RevisionId, Tally)> =
-            plan.revisions.iter().map(|revision| (revision.id, Tally::default())).collect();
-        for instance in app.instances.iter() {
-            let row = plan.revisions.iter().zip(&mut rows).find(|(revision, _)| revision.id == instance.revision);
-            if let Some((revision, (_, tally))) = row {
-                tally.add(
-                    instance,
-                    revision,
-                    asks_readiness && (revision.id == declared || had_readiness(revision)),
-                );
-            }
-        }
-        Self { rows }
+        let rows = plan.revisions.iter().map(|revision| {
+            let asks_readiness = asks_readiness && (revision.id == declared || had_readiness(revision));
+            (revision.id, Tally::of(app.instances.census(revision.id), revision, asks_readiness))
+        });
+        Self { rows: rows.collect() }
     }
 
     /// The tally of one revision.
@@ -86,27 +75,32 @@ impl Tally {
         self.wanted - self.unreachable + self.ending
     }
 
-    fn add(&mut self, instance: &Instance, revision: &Revision, asks_readiness: bool) {
-        let unreachable = instance.condition == Condition::Unreachable;
-        self.known += 1;
-        if !instance.is_wanted() {
-            let gave_up = |cause| matches!(cause, KillCause::Unhealthy | KillCause::Overdue);
-            let failed_us = instance.kill.as_ref().is_some_and(|order| gave_up(order.cause));
-            let ending = instance.condition.is_live() && !unreachable;
-            self.ending += u32::from(ending);
-            self.trying += u32::from(ending && failed_us);
-            return;
+    fn of(census: Census, revision: &Revision, asks_readiness: bool) -> Self {
+        let Census {
+            known,
+            wanted,
+            starting: _,
+            running,
+            healthy,
+            ready,
+            unjudged,
+            unreachable,
+            ending,
+            given_up,
+        } = census;
+        let serving = if asks_readiness { ready } else { healthy };
+        let is_proven = matches!(revision.standing, Standing::Proven(_));
+        Self {
+            known,
+            wanted,
+            unreachable,
+            ending,
+            healthy,
+            serving,
+            presumed: if is_proven { unjudged } else { 0 },
+            ailing: running - healthy,
+            // Who serves is on an agent that answers.
+            trying: wanted - unreachable - serving + given_up,
         }
-        let running = instance.condition == Condition::Running;
-        let healthy = instance.is_healthy();
-        let serving = healthy && (!asks_readiness || instance.health.readiness == Readiness::Ready);
-        let unknown = running && instance.health.verdict == Verdict::Unknown;
-        self.wanted += 1;
-        self.unreachable += u32::from(unreachable);
-        self.healthy += u32::from(healthy);
-        self.serving += u32::from(serving);
-        self.presumed += u32::from(unknown && matches!(revision.standing, Standing::Proven(_)));
-        self.ailing += u32::from(running && !healthy);
-        self.trying += u32::from(!serving && !unreachable);
     }
 }

@@ -4,6 +4,9 @@
 //! [`Instances::update`], [`Instances::remove`]), so that a decision about an app of 100,000 instances looks at those
 //! that need something and at no other. Deciding is not done here.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -13,9 +16,10 @@ use super::{Condition, Goal, Instance, Nowhere, Question, Tally};
 use crate::agent::Agent;
 use crate::app::Field;
 use crate::fixed_hash::{self, FixedState};
-use crate::health::Verdict;
+use crate::health::{Readiness, Verdict};
 use crate::id::{AgentId, Incarnation, InstanceKey, RevisionId, Slot};
 use crate::memo::Memo;
+use crate::report::KillCause;
 use crate::time::Timestamp;
 
 /// The instances of one app, and what must be known of slots that have none.
@@ -44,16 +48,26 @@ pub struct Instances {
 /// How many instances of a revision there are, by what is known of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
+    /// All that there are, terminal ones included until they are forgotten.
+    pub known: u32,
     /// Live, and shall be.
     pub wanted: u32,
     /// Wanted, and not running yet.
     pub starting: u32,
+    /// Wanted and running, whatever is known of their health.
+    pub running: u32,
     /// Wanted, running and healthy.
     pub healthy: u32,
+    /// Healthy, and ready, too.
+    pub ready: u32,
+    /// Wanted, running, and neither known to be healthy nor unhealthy.
+    pub unjudged: u32,
     /// Wanted, on agents that do not answer.
     pub unreachable: u32,
     /// Live, shall not be, and will say so when they ended: those that do not answer are left out.
     pub ending: u32,
+    /// Ending since they were unhealthy, or did not start in time.
+    pub given_up: u32,
 }
 
 impl Census {
@@ -63,25 +77,46 @@ impl Census {
     }
 
     fn change(&mut self, facet: &Facet, by: impl Fn(&mut u32)) {
-        let live = facet.condition.is_live();
-        let wanted = live && facet.goal == Goal::Running;
+        let wanted = facet.wanted();
+        let running = wanted && facet.condition == Condition::Running;
+        let healthy = running && facet.verdict == Verdict::Healthy;
         let unreachable = facet.condition == Condition::Unreachable;
+        let ending = facet.condition.is_live() && !wanted && !unreachable;
         let of = [
+            (true, &mut self.known),
             (wanted, &mut self.wanted),
-            (wanted && facet.condition.is_starting(), &mut self.starting),
-            (facet.healthy, &mut self.healthy),
+            (facet.starting(), &mut self.starting),
+            (running, &mut self.running),
+            (healthy, &mut self.healthy),
+            (healthy && facet.ready, &mut self.ready),
+            (running && facet.verdict == Verdict::Unknown, &mut self.unjudged),
             (wanted && unreachable, &mut self.unreachable),
-            (live && !wanted && !unreachable, &mut self.ending),
+            (ending, &mut self.ending),
+            (ending && facet.given_up, &mut self.given_up),
         ];
         of.into_iter().filter(|(is, _)| *is).for_each(|(_, count)| by(count));
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            known: self.known + other.known,
+            wanted: self.wanted + other.wanted,
+            starting: self.starting + other.starting,
+            running: self.running + other.running,
+            healthy: self.healthy + other.healthy,
+            ready: self.ready + other.ready,
+            unjudged: self.unjudged + other.unjudged,
+            unreachable: self.unreachable + other.unreachable,
+            ending: self.ending + other.ending,
+            given_up: self.given_up + other.given_up,
+        }
     }
 }
 
 #[derive(Debug, Clone)]
 struct Group {
     revision: RevisionId,
-    /// Terminal ones included: a group goes with its last instance.
-    members: u32,
+    /// A group goes with the last instance that is known.
     census: Census,
     vacant: Vacancies,
     /// Placed instances per agent, by the agent's tag. A collision makes an agent look fuller than it is.
@@ -122,8 +157,9 @@ struct Facet {
     revision: RevisionId,
     goal: Goal,
     condition: Condition,
-    healthy: bool,
-    condemned: bool,
+    verdict: Verdict,
+    ready: bool,
+    given_up: bool,
     placed: bool,
     staged: Timestamp,
 }
@@ -135,8 +171,9 @@ impl Facet {
             revision: instance.revision,
             goal: instance.goal,
             condition: instance.condition,
-            healthy: instance.is_healthy(),
-            condemned: instance.health.verdict == Verdict::Condemned,
+            verdict: instance.health.verdict,
+            ready: instance.health.readiness == Readiness::Ready,
+            given_up: instance.kill.as_ref().is_some_and(|order| matches!(order.cause, KillCause::Unhealthy | KillCause::Overdue)),
             placed: instance.is_placed(),
             staged: instance.staged,
         }
@@ -151,7 +188,9 @@ impl Facet {
     }
 
     fn odd(&self) -> bool {
-        !self.wanted() || self.condemned || matches!(self.condition, Condition::Unreachable | Condition::Killing)
+        !self.wanted()
+            || self.verdict == Verdict::Condemned
+            || matches!(self.condition, Condition::Unreachable | Condition::Killing)
     }
 }
 
@@ -266,13 +305,7 @@ impl Instances {
 
     /// How many there are of all revisions together.
     pub fn total(&self) -> Census {
-        self.groups.iter().fold(Census::default(), |sum, Group { census, .. }| Census {
-            wanted: sum.wanted + census.wanted,
-            starting: sum.starting + census.starting,
-            healthy: sum.healthy + census.healthy,
-            unreachable: sum.unreachable + census.unreachable,
-            ending: sum.ending + census.ending,
-        })
+        self.groups.iter().fold(Census::default(), |sum, group| sum.plus(group.census))
     }
 
     /// Those that may need something although nothing is missing: terminal, ending by whoever's doing, unreachable or
@@ -393,7 +426,7 @@ impl Instances {
         if self.groups.get(at).is_none_or(|group| group.revision != facet.revision) {
             let census = Census::default();
             let (vacant, on_agent) = (Vacancies::all(), HashMap::default());
-            let group = Group { revision: facet.revision, members: 0, census, vacant, on_agent };
+            let group = Group { revision: facet.revision, census, vacant, on_agent };
             self.groups.insert(at, group);
         }
         match self.conditions.iter_mut().find(|(condition, _)| *condition == facet.condition) {
@@ -401,7 +434,6 @@ impl Instances {
             None => self.conditions.push((facet.condition, 1)),
         }
         let group = &mut self.groups[at];
-        group.members += 1;
         group.census.change(facet, |count| *count += 1);
         if facet.wanted() {
             group.vacant.take(facet.key.slot);
@@ -438,7 +470,6 @@ impl Instances {
         }
         if let Some(at) = self.groups.iter().position(|group| group.revision == facet.revision) {
             let group = &mut self.groups[at];
-            group.members -= 1;
             group.census.change(facet, |count| *count -= 1);
             if facet.placed {
                 let tag = fixed_hash::tag(agent.id.as_str());
@@ -449,7 +480,7 @@ impl Instances {
                     }
                 }
             }
-            if group.members == 0 {
+            if group.census.known == 0 {
                 self.groups.remove(at);
             }
         }
