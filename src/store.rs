@@ -19,7 +19,7 @@
 //!
 //! # Who reads what
 //!
-//! Each record names its version in front of its JSON, and the structs of a version never change once released: a new
+//! Each record names its version in front of its body, and the structs of a version never change once released: a new
 //! field is a new version. So an old writer cannot silently drop what a newer one wrote, which is how most stores lose
 //! data on a downgrade.
 //!
