@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_left_to_yaml() {
         let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
-        let many: Vec<_> = (0..COMPARED_MAX + 1).map(|key| format!("\"{key}\":0")).collect();
+        let many: Vec<_> = (0..=COMPARED_MAX).map(|key| format!("\"{key}\":0")).collect();
         let twice = format!("{{{},\"7\":0}}", many.join(","));
         assert!(document(&twice.replace("\"7\":0}", "\"x\":0}")).is_some());
         for text in [

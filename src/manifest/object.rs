@@ -117,7 +117,9 @@ impl<'n> Object<'n> {
     /// The members of a map of any keys whose values are texts.
     pub(super) fn text_map(&self, name: &str) -> std::collections::BTreeMap<String, String> {
         let texts = self.members(name).iter();
-        texts.filter_map(|member| Some((member.key.clone().into_owned(), member.value.as_text()?.to_owned()))).collect()
+        texts
+            .filter_map(|member| Some((member.key.clone().into_owned(), member.value.as_text()?.to_owned())))
+            .collect()
     }
 
     fn default(&self, name: &str) -> Default {

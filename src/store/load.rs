@@ -52,7 +52,8 @@ pub(super) fn load(path: &Path, file: &File) -> Result<Loaded, StoreError> {
             Repair::None => {
                 return std::thread::scope(|scope| {
                     // Verifying takes a database for itself alone.
-                    let verified = scope.spawn(|| over(path, file).and_then(|(mut again, _)| verify(path, &mut again)));
+                    let verified =
+                        scope.spawn(|| over(path, file).and_then(|(mut again, _)| verify(path, &mut again)));
                     let records = std::panic::catch_unwind(AssertUnwindSafe(|| read(path, &database)));
                     // What the pages are good for is known here; what reading made of bad ones is of no interest.
                     verified.join().unwrap_or_else(|_| Err(contradiction()))?;

@@ -17,7 +17,10 @@ pub(super) fn pack(model: &record::SlotRecord) -> Result<Vec<u8>, String> {
     let record::SlotRecord { app: _, slot: _, last, instances } = model;
     let packed_agent = |agent: &ekiden_model::Agent| in_postcard(&Agent::of(agent));
     let instances = instances.iter().map(|instance| Ok(Instance::of(instance, packed_agent(&instance.agent)?)));
-    in_postcard(&Packed { last: last.0, instances: instances.collect::<Result<Vec<Instance<'_, Vec<u8>>>, String>>()? })
+    in_postcard(&Packed {
+        last: last.0,
+        instances: instances.collect::<Result<Vec<Instance<'_, Vec<u8>>>, String>>()?,
+    })
 }
 
 /// The slot that is stored.
@@ -28,7 +31,7 @@ pub(super) fn unpack(
     shared: &mut Shared,
 ) -> Result<record::SlotRecord, String> {
     let Packed { last, instances } = of_postcard::<Packed<'_, &[u8]>>(body)?;
-    let instances = instances.into_iter().map(|instance| instance.read(shared, |agent, shared| agent_of(agent, shared)));
+    let instances = instances.into_iter().map(|instance| instance.read(shared, agent_of));
     Ok(record::SlotRecord { app, slot, last: Incarnation(last), instances: instances.collect::<Result<_, _>>()? })
 }
 
@@ -98,7 +101,10 @@ impl<'a> SlotRecord<'a> {
             app: app.to_string(),
             slot: slot.0,
             last: last.0,
-            instances: instances.iter().map(|instance| Instance::of(instance, Agent::of(&instance.agent))).collect(),
+            instances: instances
+                .iter()
+                .map(|instance| Instance::of(instance, Agent::of(&instance.agent)))
+                .collect(),
         }
     }
 
@@ -283,7 +289,11 @@ mod tests {
             host_ports: vec![Port::new(31_000), None],
             staged: at(5),
             started: Some(at(6)),
-            health: Health { verdict: Verdict::Condemned, checks: vec![check], readiness: Readiness::NotReady(Some(503)) },
+            health: Health {
+                verdict: Verdict::Condemned,
+                checks: vec![check],
+                readiness: Readiness::NotReady(Some(503)),
+            },
             kill: Some(instance::KillOrder { cause: KillCause::Draining, at: at(7), sent: at(8) }),
             message: Some("m".into()),
         };

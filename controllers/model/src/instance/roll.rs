@@ -173,7 +173,10 @@ impl Facet {
             condition: instance.condition,
             verdict: instance.health.verdict,
             ready: instance.health.readiness == Readiness::Ready,
-            given_up: instance.kill.as_ref().is_some_and(|order| matches!(order.cause, KillCause::Unhealthy | KillCause::Overdue)),
+            given_up: instance
+                .kill
+                .as_ref()
+                .is_some_and(|order| matches!(order.cause, KillCause::Unhealthy | KillCause::Overdue)),
             placed: instance.is_placed(),
             staged: instance.staged,
         }

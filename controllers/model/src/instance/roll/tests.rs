@@ -37,33 +37,35 @@ fn any_turn() -> impl Strategy<Value = Turn> {
         select(vec![Readiness::Unasked, Readiness::NotReady(None), Readiness::Ready]),
         prop::option::of(select(causes)),
     )
-        .prop_map(|((slot, incarnation, revision, changes, is_there), (goal, condition, verdict), readiness, cause)| {
-            let incarnation = Incarnation(NonZeroU32::new(incarnation).expect("from 1"));
-            let key = InstanceKey { slot: Slot(slot), incarnation };
-            let at = Timestamp::EPOCH;
-            let instance = Instance {
-                key,
-                revision: RevisionId(revision),
-                goal,
-                condition,
-                since: at,
-                agent: Arc::new(Agent {
-                    id: AgentId::new(format!("agent-{}", slot % 2)),
-                    hostname: "host".into(),
-                    attributes: std::collections::BTreeMap::new(),
-                    region: None,
-                    zone: None,
-                }),
-                role: Role::new("*"),
-                host_ports: Vec::new(),
-                staged: at,
-                started: None,
-                health: Health { verdict, checks: Vec::new(), readiness },
-                kill: cause.map(|cause| KillOrder { cause, at, sent: at }),
-                message: None,
-            };
-            Turn { key, becomes: is_there.then_some(instance), changes }
-        })
+        .prop_map(
+            |((slot, incarnation, revision, changes, is_there), (goal, condition, verdict), readiness, cause)| {
+                let incarnation = Incarnation(NonZeroU32::new(incarnation).expect("from 1"));
+                let key = InstanceKey { slot: Slot(slot), incarnation };
+                let at = Timestamp::EPOCH;
+                let instance = Instance {
+                    key,
+                    revision: RevisionId(revision),
+                    goal,
+                    condition,
+                    since: at,
+                    agent: Arc::new(Agent {
+                        id: AgentId::new(format!("agent-{}", slot % 2)),
+                        hostname: "host".into(),
+                        attributes: std::collections::BTreeMap::new(),
+                        region: None,
+                        zone: None,
+                    }),
+                    role: Role::new("*"),
+                    host_ports: Vec::new(),
+                    staged: at,
+                    started: None,
+                    health: Health { verdict, checks: Vec::new(), readiness },
+                    kill: cause.map(|cause| KillOrder { cause, at, sent: at }),
+                    message: None,
+                };
+                Turn { key, becomes: is_there.then_some(instance), changes }
+            },
+        )
 }
 
 fn counted(instances: &Instances, revision: RevisionId) -> Census {
