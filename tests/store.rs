@@ -663,6 +663,34 @@ async fn a_flipped_bit_is_refused_or_without_effect() {
 }
 
 #[tokio::test]
+async fn pages_that_only_lead_to_records_are_guarded_too() {
+    const PAGE: usize = 4096;
+    let place = Place::new();
+    let Opened { store, mut stored, .. } = Store::open(&place.path).unwrap();
+    store.persist(WriteSeq(1), (0..1000).map(|number| slot("/prod/web", number)).collect()).await.unwrap();
+    stored_up_to(&mut stored, WriteSeq(1)).await;
+    let crashed = std::fs::read(&place.path).unwrap();
+    store.close().await.unwrap();
+    let closed = std::fs::read(&place.path).unwrap();
+    let key = b"/prod/web#0000000";
+    for (end, whole) in [("crashed", crashed), ("closed", closed)] {
+        // Reading all records passes by what stands there; a write would go astray. A value begins with its version.
+        let leading = whole.chunks(PAGE).enumerate().filter_map(|(number, page)| {
+            let holds_values = page.windows(2).any(|bytes| bytes == b"1 ");
+            let at = page.windows(key.len()).position(|bytes| bytes == key);
+            at.filter(|_| !holds_values).map(|at| number * PAGE + at + key.len())
+        });
+        let refused = leading.filter(|at| {
+            let mut forged = whole.clone();
+            forged[*at] ^= 1;
+            std::fs::write(&place.path, &forged).unwrap();
+            matches!(reopen(&place.path), Err(StoreError::Damaged { .. }))
+        });
+        assert!(refused.count() > 0, "{end}");
+    }
+}
+
+#[tokio::test]
 async fn every_byte_of_a_record_is_guarded() {
     let place = Place::new();
     filled(&place.path).await;
