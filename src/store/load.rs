@@ -3,13 +3,11 @@
 //! One thread verifies the pages, one walks through them, others make records of bytes: of a restart with 100,000
 //! instances that is the longest part. What is read counts only once the pages have been found good.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use ekiden_model::record::{Installation, Record};
@@ -42,30 +40,29 @@ pub(super) struct Loaded {
 
 /// Verifies and reads all of `file`.
 pub(super) fn load(path: &Path, file: &File) -> Result<Loaded, StoreError> {
-    // A damaged tree can lead redb to an assertion; of what nobody keeps, unwinding leaves nothing half-done.
-    let contradiction = || damaged(path, "its pages contradict each other");
-    std::panic::catch_unwind(|| {
-        let (mut database, repair) = over(path, file)?;
-        match repair {
-            Repair::OfAllocatorOnly => {}
-            Repair::OfPages => verify(path, &mut database)?,
-            Repair::None => {
-                return std::thread::scope(|scope| {
-                    // Verifying takes a database for itself alone.
-                    let verified =
-                        scope.spawn(|| over(path, file).and_then(|(mut again, _)| verify(path, &mut again)));
-                    let records = std::panic::catch_unwind(AssertUnwindSafe(|| read(path, &database)));
-                    // What the pages are good for is known here; what reading made of bad ones is of no interest.
-                    verified.join().unwrap_or_else(|_| Err(contradiction()))?;
-                    let records = records.unwrap_or_else(|_| Err(contradiction()))?;
-                    Ok(Loaded { records, database })
-                });
-            }
-        }
-        let records = read(path, &database)?;
-        Ok(Loaded { records, database })
+    unwound(path, || {
+        let database = over(path, file)?;
+        let (verified, records) = std::thread::scope(|scope| {
+            // Verifying takes a database for itself alone.
+            let verifying = scope.spawn(|| over(path, file).and_then(|mut again| verify(path, &mut again)));
+            let records = unwound(path, || read(path, &database));
+            (verifying.join().unwrap_or_else(|_| Err(contradiction(path))), records)
+        });
+        // What reading made of bad pages is of no interest.
+        verified?;
+        Ok(Loaded { records: records?, database })
     })
-    .unwrap_or_else(|_| Err(contradiction()))
+}
+
+/// A damaged tree can lead redb to an assertion, also while a database is let go; of what nobody keeps, unwinding leaves
+/// nothing half-done.
+fn unwound<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(work));
+    outcome.unwrap_or_else(|_| Err(contradiction(path)))
+}
+
+fn contradiction(path: &Path) -> StoreError {
+    damaged(path, "its pages contradict each other")
 }
 
 /// What a database holds at one moment, whatever is written meanwhile.
@@ -122,18 +119,13 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// The database in `file`, which stays as it is, and what it took to open it.
-fn over(path: &Path, file: &File) -> Result<(Database, Repair), StoreError> {
+/// The database in `file`, which stays as it is.
+fn over(path: &Path, file: &File) -> Result<Database, StoreError> {
     let backend = Untouched::new(file).map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
     if backend.is_empty() {
         return Err(damaged(path, "it is empty"));
     }
-    let repair = Rc::new(Cell::new(Repair::None));
-    let noted = Rc::clone(&repair);
-    let mut builder = builder();
-    builder.set_repair_callback(move |session| noted.set(noted.get().at(session.progress())));
-    let database = builder.create_with_backend(backend).map_err(|error| unopened(path, error))?;
-    Ok((database, repair.get()))
+    builder().create_with_backend(backend).map_err(|error| unopened(path, error))
 }
 
 /// Verifies the checksum of every page.
@@ -142,31 +134,6 @@ fn verify(path: &Path, database: &mut Database) -> Result<(), StoreError> {
         Ok(true) => Ok(()),
         Ok(false) => Err(damaged(path, "checksums of its pages do not match")),
         Err(error) => Err(unopened(path, error)),
-    }
-}
-
-/// What redb had to do to open a file whose last user was killed. It begins by verifying the checksum of every page, so
-/// that need not be done again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repair {
-    /// Nothing: the file was closed, and nothing has been verified yet.
-    None,
-    /// The pages of the last commit were verified, and only what is not in use was found out anew.
-    OfAllocatorOnly,
-    /// The pages of the last commit did not verify.
-    OfPages,
-}
-
-impl Repair {
-    /// What it is when redb tells that it has got so far: nothing of it is done at 0, and before a half it only tells of
-    /// itself when pages do not verify.
-    fn at(self, progress: f64) -> Self {
-        match self {
-            Self::OfPages => Self::OfPages,
-            _ if progress > 0.0 && progress < 0.5 => Self::OfPages,
-            _ if progress > 0.0 => Self::OfAllocatorOnly,
-            before => before,
-        }
     }
 }
 
@@ -189,8 +156,7 @@ fn read(path: &Path, database: &Database) -> Result<Vec<Record>, StoreError> {
     });
     // The first that is wrong is told, however the threads came along.
     parts.sort_unstable_by_key(|(number, _)| *number);
-    let count = parts.iter().map(|(_, part)| part.as_ref().map_or(0, Vec::len)).sum();
-    let mut records = Vec::with_capacity(count);
+    let mut records = Vec::new();
     for (_, part) in parts {
         records.extend(part?);
     }
@@ -214,7 +180,7 @@ struct Batch {
 
 impl Batch {
     fn new(number: usize) -> Self {
-        // The last record may be the largest that is usual beyond what is asked for.
+        // With room for the record that goes beyond.
         Self { number, bytes: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 8), ends: Vec::new() }
     }
 

@@ -167,7 +167,7 @@ struct Shared {
     /// The last role that was read.
     role: Option<Role>,
     /// The last definition that was read: an app's revisions and its declaration are often one.
-    definition: Option<(String, Arc<App>)>,
+    definition: Option<(Box<str>, Arc<App>)>,
 }
 
 impl Shared {

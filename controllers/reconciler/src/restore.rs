@@ -219,14 +219,13 @@ impl Reconciler {
         let mut occupied = HashMap::default();
         // Those of an app come together: it is looked up once for all of them.
         let mut slots = slots.into_iter().peekable();
-        while let Some(first) = slots.next() {
-            let Some(entry) = self.apps.get_mut(&first.app) else {
-                return Err(RestoreError::OrphanSlot(first.app));
+        while let Some(SlotRecord { app, .. }) = slots.peek() {
+            let Some(entry) = self.apps.get_mut(app) else {
+                return Err(RestoreError::OrphanSlot(app.clone()));
             };
-            let instances = &mut entry.state.instances;
-            self.now = self.now.max(restore_slot(instances, &mut occupied, &entry.state.id, first));
-            while let Some(next) = slots.next_if(|next| next.app == entry.state.id) {
-                self.now = self.now.max(restore_slot(instances, &mut occupied, &entry.state.id, next));
+            let state = &mut entry.state;
+            while let Some(slot) = slots.next_if(|slot| slot.app == state.id) {
+                self.now = self.now.max(restore_slot(&mut state.instances, &mut occupied, &state.id, slot));
             }
         }
         for (id, Occupied { agent, presence, instances }) in occupied {
@@ -242,7 +241,6 @@ impl Reconciler {
 struct Occupied {
     agent: Arc<Agent>,
     presence: Presence,
-    /// Each once.
     instances: Vec<(AppId, InstanceKey)>,
 }
 

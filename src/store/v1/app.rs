@@ -267,7 +267,7 @@ impl Source {
 pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
     let text = definition.get();
     if let Some((known, app)) = &shared.definition
-        && known == text
+        && **known == *text
     {
         return Ok(app.clone());
     }
@@ -275,9 +275,7 @@ pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<A
         let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         format!("its definition is refused: {}", mistakes.join("; "))
     })?;
-    let (known, of) = shared.definition.get_or_insert_with(|| (String::new(), app.clone()));
-    text.clone_into(known);
-    *of = app.clone();
+    shared.definition = Some((text.into(), app.clone()));
     Ok(app)
 }
 
