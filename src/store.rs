@@ -148,7 +148,7 @@ impl Store {
         let (progress, stored) = watch::channel(Ok(WriteSeq::default()));
         Ok(Opened {
             store: Self { kept: Kept::InMemory(progress) },
-            records: vec![Record::Installation(installation)],
+            records: vec![Record::Installation(Box::new(installation))],
             stored: Stored(stored),
         })
     }

@@ -154,7 +154,7 @@ async fn store(folder: &Path, world: &InstantWorld) {
     let Opened { store, mut stored, .. } = Store::open(&path).expect("a new store");
     let installation = world.reconciler.installation().clone();
     let installation = Installation { framework: Some(FrameworkId::new(FRAMEWORK)), ..installation };
-    let mut records = vec![Record::Installation(installation)];
+    let mut records = vec![Record::Installation(Box::new(installation))];
     for app in world.reconciler.apps() {
         records.push(Record::App(Box::new(AppRecord::of(app))));
         let versions =

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 
-use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, Value};
+use super::tree::{DEPTH_MAX, EXPANDED_MAX_BYTES, Member, NODE_COST, Node, Span, Value, is_same};
 
 /// The value that `text` holds, if it is JSON, without a key twice and within the bounds of a tree.
 pub(super) fn document(text: &str) -> Option<Node<'_>> {
@@ -147,20 +147,17 @@ impl<'a> Reader<'a> {
         self.take(b'"')?;
         let mut is_plain = true;
         loop {
-            match self.peek()? {
+            // Below the space JSON refuses what stands as it is.
+            let rest = self.text.as_bytes().get(self.at..)?;
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+            self.at += plain + 1;
+            match rest[plain] {
                 b'"' => break,
-                b'\\' => {
-                    is_plain = false;
-                    self.at += 2;
-                }
-                byte => {
-                    // Below the space JSON refuses what stands as it is.
-                    is_plain &= byte >= b' ';
-                    self.at += 1;
-                }
+                b'\\' => self.at += 1,
+                _ => {}
             }
+            is_plain = false;
         }
-        self.take(b'"')?;
         if is_plain {
             return self.text.get(start + 1..self.at - 1).map(Cow::Borrowed);
         }
@@ -178,6 +175,8 @@ impl<'a> Reader<'a> {
             "null" => Some(Value::Null),
             "true" => Some(Value::Flag(true)),
             "false" => Some(Value::Flag(false)),
+            // Most numbers are whole and short: no other way of reading them has another outcome.
+            _ if is_short_and_whole(text) => text.parse::<u32>().ok().map(|number| Value::Number(number.into())),
             _ => {
                 // JSON decides what a number is, the standard library what its nearest float is.
                 serde_json::from_str::<IgnoredAny>(text).ok()?;
@@ -185,6 +184,11 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+fn is_short_and_whole(text: &str) -> bool {
+    let digits = text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && (text.len() == 1 || !text.starts_with('0'))
 }
 
 /// Most members of which each is compared with each, which for few is faster than to sort them out.
@@ -197,7 +201,7 @@ fn has_a_key_twice(members: &[Member<'_>]) -> bool {
     }
     let mut rest = members;
     while let [first, after @ ..] = rest {
-        if after.iter().any(|member| member.key == first.key) {
+        if after.iter().any(|member| is_same(&member.key, &first.key)) {
             return true;
         }
         rest = after;

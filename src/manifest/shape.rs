@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use super::tree::is_same;
+
 /// A kind of map with known members.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -142,7 +144,7 @@ impl Field {
 
 impl Shape {
     pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.fields.iter().find(|field| is_same(field.name, name))
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn builder() -> Builder {
 
 /// Makes a store with nothing but an installation in it.
 fn make(path: &Path) -> Result<(), StoreError> {
-    let installation = Record::Installation(new_installation()?);
+    let installation = Record::Installation(Box::new(new_installation()?));
     match place(path, vec![installation], None) {
         // Another process was faster: there is a complete store now, which is all that is wanted.
         Err(StoreError::InUse { .. }) => Ok(()),

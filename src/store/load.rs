@@ -89,7 +89,7 @@ impl<'a> Snapshot<'a> {
         let first =
             first.map(|(key, value)| record(self.path, key.value(), value.value(), &mut v1::Reader::default()));
         match first {
-            Some(Ok(Record::Installation(installation))) => Ok(installation),
+            Some(Ok(Record::Installation(installation))) => Ok(*installation),
             Some(Err(error)) => Err(error),
             _ => Err(damaged(self.path, NO_INSTALLATION)),
         }
@@ -222,8 +222,11 @@ fn read_batches(
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else { return read };
-        let records = batch.entries().map(|(key, value)| record(path, key, value, &mut reader)).collect();
-        read.push((batch.number, records));
+        // What is collected into a result is not told how many there are, and would move all of it as it grows.
+        let mut records = Vec::with_capacity(batch.ends.len());
+        let each = batch.entries().map(|(key, value)| record(path, key, value, &mut reader));
+        let outcome = each.map(|record| record.map(|record| records.push(record))).collect::<Result<(), _>>();
+        read.push((batch.number, outcome.map(|()| records)));
     }
 }
 

@@ -48,7 +48,7 @@ impl Summary {
 pub(super) fn are_unused(records: &[Record]) -> bool {
     let [Record::Installation(installation)] = records else { return false };
     // How often it was started says nothing.
-    *installation == Installation { life: installation.life, ..Installation::new(installation.realm) }
+    **installation == Installation { life: installation.life, ..Installation::new(installation.realm) }
 }
 
 impl fmt::Display for Summary {

@@ -6,9 +6,8 @@
 //! the rules for manifests: a rule that becomes stricter needs a new version here, too, with a conversion for what was
 //! good before.
 //!
-//! A record is written as JSON, for people; but for slots, of which there are a hundred thousand to be read before
-//! anything is answered. Theirs is the same form without names, in [postcard], a quarter of the size and of the time;
-//! an export shows it as JSON like all else.
+//! Apps, their versions and slots, of which there may be a hundred thousand to be read before anything is answered, are
+//! packed in [postcard]: the same form without names. All else is JSON, and so is everything in an export.
 //!
 //! [postcard]: https://postcard.jamesmunns.com
 
@@ -30,6 +29,8 @@ use ekiden_model::record::{self, Record, RecordKey};
 use ekiden_model::{Agent, App, AppId, AppKey, FrameworkId, Port, Role, Slot, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::manifest;
 
 const INSTALLATION: &str = "#installation";
 const DEPLOYMENT: &str = "$deployment/";
@@ -68,7 +69,9 @@ pub(super) fn name_of(key: &RecordKey) -> String {
 /// What is stored of a record.
 pub(super) fn body(record: &Record) -> Result<Vec<u8>, String> {
     match record {
+        Record::App(app) => packed(&app::AppRecord::of(app, |app| manifest::app_to_json(app).to_string())),
         Record::Slot(slot) => instance::pack(slot),
+        Record::Version(app, version) => packed(&history::Version::of(app, version, history::text_of)),
         other => Ok(json(other)?.into_bytes()),
     }
 }
@@ -77,9 +80,11 @@ pub(super) fn body(record: &Record) -> Result<Vec<u8>, String> {
 fn json(record: &Record) -> Result<String, String> {
     let written = match record {
         Record::Installation(installation) => serde_json::to_string(&Installation::of(installation)),
-        Record::App(app) => serde_json::to_string(&app::AppRecord::of(app)),
+        Record::App(app) => serde_json::to_string(&app::AppRecord::of(app, manifest::app_to_json)),
         Record::Slot(slot) => serde_json::to_string(&instance::SlotRecord::of(slot)),
-        Record::Version(app, version) => serde_json::to_string(&history::Version::of(app, version)),
+        Record::Version(app, version) => {
+            serde_json::to_string(&history::Version::of(app, version, history::value_of))
+        }
         Record::Deployment(deployment) => serde_json::to_string(&history::Deployment::of(deployment)),
         Record::Group(group) => serde_json::to_string(&shelf::Group::of(group)),
         Record::Pod(pod) => serde_json::to_string(&shelf::Pod::of(pod)),
@@ -96,25 +101,36 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads one record as it is stored; the text of an error is a fragment for people.
     pub(super) fn read(&mut self, record_key: &str, body: &[u8]) -> Result<Record, String> {
-        if let Some((app, slot)) = slot_of(record_key) {
-            let app = self.shared.app(app)?;
-            return instance::unpack(app, slot, body, &mut self.shared).map(Record::Slot);
-        }
-        self.read_json(record_key, text(body)?)
+        let record = match Form::of(record_key) {
+            Form::Slot(app, slot) => {
+                let app = self.shared.app(app)?;
+                return instance::unpack(app, slot, body, &mut self.shared).map(Record::Slot);
+            }
+            Form::App => {
+                let app = unpacked::<app::AppRecord<&str>>(body)?.read(&mut self.shared)?;
+                Record::App(Box::new(app))
+            }
+            Form::Version => {
+                let (app, version) = unpacked::<history::Version<&str>>(body)?.read(&mut self.shared)?;
+                Record::Version(app, Box::new(version))
+            }
+            Form::Json => return self.read_json(record_key, text(body)?),
+        };
+        checked(record_key, record)
     }
 
     /// The JSON of a record that is stored.
     pub(super) fn show<'a>(&mut self, record_key: &str, body: &'a [u8]) -> Result<Cow<'a, str>, String> {
-        match slot_of(record_key) {
-            Some(_) => json(&self.read(record_key, body)?).map(Cow::Owned),
-            None => text(body).map(Cow::Borrowed),
+        match Form::of(record_key) {
+            Form::Json => text(body).map(Cow::Borrowed),
+            _ => json(&self.read(record_key, body)?).map(Cow::Owned),
         }
     }
 
     /// Reads one record of its JSON.
     pub(super) fn read_json(&mut self, record_key: &str, json: &str) -> Result<Record, String> {
         let record = if record_key == INSTALLATION {
-            Record::Installation(parse::<Installation>(json)?.read()?)
+            Record::Installation(Box::new(parse::<Installation>(json)?.read()?))
         } else if record_key.starts_with(DEPLOYMENT) {
             let deployment = parse::<history::Deployment<_>>(json)?.read(&mut self.shared)?;
             Record::Deployment(Box::new(deployment))
@@ -123,18 +139,45 @@ impl Reader {
         } else if record_key.starts_with(POD) {
             Record::Pod(parse::<shelf::Pod>(json)?.read()?)
         } else if record_key.contains('!') {
-            let (app, version) = parse::<history::Version<_>>(json)?.read(&mut self.shared)?;
+            let (app, version) = parse::<history::Version<&RawValue>>(json)?.read(&mut self.shared)?;
             Record::Version(app, Box::new(version))
         } else if record_key.contains('#') {
             Record::Slot(parse::<instance::SlotRecord>(json)?.read(&mut self.shared)?)
         } else {
-            Record::App(Box::new(parse::<app::AppRecord<_>>(json)?.read(&mut self.shared)?))
+            Record::App(Box::new(parse::<app::AppRecord<&RawValue>>(json)?.read(&mut self.shared)?))
         };
-        if !is_key_of(record_key, &record) {
-            return Err(format!("it is the record of `{}`", key(&record)));
-        }
-        Ok(record)
+        checked(record_key, record)
     }
+}
+
+/// In which form the record with a key is stored.
+enum Form<'a> {
+    App,
+    Version,
+    Slot(&'a str, Slot),
+    Json,
+}
+
+impl<'a> Form<'a> {
+    fn of(record_key: &'a str) -> Self {
+        if let Some((app, slot)) = slot_of(record_key) {
+            Self::Slot(app, slot)
+        } else if record_key.starts_with(['#', '$']) || record_key.contains('#') {
+            Self::Json
+        } else if record_key.contains('!') {
+            Self::Version
+        } else {
+            Self::App
+        }
+    }
+}
+
+/// The record, if the key is its own.
+fn checked(record_key: &str, record: Record) -> Result<Record, String> {
+    if !is_key_of(record_key, &record) {
+        return Err(format!("it is the record of `{}`", key(&record)));
+    }
+    Ok(record)
 }
 
 /// Whether `text` is the record's [`key`]; nothing is put together for it where there are many.
@@ -181,10 +224,10 @@ impl Shared {
     }
 
     /// A definition of the past: not read, unless it is the one at hand.
-    fn definition(&self, written: &RawValue) -> Definition {
+    fn definition(&self, written: &str) -> Definition {
         match &self.definition {
-            Some((known, app)) if **known == *written.get() => Definition::Known(app.clone()),
-            _ => Definition::Written(written.get().into()),
+            Some((known, app)) if **known == *written => Definition::Known(app.clone()),
+            _ => Definition::Written(written.into()),
         }
     }
 
@@ -280,6 +323,18 @@ impl Installation {
 
 fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn packed(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(value).map_err(|error| error.to_string())
+}
+
+fn unpacked<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("it goes on for {} bytes after its end", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn ports(ports: &[Option<Port>]) -> Vec<Option<NonZeroU16>> {

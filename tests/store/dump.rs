@@ -51,7 +51,8 @@ fn without_orphans(records: Vec<Record>) -> Vec<Record> {
 async fn filled_with_app(path: &Path) -> Vec<u8> {
     filled(path).await;
     let app = serde_json::json!({
-        "id": "/prod/web", "birth": 1, "declared": null, "revisions": [], "rollout": null, "servicePorts": [],
+        "id": "/prod/web", "birth": 1, "key": null, "declared": null, "revisions": [], "rollout": null,
+        "servicePorts": [],
         "backoff": { "failures": 0, "delayNanos": 0, "until": null, "reference": null, "configured": null },
         "lastFailure": null, "condemned": [],
     });
@@ -182,7 +183,7 @@ async fn a_state_that_is_there_is_never_written_over() {
     let known = Place::new();
     let Record::Installation(made) = reopen(&known.path).unwrap().remove(0) else { panic!("no installation") };
     let framework = Some(ekiden_model::FrameworkId::new("f-1"));
-    put(&known.path, vec![Write::Put(Record::Installation(Installation { framework, ..made }))]);
+    put(&known.path, vec![Write::Put(Record::Installation(Box::new(Installation { framework, ..*made })))]);
     for place in [&there, &known] {
         let before = std::fs::read(&place.path).unwrap();
         let error = import(&place.path, &lines).unwrap_err();

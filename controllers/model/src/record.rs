@@ -43,7 +43,7 @@ pub enum RecordKey {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// The installation; one record.
-    Installation(Installation),
+    Installation(Box<Installation>),
     /// An app, by its id.
     App(Box<AppRecord>),
     /// A slot, by app and number.

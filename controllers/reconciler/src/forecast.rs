@@ -222,7 +222,7 @@ impl Play {
     fn begin(outset: Outset, lost: &BTreeSet<AgentId>) -> Result<Self, RestoreError> {
         let Outset { now, settings, abilities, installation, spares, agents, mut records } = outset;
         let default_role = settings.default_role.clone();
-        records.push(Record::Installation(installation.clone()));
+        records.push(Record::Installation(Box::new(installation.clone())));
         let mut reconciler = Reconciler::restore(settings, abilities, installation, records)?;
         // What tasks tell of agents is less than is known.
         reconciler.agents = agents;

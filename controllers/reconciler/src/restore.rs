@@ -57,7 +57,7 @@ impl Reconciler {
         let (mut groups, mut pods) = (BTreeMap::new(), BTreeMap::new());
         for record in records {
             match record {
-                Record::Installation(stored) => installation = Some(stored),
+                Record::Installation(stored) => installation = Some(*stored),
                 Record::App(app) => apps.push(*app),
                 Record::Slot(slot) => slots.push(slot),
                 Record::Version(app, version) => versions.push((app, *version)),

@@ -87,7 +87,7 @@ impl Reconciler {
     fn writes(&self, notes: Notes) -> Vec<Write> {
         let mut writes = Vec::new();
         if notes.installation {
-            writes.push(Write::Put(Record::Installation(self.installation.clone())));
+            writes.push(Write::Put(Record::Installation(Box::new(self.installation.clone()))));
         }
         writes.extend(notes.deleted.into_iter().map(Write::DeleteApp));
         for id in notes.apps {

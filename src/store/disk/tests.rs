@@ -129,7 +129,8 @@ fn wherever_a_commit_runs_out_of_space_all_that_was_stored_is_there_and_of_the_r
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ekiden.db");
     let batch = |slots: std::ops::Range<u32>| -> Vec<Write> {
-        let installation = Write::Put(Record::Installation(Installation { births: 1, ..Installation::new(7) }));
+        let installation =
+            Write::Put(Record::Installation(Box::new(Installation { births: 1, ..Installation::new(7) })));
         std::iter::once(installation).chain(slots.map(slot)).collect()
     };
     let (mut operations, mut kept) = (0, Vec::new());
@@ -213,15 +214,22 @@ fn a_record_that_says_something_else_is_refused_by_its_key() {
     // The last incarnation is the first, and there are no instances.
     let slot = [1, 0].as_slice();
     assert_eq!(opened_with("/web#0000000001", Some(&sealed("/web#0000000001", slot))).unwrap().len(), 2);
+    // Its id and birth; nothing is declared, chosen or known to have failed.
+    let app = b"\x04/app\x01\0\0\0\0\0\0\0\0\0\0\0\0".as_slice();
+    assert_eq!(opened_with("/app", Some(&sealed("/app", app))).unwrap().len(), 2);
     let cases = [
         ("/web#0000000001", sealed("/web#0000000002", slot), "its checksum does not match"),
         ("/web#0000000001", sealed("/web#0000000001", &[1]), "end of buffer"),
         ("/web#0000000001", sealed("/web#0000000001", &[1, 0, 7, 7]), "goes on for 2 bytes after its end"),
         ("/web#0000000001", sealed("/web#0000000001", b"{}"), "end of buffer"),
         ("/web#1", sealed("/web#1", slot), "expected value"),
-        ("/web", sealed("/web", br#"{"app":"/web"}"#), "unknown field `app`"),
-        ("/web", sealed("/web", b"{}"), "missing field `id`"),
-        ("/web", sealed("/web", &[0xff]), "it is not UTF-8"),
+        ("/web", sealed("/web", br#"{"id":"/web"}"#), "end of buffer"),
+        ("/web", sealed("/web", app), "it is the record of `/app`"),
+        ("/app", sealed("/app", &[app, &[0]].concat()), "goes on for 1 bytes after its end"),
+        ("/app!0000000000000001", sealed("/app!0000000000000001", app), "after its end"),
+        ("$group//a", sealed("$group//a", br#"{"app":"/web"}"#), "unknown field `app`"),
+        ("$group//a", sealed("$group//a", b"{}"), "missing field `id`"),
+        ("$group//a", sealed("$group//a", &[0xff]), "it is not UTF-8"),
         ("/web", br#"{"id":"/web"}"#.to_vec(), "it has no header"),
         ("#installation", sealed("#installation", br#"{"realm":1,"births":2,"more":3}"#), "unknown field `more`"),
     ];

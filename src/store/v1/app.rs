@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use ekiden_model::{App, GroupId, RevisionId, TaskId, Timestamp, app_state, record, report, revision};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::names::{Condition, FailureCause};
@@ -14,13 +13,12 @@ use super::{Key, Shared, nanos, ports, read_ports};
 use crate::manifest;
 
 /// `D` is a declaration, as canonical Marathon JSON: the one form of it that is specified, shown to users and kept
-/// compatible. It is written as a value and read as text, so that equal ones are told by it.
+/// compatible, also in what is packed. It is read as text, so that equal ones are told by it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct AppRecord<D> {
     id: String,
     birth: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Key>,
     declared: Option<Declared<D>>,
     revisions: Vec<Revision<D>>,
@@ -40,9 +38,7 @@ struct Declared<D> {
     configured: i64,
     source: Source,
     restarts: u32,
-    #[serde(default = "nothing", skip_serializing_if = "Option::is_none")]
     over: Option<Override<D>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     keep: bool,
 }
 
@@ -51,15 +47,9 @@ struct Declared<D> {
 struct Override<D> {
     file: D,
     reason: Arc<str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<Arc<str>>,
     since: i64,
     until: i64,
-}
-
-/// `#[serde(default)]` alone would ask `D` for a default.
-fn nothing<T>() -> Option<T> {
-    None
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,7 +65,6 @@ struct Revision<D> {
     id: u32,
     version: i64,
     /// None where it is the declared one, as nearly always: the longest part of a record is not written twice.
-    #[serde(default = "nothing", skip_serializing_if = "Option::is_none")]
     definition: Option<D>,
     restarts: u32,
     target: u32,
@@ -136,8 +125,9 @@ struct Failure {
     cause: FailureCause,
 }
 
-impl AppRecord<Value> {
-    pub(super) fn of(model: &record::AppRecord) -> Self {
+impl<D> AppRecord<D> {
+    /// With each declaration as `written` makes it.
+    pub(super) fn of(model: &record::AppRecord, written: impl Fn(&App) -> D + Copy) -> Self {
         let record::AppRecord {
             id,
             birth,
@@ -155,8 +145,8 @@ impl AppRecord<Value> {
             id: id.to_string(),
             birth: *birth,
             key: key.map(Key::of),
-            declared: declared.as_ref().map(Declared::of),
-            revisions: revisions.iter().map(|revision| Revision::of(revision, app)).collect(),
+            declared: declared.as_ref().map(|declared| Declared::of(declared, written)),
+            revisions: revisions.iter().map(|revision| Revision::of(revision, app, written)).collect(),
             rollout: rollout.as_ref().map(Rollout::of),
             service_ports: ports(service_ports),
             backoff: Backoff::of(backoff),
@@ -166,7 +156,7 @@ impl AppRecord<Value> {
     }
 }
 
-impl AppRecord<&RawValue> {
+impl<D: Written> AppRecord<D> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<record::AppRecord, String> {
         let Self { id, birth, key, declared, revisions, rollout, service_ports, backoff, last_failure, condemned } =
             self;
@@ -189,27 +179,27 @@ impl AppRecord<&RawValue> {
     }
 }
 
-impl Declared<Value> {
-    fn of(model: &app_state::Declared) -> Self {
+impl<D> Declared<D> {
+    fn of(model: &app_state::Declared, written: impl Fn(&App) -> D + Copy) -> Self {
         let app_state::Declared { app, version, scaled, configured, source, restarts, over, keep } = model;
         Self {
-            definition: manifest::app_to_json(app),
+            definition: written(app),
             version: version.as_millis(),
             scaled: scaled.as_millis(),
             configured: configured.as_millis(),
             source: Source::of(source),
             restarts: *restarts,
-            over: over.as_ref().map(Override::of),
+            over: over.as_ref().map(|over| Override::of(over, written)),
             keep: *keep,
         }
     }
 }
 
-impl Declared<&RawValue> {
+impl<D: Written> Declared<D> {
     fn read(self, shared: &mut Shared) -> Result<app_state::Declared, String> {
         let Self { definition, version, scaled, configured, source, restarts, over, keep } = self;
         Ok(app_state::Declared {
-            app: app_of(definition, shared)?,
+            app: app_of(&definition, shared)?,
             version: Timestamp::from_millis(version),
             scaled: Timestamp::from_millis(scaled),
             configured: Timestamp::from_millis(configured),
@@ -221,11 +211,11 @@ impl Declared<&RawValue> {
     }
 }
 
-impl Override<Value> {
-    fn of(model: &app_state::Override) -> Self {
+impl<D> Override<D> {
+    fn of(model: &app_state::Override, written: impl Fn(&App) -> D) -> Self {
         let app_state::Override { file, reason, by, since, until } = model;
         Self {
-            file: manifest::app_to_json(file),
+            file: written(file),
             reason: reason.clone(),
             by: by.clone(),
             since: since.as_millis(),
@@ -234,11 +224,11 @@ impl Override<Value> {
     }
 }
 
-impl Override<&RawValue> {
+impl<D: Written> Override<D> {
     fn read(self, shared: &mut Shared) -> Result<app_state::Override, String> {
         let Self { file, reason, by, since, until } = self;
         Ok(app_state::Override {
-            file: app_of(file, shared)?,
+            file: app_of(&file, shared)?,
             reason,
             by,
             since: Timestamp::from_millis(since),
@@ -263,9 +253,28 @@ impl Source {
     }
 }
 
+/// A declaration's JSON, as it stands in a record.
+pub(super) trait Written {
+    fn json(&self) -> &str;
+}
+
+/// In one that is packed.
+impl Written for &str {
+    fn json(&self) -> &str {
+        self
+    }
+}
+
+/// In one that is JSON itself.
+impl Written for &RawValue {
+    fn json(&self) -> &str {
+        self.get()
+    }
+}
+
 /// Reads a declaration.
-pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<App>, String> {
-    let text = definition.get();
+pub(super) fn app_of(definition: &impl Written, shared: &mut Shared) -> Result<Arc<App>, String> {
+    let text = definition.json();
     if let Some((known, app)) = &shared.definition
         && **known == *text
     {
@@ -279,13 +288,13 @@ pub(super) fn app_of(definition: &RawValue, shared: &mut Shared) -> Result<Arc<A
     Ok(app)
 }
 
-impl Revision<Value> {
-    fn of(model: &revision::Revision, declared: Option<&Arc<App>>) -> Self {
+impl<D> Revision<D> {
+    fn of(model: &revision::Revision, declared: Option<&Arc<App>>, written: impl Fn(&App) -> D) -> Self {
         let revision::Revision { id, version, app, restarts, target, standing } = model;
         Self {
             id: id.0,
             version: version.as_millis(),
-            definition: (declared != Some(app)).then(|| manifest::app_to_json(app)),
+            definition: (declared != Some(app)).then(|| written(app)),
             restarts: *restarts,
             target: *target,
             standing: match standing {
@@ -297,14 +306,14 @@ impl Revision<Value> {
     }
 }
 
-impl Revision<&RawValue> {
+impl<D: Written> Revision<D> {
     fn read(self, declared: Option<&Arc<App>>, shared: &mut Shared) -> Result<revision::Revision, String> {
         let Self { id, version, definition, restarts, target, standing } = self;
         Ok(revision::Revision {
             id: RevisionId(id),
             version: Timestamp::from_millis(version),
             app: match definition {
-                Some(definition) => app_of(definition, shared)?,
+                Some(definition) => app_of(&definition, shared)?,
                 None => declared.ok_or("a revision has no definition, and none is declared")?.clone(),
             },
             restarts,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Shared;
-use super::app::{Source, app_of};
+use super::app::{Source, Written, app_of};
 use crate::manifest;
 
 /// `D` is a declaration; see [`super::app::AppRecord`].
@@ -18,7 +18,6 @@ use crate::manifest;
 pub(super) struct Version<D> {
     app: String,
     at: i64,
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     definition: Option<D>,
     cause: Cause,
     deployment: String,
@@ -29,9 +28,7 @@ pub(super) struct Version<D> {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Cause {
     source: Source,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<Commit>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<Arc<str>>,
     why: Why,
 }
@@ -77,7 +74,6 @@ pub(super) struct Deployment<D> {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Change<D> {
     action: Action,
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     before: Option<D>,
     step: u32,
 }
@@ -91,18 +87,18 @@ enum Action {
     Stop,
 }
 
-/// What is not there; `#[serde(default)]` alone would ask `D` for a default.
-fn none<D>() -> Option<D> {
-    None
-}
-
-impl Version<Value> {
-    pub(super) fn of(app: &AppId, model: &history::Version) -> Self {
+impl<D> Version<D> {
+    /// With its declaration as `written` makes it.
+    pub(super) fn of(
+        app: &AppId,
+        model: &history::Version,
+        written: impl FnOnce(&history::Definition) -> D,
+    ) -> Self {
         let history::Version { at, app: declared, cause, deployment, progress } = model;
         Self {
             app: app.to_string(),
             at: at.as_millis(),
-            definition: declared.as_ref().map(definition_of),
+            definition: declared.as_ref().map(written),
             cause: Cause::of(cause),
             deployment: deployment.to_string(),
             progress: Progress::of(progress),
@@ -110,8 +106,8 @@ impl Version<Value> {
     }
 }
 
-/// A definition as it is stored.
-fn definition_of(definition: &history::Definition) -> Value {
+/// A declaration of the past, in a record that is JSON.
+pub(super) fn value_of(definition: &history::Definition) -> Value {
     match definition {
         history::Definition::Known(app) => manifest::app_to_json(app),
         // It was read as JSON before.
@@ -119,12 +115,20 @@ fn definition_of(definition: &history::Definition) -> Value {
     }
 }
 
-impl Version<&RawValue> {
+/// In one that is packed.
+pub(super) fn text_of(definition: &history::Definition) -> Arc<str> {
+    match definition {
+        history::Definition::Known(app) => manifest::app_to_json(app).to_string().into(),
+        history::Definition::Written(text) => text.clone(),
+    }
+}
+
+impl<D: Written> Version<D> {
     pub(super) fn read(self, shared: &mut Shared) -> Result<(AppId, history::Version), String> {
         let Self { app, at, definition, cause, deployment, progress } = self;
         let version = history::Version {
             at: Timestamp::from_millis(at),
-            app: definition.map(|definition| shared.definition(definition)),
+            app: definition.map(|definition| shared.definition(definition.json())),
             cause: cause.read()?,
             deployment: deployment_id(&deployment)?,
             progress: progress.read(),
@@ -154,7 +158,7 @@ impl Deployment<&RawValue> {
         let Self { id, version, changes } = self;
         let mut read = BTreeMap::new();
         for (app, Change { action, before, step }) in changes {
-            let before = before.map(|before| app_of(before, shared)).transpose()?;
+            let before = before.map(|before| app_of(&before, shared)).transpose()?;
             let change = deployment::Change { action: action.read(), before, step };
             read.insert(shared.app(&app)?, change);
         }

@@ -10,17 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::health::Health;
 use super::names::{Condition, Goal, KillCause};
-use super::{Shared, ports, read_ports};
+use super::{Shared, packed, ports, read_ports, unpacked};
 
 /// A slot as it is stored.
 pub(super) fn pack(model: &record::SlotRecord) -> Result<Vec<u8>, String> {
     let record::SlotRecord { app: _, slot: _, last, instances } = model;
-    let packed_agent = |agent: &ekiden_model::Agent| in_postcard(&Agent::of(agent));
+    let packed_agent = |agent: &ekiden_model::Agent| packed(&Agent::of(agent));
     let instances = instances.iter().map(|instance| Ok(Instance::of(instance, packed_agent(&instance.agent)?)));
-    in_postcard(&Packed {
-        last: last.0,
-        instances: instances.collect::<Result<Vec<Instance<'_, Vec<u8>>>, String>>()?,
-    })
+    packed(&Packed { last: last.0, instances: instances.collect::<Result<Vec<Instance<'_, Vec<u8>>>, String>>()? })
 }
 
 /// The slot that is stored.
@@ -30,7 +27,7 @@ pub(super) fn unpack(
     body: &[u8],
     shared: &mut Shared,
 ) -> Result<record::SlotRecord, String> {
-    let Packed { last, instances } = of_postcard::<Packed<'_, &[u8]>>(body)?;
+    let Packed { last, instances } = unpacked::<Packed<'_, &[u8]>>(body)?;
     let instances = instances.into_iter().map(|instance| instance.read(shared, agent_of));
     Ok(record::SlotRecord { app, slot, last: Incarnation(last), instances: instances.collect::<Result<_, _>>()? })
 }
@@ -116,7 +113,7 @@ impl<'a> SlotRecord<'a> {
             last: Incarnation(last),
             instances: instances
                 .into_iter()
-                .map(|instance| instance.read(shared, |agent, shared| agent_of(&in_postcard(&agent)?, shared)))
+                .map(|instance| instance.read(shared, |agent, shared| agent_of(&packed(&agent)?, shared)))
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -216,25 +213,13 @@ impl Agent {
 
 /// The agent, shared with the instances that were read before unless it was another then (an agent's attributes are
 /// of the moment at which an instance was launched).
-fn agent_of(packed: &[u8], shared: &mut Shared) -> Result<Arc<ekiden_model::Agent>, String> {
-    if let Some(known) = shared.agents.get(packed) {
+fn agent_of(bytes: &[u8], shared: &mut Shared) -> Result<Arc<ekiden_model::Agent>, String> {
+    if let Some(known) = shared.agents.get(bytes) {
         return Ok(known.clone());
     }
-    let agent = Arc::new(of_postcard::<Agent>(packed)?.read());
-    shared.agents.insert(packed.into(), agent.clone());
+    let agent = Arc::new(unpacked::<Agent>(bytes)?.read());
+    shared.agents.insert(bytes.into(), agent.clone());
     Ok(agent)
-}
-
-fn in_postcard(value: &impl Serialize) -> Result<Vec<u8>, String> {
-    postcard::to_stdvec(value).map_err(|error| error.to_string())
-}
-
-fn of_postcard<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(format!("it goes on for {} bytes after its end", rest.len())),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 impl KillOrder {

@@ -49,7 +49,9 @@ impl Records {
     /// Applies one write.
     pub fn apply(&mut self, write: &Write) {
         match write {
-            Write::Put(Record::Installation(installation)) => self.installation = Some(installation.clone()),
+            Write::Put(Record::Installation(installation)) => {
+                self.installation = Some(Installation::clone(installation))
+            }
             Write::Put(Record::App(app)) => {
                 self.apps.insert(app.id.clone(), (**app).clone());
             }
@@ -108,7 +110,7 @@ impl Records {
 
     /// All records, as a process that starts reads them.
     pub fn to_vec(&self) -> Vec<Record> {
-        let installation = self.installation.clone().map(Record::Installation);
+        let installation = self.installation.clone().map(Box::new).map(Record::Installation);
         let apps = self.apps.values().map(|app| Record::App(Box::new(app.clone())));
         let slots = self.slots.values().cloned().map(Record::Slot);
         installation.into_iter().chain(apps).chain(slots).chain(self.others.values().cloned()).collect()
