@@ -69,11 +69,11 @@ pub struct Store {
 
 /// What opening gives.
 #[derive(Debug)]
-pub struct Opened {
+pub struct Opened<T = Vec<Record>> {
     /// Takes writes.
     pub store: Store,
-    /// All records: first the installation, then apps and slots in the order of their ids.
-    pub records: Vec<Record>,
+    /// All records, first the installation, then apps and slots in the order of their ids; or what was made of them.
+    pub records: T,
     /// Says what is durable.
     pub stored: Stored,
 }
@@ -128,7 +128,16 @@ impl Store {
     ///
     /// A new store gets an [`Installation`] with a realm drawn at random.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
-        let (disk, records) = Disk::open(path)?;
+        Self::open_into(path, |records| records.collect())
+    }
+
+    /// The same, with the records handed to `take_up` while they are being read: first the installation, then each app and
+    /// what is of it, in the order of their ids. They end early where the store turns out to be damaged.
+    pub fn open_into<T>(
+        path: &Path,
+        take_up: impl FnOnce(&mut dyn Iterator<Item = Record>) -> T,
+    ) -> Result<Opened<T>, StoreError> {
+        let (disk, records) = Disk::open(path, take_up)?;
         let disk = Arc::new(disk);
         let written = disk.clone();
         let (batches, queue) = mpsc::channel(QUEUED_BATCHES);
@@ -226,15 +235,15 @@ impl Export {
 /// Verifies the store in the file at `path`, which no other process may have open, and says what is in it.
 pub fn check(path: &Path) -> Result<Summary, StoreError> {
     let file = disk::take(path)?;
-    Ok(Summary::of(&load::load(path, &file)?.records))
+    Ok(load::load(path, &file, |records| Summary::of(records))?.made)
 }
 
 /// Writes the store in the file at `path`, which no other process may have open, as JSON lines.
 pub fn export(path: &Path, out: impl io::Write) -> Result<Summary, ExportError> {
     let file = disk::take(path)?;
-    let loaded = load::load(path, &file)?;
+    let loaded = load::load(path, &file, |records| Summary::of(records))?;
     dump::write(path, &loaded.database, out)?;
-    Ok(Summary::of(&loaded.records))
+    Ok(loaded.made)
 }
 
 /// Reads what [`export`] or [`Export::write`] wrote, without storing it anywhere.
@@ -251,7 +260,7 @@ pub fn import(path: &Path, input: impl io::BufRead) -> Result<Imported, ImportEr
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
         Ok(file) => {
-            let there = load::load(path, &file)?.records;
+            let there = load::load(path, &file, |records| records.collect::<Vec<_>>())?.made;
             if there == records {
                 return Ok(Imported::Same(summary));
             }

@@ -691,6 +691,47 @@ async fn pages_that_only_lead_to_records_are_guarded_too() {
 }
 
 #[tokio::test]
+async fn records_come_in_their_order_and_count_only_if_all_are_good() {
+    // Of some forty bytes each: more than a thread makes records of at a time, many times over.
+    const SLOTS: u32 = 40_000;
+    let place = Place::new();
+    let Opened { store, .. } = Store::open(&place.path).unwrap();
+    store.persist(WriteSeq(1), (0..SLOTS).map(|number| slot("/prod/web", number)).collect()).await.unwrap();
+    store.close().await.unwrap();
+
+    let slot_of = |record: &Record| if let Record::Slot(slot) = record { Some(slot.slot.0) } else { None };
+    let all = Store::open_into(&place.path, |records| records.map(|record| slot_of(&record)).collect::<Vec<_>>());
+    let expected: Vec<_> = std::iter::once(None).chain((0..SLOTS).map(Some)).collect();
+    assert_eq!(all.unwrap().records, expected);
+    let first = Store::open_into(&place.path, |records| records.next().is_some());
+    assert!(first.unwrap().records, "whoever takes up one only is given one only");
+
+    // The last one, which comes long after the first ones were taken up.
+    let mut whole = std::fs::read(&place.path).unwrap();
+    let key = format!("/prod/web#{:010}", SLOTS - 1);
+    let at = whole.windows(key.len()).rposition(|bytes| bytes == key.as_bytes()).unwrap();
+    whole[at + key.len() + 1] ^= 1;
+    std::fs::write(&place.path, &whole).unwrap();
+    let mut taken_up = 0;
+    let refused = Store::open_into(&place.path, |records| taken_up = records.count());
+    assert!(matches!(refused, Err(StoreError::Damaged { .. } | StoreError::Record { .. })), "{:?}", refused.err());
+    assert!(taken_up > 0, "nothing was taken up before");
+    let refused = Store::open_into(&place.path, |records| records.next().is_some());
+    assert!(refused.is_err(), "what nobody takes up is looked at all the same");
+}
+
+/// What is wrong with whoever takes records up is not taken for damage of the file, and nobody waits for ever.
+#[tokio::test]
+#[should_panic(expected = "not of the file")]
+async fn a_panic_of_whoever_takes_records_up_is_his_own() {
+    let place = Place::new();
+    filled(&place.path).await;
+    let _ = Store::open_into(&place.path, |records| {
+        assert!(records.next().is_none(), "not of the file");
+    });
+}
+
+#[tokio::test]
 async fn every_byte_of_a_record_is_guarded() {
     let place = Place::new();
     filled(&place.path).await;

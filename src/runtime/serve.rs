@@ -50,7 +50,8 @@ pub const fn abilities() -> Abilities {
 pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let store = store_file(&options.state);
     let is_new = !store.exists();
-    let premises = Premises::take(&options.directory, options.http, Some(&store)).await?;
+    let settings = options.settings.clone();
+    let premises = Premises::take(&options.directory, options.http, Some(&store), settings, abilities()).await?;
     if is_new {
         tell_of_beginning(&options.state);
     }
@@ -60,7 +61,6 @@ pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Resu
         directory: options.directory,
         prune: options.prune,
         settings: options.settings,
-        abilities: abilities(),
         introduction: options.introduction,
         probes: options.probes,
         callbacks: options.callbacks,

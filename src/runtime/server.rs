@@ -87,8 +87,6 @@ pub struct ServerOptions {
     pub prune: PrunePolicy,
     /// The numbers that controllers need.
     pub settings: Settings,
-    /// What the cluster is able to do.
-    pub abilities: Abilities,
     /// How the API introduces us.
     pub introduction: Introduction,
     /// Most probes under way at once.
@@ -106,7 +104,15 @@ pub struct ServerOptions {
 pub struct Premises {
     signals: Signals,
     listeners: Listeners,
-    opened: Opened,
+    restored: Opened<Restored>,
+}
+
+/// What was made of what is stored.
+#[derive(Debug)]
+struct Restored {
+    reconciler: Reconciler,
+    /// What files have declared, and which.
+    declared: Vec<(Arc<App>, Source)>,
 }
 
 /// What was found at the start, for people.
@@ -186,7 +192,13 @@ pub enum ServerError {
 
 impl Premises {
     /// Takes everything that somebody else could have. Opening a store takes as long as reading it.
-    pub async fn take(directory: &Path, http: HttpOptions, store: Option<&Path>) -> Result<Self, ServerError> {
+    pub async fn take(
+        directory: &Path,
+        http: HttpOptions,
+        store: Option<&Path>,
+        settings: Settings,
+        abilities: Abilities,
+    ) -> Result<Self, ServerError> {
         if !directory.is_dir() {
             return Err(ServerError::NoDirectory(directory.to_owned()));
         }
@@ -195,14 +207,22 @@ impl Premises {
         if let Some(folder) = store.and_then(Path::parent) {
             std::fs::create_dir_all(folder).map_err(|error| ServerError::Folder(folder.to_owned(), error))?;
         }
-        let opened = open(store.map(Path::to_owned)).await?;
-        Ok(Self { signals, listeners, opened })
+        let take_up = |records: &mut dyn Iterator<Item = Record>| restore(settings, abilities, records);
+        let Opened { store, records, stored } = open(store.map(Path::to_owned), take_up).await?;
+        Ok(Self { signals, listeners, restored: Opened { store, records: records?, stored } })
     }
+}
 
-    /// What is stored.
-    pub fn records(&self) -> &[Record] {
-        &self.opened.records
-    }
+/// Takes up what is stored while it is being read.
+fn restore(
+    settings: Settings,
+    abilities: Abilities,
+    records: impl Iterator<Item = Record>,
+) -> Result<Restored, RestoreError> {
+    let mut declared = Vec::new();
+    let records = records.inspect(|record| declared.extend(declared_by_file(record)));
+    let reconciler = Reconciler::restore(settings, abilities, fresh(), records)?;
+    Ok(Restored { reconciler, declared })
 }
 
 /// The store's file in the folder given with `--state`.
@@ -210,21 +230,25 @@ pub fn store_file(state: &Path) -> PathBuf {
     state.join("ekiden.redb")
 }
 
-/// Opens the store in the file, or one that is kept nowhere.
-pub async fn open(path: Option<PathBuf>) -> Result<Opened, ServerError> {
+/// Opens the store in the file, or one that is kept nowhere, and hands what is stored to `take_up`.
+pub async fn open<T: Send + 'static>(
+    path: Option<PathBuf>,
+    take_up: impl FnOnce(&mut dyn Iterator<Item = Record>) -> T + Send + 'static,
+) -> Result<Opened<T>, ServerError> {
+    let unusable = |error| ServerError::Store(Arc::new(error));
     let Some(path) = path else {
-        return Store::in_memory().map_err(|error| ServerError::Store(Arc::new(error)));
+        let Opened { store, records, stored } = Store::in_memory().map_err(unusable)?;
+        return Ok(Opened { store, records: take_up(&mut records.into_iter()), stored });
     };
     let shown = path.display().to_string();
-    let mut reading = tokio::task::spawn_blocking(move || Store::open(&path));
+    let mut reading = tokio::task::spawn_blocking(move || Store::open_into(&path, take_up));
     let opened = if let Ok(opened) = tokio::time::timeout(TOLD_AFTER, &mut reading).await {
         opened
     } else {
         tracing::info!(file = shown, "reading the store");
         reading.await
     };
-    let opened = opened.map_err(TaskError::Panicked)?;
-    opened.map_err(|error| ServerError::Store(Arc::new(error)))
+    opened.map_err(TaskError::Panicked)?.map_err(unusable)
 }
 
 /// A server that is about to run.
@@ -250,32 +274,22 @@ impl<C: Cluster> Server<C> {
     /// Runs until a signal ends it, or it is uninstalled. `announce` is called once, when everything runs.
     pub async fn run(self, announce: impl FnOnce(&Started)) -> Result<Ended, ServerError> {
         let Self { options, premises, cluster, events: cluster_events } = self;
-        let ServerOptions {
-            directory,
-            prune,
-            settings,
-            abilities,
-            introduction,
-            probes,
-            callbacks,
-            farewell,
-            metrics,
-        } = options;
-        let Premises { mut signals, listeners, opened } = premises;
+        let ServerOptions { directory, prune, settings, introduction, probes, callbacks, farewell, metrics } =
+            options;
+        let Premises { mut signals, listeners, restored } = premises;
         let terms = listeners.terms.clone().named(introduction.hostname.as_deref());
         let addresses = terms.addresses;
-        let (store, records, stored) = (Arc::new(opened.store), opened.records, opened.stored);
+        let Opened { store, records: Restored { reconciler, declared }, stored } = restored;
+        let store = Arc::new(store);
         let (samples, answers) = mpsc::channel(SAMPLES_WAITING);
         let prober = Prober::new(
             ProbeOptions { metrics: metrics.clone(), concurrency: probes, ..ProbeOptions::default() },
             samples,
         );
-        let known = declared_by_files(&records);
         let (handle, changes) =
-            desired::watch(&directory, WatchOptions { prune, known, ..WatchOptions::default() });
+            desired::watch(&directory, WatchOptions { prune, known: declared, ..WatchOptions::default() });
 
         let mut clock = Clock::start();
-        let reconciler = Reconciler::restore(settings.clone(), abilities, fresh(), records)?;
         let log = EventLog::new(clock.now());
         let (publisher, snapshots) = Publisher::new();
         let (requests, requested) = Requests::new();
@@ -491,20 +505,12 @@ fn durable(stored: Stored) -> impl futures_util::Stream<Item = Input> + Send {
 }
 
 /// What files declared when the store was last written: what a directory that comes back empty is compared with.
-fn declared_by_files(records: &[Record]) -> Vec<(Arc<App>, Source)> {
-    records
-        .iter()
-        .filter_map(|record| match record {
-            Record::App(app) => app.declared.as_ref(),
-            _ => None,
-        })
-        .filter(|declared| matches!(declared.source, Source::File { .. }))
-        .map(|declared| {
-            // Where something else holds for a while, the file says what it said.
-            let by_file = declared.over.as_ref().map_or(&declared.app, |over| &over.file);
-            (Arc::clone(by_file), declared.source.clone())
-        })
-        .collect()
+fn declared_by_file(record: &Record) -> Option<(Arc<App>, Source)> {
+    let Record::App(app) = record else { return None };
+    let declared = app.declared.as_ref().filter(|declared| matches!(declared.source, Source::File { .. }))?;
+    // Where something else holds for a while, the file says what it said.
+    let by_file = declared.over.as_ref().map_or(&declared.app, |over| &over.file);
+    Some((Arc::clone(by_file), declared.source.clone()))
 }
 
 /// A new installation, for a store that has none. The hasher's keys are the standard library's randomness.

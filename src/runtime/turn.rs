@@ -368,8 +368,7 @@ impl<H: Hands> Turn<H> {
         }
         let agents_are_news = self.publisher.put_agents(self.reconciler.agents());
         for id in &touched {
-            let app = self.reconciler.app(id).map(|state| {
-                let (report, desired) = (self.reconciler.report(id), self.reconciler.desired(id));
+            let app = self.reconciler.outlook(id).map(|(state, report, desired)| {
                 AppSnapshot::new(state.clone(), report, desired, self.reconciler.deployment_of(id))
             });
             narrator::tell_report(self.publisher.last(id).map(|app| &app.report), app.as_ref());

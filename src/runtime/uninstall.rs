@@ -125,7 +125,7 @@ impl Doomed {
         if !file.exists() {
             return Err(RemovalError::NoStore(state.to_owned()));
         }
-        let opened = open(Some(file.clone())).await?;
+        let opened = open(Some(file.clone()), |records| records.collect::<Vec<_>>()).await?;
         let (mut framework, mut apps, mut tasks) = (None, Vec::new(), 0);
         for record in opened.records {
             match record {

@@ -31,8 +31,11 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Opens the file, or makes it when there is none, and reads all records.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Record>), StoreError> {
+    /// Opens the file, or makes it when there is none, and hands all records to `take_up`.
+    pub(super) fn open<T>(
+        path: &Path,
+        take_up: impl FnOnce(&mut dyn Iterator<Item = Record>) -> T,
+    ) -> Result<(Self, T), StoreError> {
         let file = match take(path) {
             Err(StoreError::Missing { .. }) => {
                 make(path)?;
@@ -40,9 +43,9 @@ impl Disk {
             }
             taken => taken,
         }?;
-        let records = load(path, &file)?.records;
+        let made = load(path, &file, take_up)?.made;
         let database = builder().create_file(file).map_err(|error| opening(path, error))?;
-        Ok((Self { path: path.to_owned(), database }, records))
+        Ok((Self { path: path.to_owned(), database }, made))
     }
 
     /// What it is a part of.
@@ -179,7 +182,7 @@ fn fill(draft: &Path, records: Vec<Record>) -> Result<(), StoreError> {
     let writes: Vec<Write> = records.into_iter().map(Write::Put).collect();
     disk.commit(writes.iter())?;
     drop(disk);
-    let found = load(draft, &again)?.records.len();
+    let found = load(draft, &again, |records| records.count())?.made;
     if found != count {
         let problem = format!("of {count} records that were written, {found} can be read");
         return Err(StoreError::Damaged { path: draft.to_owned(), problem });

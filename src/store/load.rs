@@ -1,9 +1,12 @@
 //! Reading a store: every page, every record and every checksum, before the file is touched.
 //!
-//! One thread verifies the pages, one walks through them, others make records of bytes: of a restart with 100,000
-//! instances that is the longest part. What is read counts only once the pages have been found good.
+//! One thread verifies the pages, one walks through them, others make records of bytes, and whoever loads takes these up
+//! meanwhile: of a restart with 100,000 instances that is the longest part. What is made of them counts only once the pages
+//! have been found good.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::hint::black_box;
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
@@ -27,31 +30,72 @@ const BATCH_BYTES: usize = 64 << 10;
 /// Most threads that make records; more would only wait for the one that walks the pages.
 const READERS_MAX: usize = 8;
 
+/// What [`make_room`] asks for: less than the 64 MB that glibc lets a heap grow to, and less than [`LET_GO_BYTES`].
+const ROOM_BYTES: usize = 30 << 20;
+
+/// Large pieces come from the system, not from a heap, until one as large has been let go; up to 32 MB.
+const LET_GO_BYTES: usize = 31 << 20;
+
 const NO_INSTALLATION: &str = "the record of the installation is missing";
 const INTERRUPTED: &str = "reading it was interrupted";
 
-/// What a file holds.
-pub(super) struct Loaded {
-    /// First the installation, then apps and slots in the order of their keys.
-    pub(super) records: Vec<Record>,
+/// A file whose every page and record is good.
+pub(super) struct Loaded<T> {
+    /// What was made of its records.
+    pub(super) made: T,
     /// To be read from; what is written to it goes nowhere.
     pub(super) database: Database,
 }
 
-/// Verifies and reads all of `file`.
-pub(super) fn load(path: &Path, file: &File) -> Result<Loaded, StoreError> {
-    unwound(path, || {
-        let database = over(path, file)?;
-        let (verified, records) = std::thread::scope(|scope| {
-            // Verifying takes a database for itself alone.
-            let verifying = scope.spawn(|| over(path, file).and_then(|mut again| verify(path, &mut again)));
-            let records = unwound(path, || read(path, &database));
-            (verifying.join().unwrap_or_else(|_| Err(contradiction(path))), records)
-        });
+/// Verifies and reads all of `file`. Records are handed to `take_up` as they are read, the installation first, then in the
+/// order of their keys, and end early where one is bad: what is made of them counts with all of the file only.
+pub(super) fn load<T>(
+    path: &Path,
+    file: &File,
+    take_up: impl FnOnce(&mut dyn Iterator<Item = Record>) -> T,
+) -> Result<Loaded<T>, StoreError> {
+    let database = unwound(path, || over(path, file))?;
+    make_room(LET_GO_BYTES);
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(READERS_MAX);
+    let (batches, queue) = mpsc::sync_channel(2 * threads);
+    let (parts, read) = mpsc::channel();
+    // Theirs alone: when none of them is left, nobody waits for them.
+    let queues = std::iter::repeat_n(Arc::new(Mutex::new(queue)), threads);
+    let (made, outcome) = std::thread::scope(|scope| {
+        // Verifying takes a database for itself alone.
+        let verifying =
+            scope.spawn(|| unwound(path, || over(path, file).and_then(|mut again| verify(path, &mut again))));
+        let pages = &database;
+        let walking = scope.spawn(move || unwound(path, || walk_in_batches(path, pages, &batches)));
+        for queue in queues {
+            let parts = parts.clone();
+            scope.spawn(move || read_batches(path, &queue, &parts));
+        }
+        drop(parts);
+        make_room(ROOM_BYTES);
+        let mut records = Records::new(read);
+        let made = take_up(&mut records);
+        // What it did not care for is looked at all the same.
+        records.by_ref().for_each(drop);
+        let verified = verifying.join().unwrap_or_else(|_| Err(contradiction(path)));
+        let walked = walking.join().unwrap_or_else(|_| Err(contradiction(path)));
         // What reading made of bad pages is of no interest.
-        verified?;
-        Ok(Loaded { records: records?, database })
-    })
+        (made, verified.and_then(|()| records.end(path, walked)))
+    });
+    match outcome {
+        Ok(()) => Ok(Loaded { made, database }),
+        Err(error) => unwound(path, || {
+            drop(database);
+            Err(error)
+        }),
+    }
+}
+
+/// Has the system give this thread room for what it is about to make, at once. glibc by itself enlarges a thread's heap by
+/// a page at a time, each time by a call during which no other thread gets a page either: with 100,000 instances there are
+/// tens of thousands of them. Nothing is taken of the memory that is not used in the end.
+fn make_room(bytes: usize) {
+    drop(black_box(Vec::<u8>::with_capacity(bytes)));
 }
 
 /// A damaged tree can lead redb to an assertion, also while a database is let go; of what nobody keeps, unwinding leaves
@@ -137,36 +181,85 @@ fn verify(path: &Path, database: &mut Database) -> Result<(), StoreError> {
     }
 }
 
-fn read(path: &Path, database: &Database) -> Result<Vec<Record>, StoreError> {
-    let snapshot = Snapshot::of(path, database)?;
-    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(READERS_MAX);
-    let (batches, queue) = mpsc::sync_channel(2 * threads);
-    let queue = Arc::new(Mutex::new(queue));
-    let (walked, mut parts) = std::thread::scope(|scope| {
-        let readers: Vec<_> = std::iter::repeat_n(queue, threads)
-            .map(|queue| scope.spawn(move || read_batches(path, &queue)))
-            .collect();
-        let walked = walk_in_batches(&snapshot, &batches);
-        // Whoever reads has no more to wait for.
-        drop(batches);
-        let parts = readers
-            .into_iter()
-            .map(|reader| reader.join().unwrap_or_else(|_| vec![(usize::MAX, Err(damaged(path, INTERRUPTED)))]));
-        (walked, parts.flatten().collect::<Vec<_>>())
-    });
-    // The first that is wrong is told, however the threads came along.
-    parts.sort_unstable_by_key(|(number, _)| *number);
-    let mut records = Vec::new();
-    for (_, part) in parts {
-        records.extend(part?);
+/// Records in the order of their keys, as they come from those who read.
+struct Records {
+    parts: mpsc::Receiver<Part>,
+    /// Those that came before their turn.
+    early: BTreeMap<usize, Part>,
+    /// The number of the part that is next.
+    next: usize,
+    part: std::vec::IntoIter<Record>,
+    count: u64,
+    problem: Option<Problem>,
+}
+
+/// What became of a batch.
+struct Part {
+    number: usize,
+    records: Result<Vec<Record>, StoreError>,
+}
+
+enum Problem {
+    NoInstallation,
+    Record(StoreError),
+}
+
+impl Records {
+    fn new(parts: mpsc::Receiver<Part>) -> Self {
+        Self { parts, early: BTreeMap::new(), next: 0, part: Vec::new().into_iter(), count: 0, problem: None }
     }
-    walked?;
-    if snapshot.len()? != records.len() as u64 {
-        return Err(damaged(path, &format!("only {} of its records can be found", records.len())));
+
+    /// The part whose turn it is; nothing after the last.
+    fn next_part(&mut self) -> Option<Part> {
+        loop {
+            if let Some(part) = self.early.remove(&self.next) {
+                self.next += 1;
+                return Some(part);
+            }
+            let part = self.parts.recv().ok()?;
+            self.early.insert(part.number, part);
+        }
     }
-    match records.first() {
-        Some(Record::Installation(_)) => Ok(records),
-        _ => Err(damaged(path, NO_INSTALLATION)),
+
+    /// Whether these were all that the walk through the pages was to find.
+    fn end(self, path: &Path, walked: Result<u64, StoreError>) -> Result<(), StoreError> {
+        match self.problem {
+            Some(Problem::NoInstallation) => return Err(damaged(path, NO_INSTALLATION)),
+            Some(Problem::Record(error)) => return Err(error),
+            None => {}
+        }
+        let expected = walked?;
+        if self.count == 0 {
+            return Err(damaged(path, NO_INSTALLATION));
+        }
+        if self.count != expected {
+            return Err(damaged(path, &format!("only {} of its records can be found", self.count)));
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Records {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.part.next() {
+                self.count += 1;
+                if self.count > 1 || matches!(record, Record::Installation(_)) {
+                    return Some(record);
+                }
+                self.problem = Some(Problem::NoInstallation);
+                self.part = Vec::new().into_iter();
+            }
+            if self.problem.is_some() {
+                return None;
+            }
+            match self.next_part()?.records {
+                Ok(records) => self.part = records.into_iter(),
+                Err(error) => self.problem = Some(Problem::Record(error)),
+            }
+        }
     }
 }
 
@@ -199,34 +292,41 @@ impl Batch {
     }
 }
 
-fn walk_in_batches(snapshot: &Snapshot<'_>, batches: &mpsc::SyncSender<Batch>) -> Result<(), StoreError> {
+/// Hands over all keys and values, and says how many there are to be.
+fn walk_in_batches(
+    path: &Path,
+    database: &Database,
+    batches: &mpsc::SyncSender<Batch>,
+) -> Result<u64, StoreError> {
+    let snapshot = Snapshot::of(path, database)?;
     let mut batch = Batch::new(0);
     let hand_over = |batch: &mut Batch| {
         let next = Batch::new(batch.number + 1);
-        batches.send(std::mem::replace(batch, next)).map_err(|_| damaged(snapshot.path, INTERRUPTED))
+        batches.send(std::mem::replace(batch, next)).map_err(|_| damaged(path, INTERRUPTED))
     };
     snapshot.walk(|key, value| {
         batch.push(key, value);
         if batch.bytes.len() >= BATCH_BYTES { hand_over(&mut batch) } else { Ok(()) }
     })?;
-    hand_over(&mut batch)
+    hand_over(&mut batch)?;
+    snapshot.len()
 }
 
-/// Makes records of batches until there are no more; what comes of each goes with its number.
-fn read_batches(
-    path: &Path,
-    queue: &Mutex<mpsc::Receiver<Batch>>,
-) -> Vec<(usize, Result<Vec<Record>, StoreError>)> {
+/// Makes records of batches until there are no more.
+fn read_batches(path: &Path, queue: &Mutex<mpsc::Receiver<Batch>>, parts: &mpsc::Sender<Part>) {
+    make_room(ROOM_BYTES);
     let mut reader = v1::Reader::default();
-    let mut read = Vec::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(batch) = next else { return read };
+        let Ok(batch) = next else { return };
         // What is collected into a result is not told how many there are, and would move all of it as it grows.
         let mut records = Vec::with_capacity(batch.ends.len());
-        let each = batch.entries().map(|(key, value)| record(path, key, value, &mut reader));
-        let outcome = each.map(|record| record.map(|record| records.push(record))).collect::<Result<(), _>>();
-        read.push((batch.number, outcome.map(|()| records)));
+        let mut each = batch.entries().map(|(key, value)| record(path, key, value, &mut reader));
+        let outcome = each.try_for_each(|record| record.map(|record| records.push(record)));
+        let part = Part { number: batch.number, records: outcome.map(|()| records) };
+        if parts.send(part).is_err() {
+            return;
+        }
     }
 }
 

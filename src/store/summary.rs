@@ -1,5 +1,6 @@
 //! What is in a store, in a few numbers.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use ekiden_model::record::{Installation, Record};
@@ -23,10 +24,10 @@ pub struct Summary {
 
 impl Summary {
     /// Of all records of a store.
-    pub(super) fn of(records: &[Record]) -> Self {
+    pub(super) fn of(records: impl IntoIterator<Item: Borrow<Record>>) -> Self {
         let mut summary = Self::default();
         for record in records {
-            match record {
+            match record.borrow() {
                 Record::Installation(installation) => {
                     summary.realm = installation.realm;
                     summary.births = installation.births;

@@ -220,9 +220,10 @@ struct Play {
 
 impl Play {
     fn begin(outset: Outset, lost: &BTreeSet<AgentId>) -> Result<Self, RestoreError> {
-        let Outset { now, settings, abilities, installation, spares, agents, mut records } = outset;
+        let Outset { now, settings, abilities, installation, spares, agents, records } = outset;
         let default_role = settings.default_role.clone();
-        records.push(Record::Installation(Box::new(installation.clone())));
+        let first = Record::Installation(Box::new(installation.clone()));
+        let records = std::iter::once(first).chain(records);
         let mut reconciler = Reconciler::restore(settings, abilities, installation, records)?;
         // What tasks tell of agents is less than is known.
         reconciler.agents = agents;

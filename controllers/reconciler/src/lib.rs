@@ -203,21 +203,32 @@ impl Reconciler {
 
     /// What an app waits for, by all controllers together, the most important first; empty when all is as declared.
     pub fn report(&self, id: &AppId) -> Report {
-        // Who is not asked says nothing; what he said before is of no interest.
-        let speakers = if self.is_safe_mode() { visit::ASKED_IN_SAFE_MODE } else { visit::ASKED };
-        let reports = self.apps.get(id).into_iter().flat_map(|entry| &entry.reports[..speakers]);
-        let mut reasons: Vec<_> = self.standstill().into_iter().collect();
-        reasons.extend(reports.flat_map(|report| report.reasons.iter().cloned()));
-        reasons.extend(self.nothing_offered(id, &reasons));
-        reasons.sort_by_key(ekiden_model::Reason::rank);
-        // Two controllers may know the same; it is told once.
-        reasons.dedup();
-        Report { reasons }
+        self.apps.get(id).map(|entry| self.report_of(entry)).unwrap_or_default()
     }
 
     /// How many instances an app shall have.
     pub fn desired(&self, id: &AppId) -> u32 {
         self.apps.get(id).map_or(0, |entry| self.desired_of(&entry.state))
+    }
+
+    /// The app, its [`Self::report`] and what is [`Self::desired`] of it, looked up once: after a start that is done for
+    /// all apps before anybody can read of any.
+    pub fn outlook(&self, id: &AppId) -> Option<(&AppState, Report, u32)> {
+        let entry = self.apps.get(id)?;
+        Some((&entry.state, self.report_of(entry), self.desired_of(&entry.state)))
+    }
+
+    fn report_of(&self, entry: &Entry) -> Report {
+        // Who is not asked says nothing; what he said before is of no interest.
+        let speakers = if self.is_safe_mode() { visit::ASKED_IN_SAFE_MODE } else { visit::ASKED };
+        let reports = &entry.reports[..speakers];
+        let mut reasons: Vec<_> = self.standstill().into_iter().collect();
+        reasons.extend(reports.iter().flat_map(|report| report.reasons.iter().cloned()));
+        reasons.extend(self.nothing_offered(&entry.state, &reasons));
+        reasons.sort_by_key(ekiden_model::Reason::rank);
+        // Two controllers may know the same; it is told once.
+        reasons.dedup();
+        Report { reasons }
     }
 
     /// The agents we know.

@@ -9,7 +9,6 @@ use ekiden_model::fixed_hash::FixedState;
 use ekiden_model::history::Version;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
-use ekiden_model::instance::Instances;
 use ekiden_model::limits::Settings;
 use ekiden_model::record::{AppRecord, Installation, Record, SlotRecord};
 use ekiden_model::view::ServicePorts;
@@ -36,52 +35,59 @@ pub enum RestoreError {
     /// There are apps or slots, but not the record of the installation they belong to.
     #[error("the store has apps but no installation record: it is damaged, or no store of ekiden")]
     NoInstallation,
+    /// More than one, or not the first.
+    #[error("the store's installation record is not the first: it is damaged, or no store of ekiden")]
+    SecondInstallation,
     /// A slot without its app.
     #[error("the store has instances of {0} but not the app itself: it is damaged")]
     OrphanSlot(AppId),
 }
 
 impl Reconciler {
-    /// Starts from what was stored; from nothing, as the new installation `fresh`.
+    /// Starts from what was stored, or from nothing as the new installation `fresh`. Records may come while they are being
+    /// read: the installation first, and each app before what is of it.
     pub fn restore(
         settings: Settings,
         abilities: Abilities,
         fresh: Installation,
-        records: Vec<Record>,
+        records: impl IntoIterator<Item = Record>,
     ) -> Result<Self, RestoreError> {
-        let mut installation = None;
-        let mut apps = Vec::new();
-        let mut slots = Vec::new();
-        let mut versions = Vec::new();
+        let mut records = records.into_iter().peekable();
+        let stored = records.next_if(|record| matches!(record, Record::Installation(_)));
+        let is_new = stored.is_none();
+        let installation = if let Some(Record::Installation(stored)) = stored { *stored } else { fresh };
+        let mut reconciler = Self::new(settings, abilities, installation);
+        if is_new {
+            reconciler.journal.note_installation();
+        }
+        let mut occupied = HashMap::default();
         let mut deployments = Vec::new();
         let (mut groups, mut pods) = (BTreeMap::new(), BTreeMap::new());
-        for record in records {
+        while let Some(record) = records.next() {
             match record {
-                Record::Installation(stored) => installation = Some(*stored),
-                Record::App(app) => apps.push(*app),
-                Record::Slot(slot) => slots.push(slot),
-                Record::Version(app, version) => versions.push((app, *version)),
+                Record::App(_) | Record::Slot(_) if is_new => return Err(RestoreError::NoInstallation),
+                Record::Installation(_) => return Err(RestoreError::SecondInstallation),
+                Record::App(app) => reconciler.restore_app(*app),
+                Record::Slot(slot) => {
+                    // Those of an app come together: it is looked up once for all of them.
+                    let Some(entry) = reconciler.apps.get_mut(&slot.app) else {
+                        return Err(RestoreError::OrphanSlot(slot.app));
+                    };
+                    let state = &mut entry.state;
+                    let mut latest = restore_slot(state, &mut occupied, slot);
+                    while let Some(Record::Slot(slot)) = records.next_if(|next| is_slot_of(next, &state.id)) {
+                        latest = latest.max(restore_slot(state, &mut occupied, slot));
+                    }
+                    reconciler.now = reconciler.now.max(latest);
+                }
+                Record::Version(app, version) => reconciler.restore_version(app, *version),
                 Record::Deployment(deployment) => deployments.push(*deployment),
                 Record::Group(group) => _ = groups.insert(group.id.clone(), Arc::new(group)),
                 Record::Pod(pod) => _ = pods.insert(pod.id.clone(), Arc::new(pod)),
             }
         }
-        if installation.is_none() && !(apps.is_empty() && slots.is_empty()) {
-            return Err(RestoreError::NoInstallation);
-        }
-        let is_new = installation.is_none();
-        let mut reconciler = Self::new(settings, abilities, installation.unwrap_or(fresh));
-        if is_new {
-            reconciler.journal.note_installation();
-        }
-        for app in apps {
-            reconciler.restore_app(app);
-        }
         reconciler.restore_leases();
-        reconciler.restore_slots(slots)?;
-        for (app, version) in versions {
-            reconciler.restore_version(app, version);
-        }
+        reconciler.restore_agents(occupied);
         for deployment in deployments {
             reconciler.last_version = reconciler.last_version.max(deployment.version);
             reconciler.restore_deployment(deployment);
@@ -215,26 +221,17 @@ impl Reconciler {
         Arc::make_mut(history).push(version);
     }
 
-    fn restore_slots(&mut self, slots: Vec<SlotRecord>) -> Result<(), RestoreError> {
-        let mut occupied = HashMap::default();
-        // Those of an app come together: it is looked up once for all of them.
-        let mut slots = slots.into_iter().peekable();
-        while let Some(SlotRecord { app, .. }) = slots.peek() {
-            let Some(entry) = self.apps.get_mut(app) else {
-                return Err(RestoreError::OrphanSlot(app.clone()));
-            };
-            let state = &mut entry.state;
-            while let Some(slot) = slots.next_if(|slot| slot.app == state.id) {
-                self.now = self.now.max(restore_slot(&mut state.instances, &mut occupied, &state.id, slot));
-            }
-        }
+    fn restore_agents(&mut self, occupied: HashMap<AgentId, Occupied, FixedState>) {
         for (id, Occupied { agent, presence, instances }) in occupied {
             self.assumed.insert(id.clone());
             self.agents.insert(id.clone(), AgentState { agent, presence, maintenance: None });
             self.placed.insert(id, instances.into_iter().collect());
         }
-        Ok(())
     }
+}
+
+fn is_slot_of(record: &Record, app: &AppId) -> bool {
+    matches!(record, Record::Slot(slot) if slot.app == *app)
 }
 
 /// An agent on which live instances are.
@@ -247,13 +244,12 @@ struct Occupied {
 /// Puts the instances of a slot into the roll of their app, and notes on which agents they are; the answer is the latest
 /// moment that any of them knows of.
 fn restore_slot(
-    instances: &mut Instances,
+    state: &mut AppState,
     occupied: &mut HashMap<AgentId, Occupied, FixedState>,
-    app: &AppId,
     record: SlotRecord,
 ) -> Timestamp {
     let mut latest = Timestamp::EPOCH;
-    instances.note_incarnation(record.slot, record.last);
+    state.instances.note_incarnation(record.slot, record.last);
     for instance in record.instances {
         let sent = instance.kill.as_ref().map_or(Timestamp::EPOCH, |order| order.sent);
         latest = latest.max(instance.since).max(instance.staged).max(sent);
@@ -265,9 +261,9 @@ fn restore_slot(
                 presence: presence(&instance),
                 instances: Vec::new(),
             });
-            agent.instances.push((app.clone(), instance.key));
+            agent.instances.push((state.id.clone(), instance.key));
         }
-        instances.insert(instance);
+        state.instances.insert(instance);
     }
     latest
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ekiden_model::report::Supply;
-use ekiden_model::{AppId, Reason, Role, Timestamp};
+use ekiden_model::{AppId, AppState, Reason, Role, Timestamp};
 
 use crate::Reconciler;
 
@@ -74,13 +74,13 @@ impl SupplyLog {
 
 impl Reconciler {
     /// What is to be added to the reasons of an app that waits for offers when nothing is offered to its role.
-    pub(crate) fn nothing_offered(&self, app: &AppId, reasons: &[Reason]) -> Option<Reason> {
+    pub(crate) fn nothing_offered(&self, app: &AppState, reasons: &[Reason]) -> Option<Reason> {
         let waits = |reason: &Reason| match reason {
             Reason::AwaitingOffers { refusals, .. } => refusals.are_of_other_roles(),
             _ => false,
         };
-        let state = self.apps.get(app).map(|entry| &entry.state).filter(|_| reasons.iter().any(waits))?;
-        let role = self.role_of(state);
+        reasons.iter().find(|reason| waits(reason))?;
+        let role = self.role_of(app);
         let supply = self.supply.of(&role);
         (self.book.lots_of(&role) == 0).then_some(Reason::NothingOffered { role, supply })
     }

@@ -422,3 +422,121 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ekiden_model::{App, AppId, AppKey, Port};
+
+    use super::super::{packed, unpacked};
+    use super::*;
+
+    fn app(text: &str) -> Arc<App> {
+        manifest::read_app_json(text.as_bytes(), &GroupId::root()).expect("an app")
+    }
+
+    fn text(app: &App) -> String {
+        manifest::app_to_json(app).to_string()
+    }
+
+    /// What was once written is read for ever.
+    #[test]
+    fn the_packed_form_stays_as_it_is() {
+        let at = Timestamp::from_millis;
+        let (now, before) = (app(r#"{"id":"/web","cmd":"b"}"#), app(r#"{"id":"/web","cmd":"a"}"#));
+        let revision = |id, app: &Arc<App>, standing| revision::Revision {
+            id: RevisionId(id),
+            version: at(7),
+            app: app.clone(),
+            restarts: 2,
+            target: 3,
+            standing,
+        };
+        let record = record::AppRecord {
+            id: AppId::parse("/web").expect("an id"),
+            birth: 300,
+            key: Some(AppKey::from_bits(0xab << 96)),
+            declared: Some(app_state::Declared {
+                app: now.clone(),
+                version: at(3),
+                scaled: at(2),
+                configured: at(1),
+                source: app_state::Source::File { path: "w.yaml".into(), line: 9 },
+                restarts: 2,
+                over: Some(app_state::Override {
+                    file: before.clone(),
+                    reason: "r".into(),
+                    by: Some("b".into()),
+                    since: at(4),
+                    until: at(5),
+                }),
+                keep: true,
+            }),
+            revisions: vec![
+                revision(1, &before, revision::Standing::Proven(at(6))),
+                revision(2, &now, revision::Standing::Unproven),
+            ],
+            rollout: Some(revision::Rollout {
+                to: RevisionId(2),
+                phase: revision::Phase::RollingBack { failed: RevisionId(3) },
+                since: at(8),
+                progress: at(9),
+                best: 4,
+                held: Some(at(10)),
+                wanted: 5,
+                highest: RevisionId(6),
+            }),
+            service_ports: vec![Port::new(10_000), None],
+            backoff: app_state::Backoff {
+                failures: 1,
+                delay: Duration::from_nanos(300),
+                until: Some(at(11)),
+                reference: None,
+                configured: Some(at(12)),
+            },
+            last_failure: Some(report::Failure {
+                at: at(13),
+                task: TaskId::new("t"),
+                revision: RevisionId(2),
+                host: "h".into(),
+                condition: ekiden_model::Condition::Lost,
+                message: "m".into(),
+                cause: report::FailureCause::Infrastructure,
+            }),
+            condemned: vec![at(14)],
+        };
+        // A length of 128 and more takes two bytes, the lower seven bits first.
+        let with_length = |text: &str| {
+            let length = text.len();
+            assert!((128..1 << 14).contains(&length), "{length}");
+            [&[length as u8 | 0x80, (length >> 7) as u8], text.as_bytes()].concat()
+        };
+        let (now, before) = (with_length(&text(&now)), with_length(&text(&before)));
+        let written = [
+            // The id, the birth, a key.
+            b"\x04/web\xac\x02\x01\x20".as_slice(),
+            b"000000ab000000000000000000000000",
+            // What is declared: version, scaled, configured; the file and its line; restarts.
+            &[1],
+            &now,
+            b"\x06\x04\x02\x00\x06w.yaml\x09\x02",
+            // What holds instead; and it is kept.
+            &[1],
+            &before,
+            b"\x01r\x01\x01b\x08\x0a\x01",
+            // Two revisions: id, version, the definition unless it is the declared one, restarts, target, standing.
+            b"\x02\x01\x0e\x01",
+            &before,
+            b"\x02\x03\x01\x0c\x02\x0e\x00\x02\x03\x00",
+            // The rollout: to, phase, since, progress, best, held, wanted, highest.
+            b"\x01\x02\x05\x03\x10\x12\x04\x01\x14\x05\x06",
+            // Service ports; failures, delay, until, reference, configured.
+            b"\x02\x01\x90\x4e\x00\x01\xac\x02\x01\x16\x00\x01\x18",
+            // The last failure: at, task, revision, host, condition, message, cause; and one that was condemned.
+            b"\x01\x1a\x01t\x02\x01h\x0d\x01m\x01\x01\x1c",
+        ];
+        let written = written.concat();
+        assert_eq!(packed(&AppRecord::of(&record, text)), Ok(written.clone()));
+        let read = unpacked::<AppRecord<&str>>(&written).expect("it is whole");
+        assert_eq!(read.read(&mut Shared::default()), Ok(record));
+    }
+}

@@ -260,3 +260,45 @@ impl Action {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{packed, unpacked};
+    use super::*;
+
+    /// What was once written is read for ever.
+    #[test]
+    fn the_packed_form_stays_as_it_is() {
+        let at = Timestamp::from_millis;
+        let app = AppId::parse("/web").expect("an id");
+        let deployment = "c67d1198-29d8-805b-a0d2-626a5cfdcc95";
+        let mut version = history::Version {
+            at: at(300),
+            app: Some(history::Definition::Written("{}".into())),
+            cause: history::Cause {
+                source: ekiden_model::Source::Api,
+                commit: Some(Arc::new(history::Commit { hash: "h".into(), author: "a".into() })),
+                by: Some("b".into()),
+                why: history::Why::Overridden { until: at(2), reason: "r".into() },
+            },
+            deployment: deployment.parse().expect("an id"),
+            progress: deployment::Progress::Failed(at(3), "f".into()),
+        };
+        // App, time, definition; source, commit, who, why; deployment; progress.
+        let parts = |definition: &[u8], why: &[u8], progress: &[u8]| {
+            let head = b"\x04/web\xd8\x04".as_slice();
+            [head, definition, b"\x01\x01\x01h\x01a\x01\x01b", why, b"\x24", deployment.as_bytes(), progress]
+                .concat()
+        };
+        let check = |version: &history::Version, written: Vec<u8>| {
+            assert_eq!(packed(&Version::of(&app, version, text_of)), Ok(written.clone()));
+            let read = unpacked::<Version<&str>>(&written).expect("it is whole");
+            assert_eq!(read.read(&mut Shared::default()), Ok((app.clone(), version.clone())));
+        };
+        check(&version, parts(b"\x01\x02{}", b"\x04\x04\x01r", b"\x02\x06\x01f"));
+        version.app = None;
+        version.cause.why = history::Why::Withdrawn;
+        version.progress = deployment::Progress::Superseded(at(3));
+        check(&version, parts(b"\x00", b"\x06", b"\x03\x06"));
+    }
+}

@@ -50,7 +50,7 @@ impl Records {
     pub fn apply(&mut self, write: &Write) {
         match write {
             Write::Put(Record::Installation(installation)) => {
-                self.installation = Some(Installation::clone(installation))
+                self.installation = Some(Installation::clone(installation));
             }
             Write::Put(Record::App(app)) => {
                 self.apps.insert(app.id.clone(), (**app).clone());

@@ -26,7 +26,13 @@ pub(crate) fn start(records: Vec<Record>) -> Result<Reconciler, RestoreError> {
     start_with(Settings::default(), records)
 }
 
-fn start_with(settings: Settings, records: Vec<Record>) -> Result<Reconciler, RestoreError> {
+fn start_with(settings: Settings, mut records: Vec<Record>) -> Result<Reconciler, RestoreError> {
+    // A store hands in the installation first, and each app before what is of it.
+    records.sort_by_key(|record| match record {
+        Record::Installation(_) => 0,
+        Record::App(_) => 1,
+        _ => 2,
+    });
     let abilities =
         Abilities { docker: false, mesos_images: false, networks: false, kill_grace: Duration::from_secs(3) };
     Reconciler::restore(settings, abilities, Installation::new(REALM), records)
