@@ -14,7 +14,7 @@ use crate::tell;
 /// How many instances are stored.
 const INSTANCES: u32 = 100_000;
 
-/// Of each shape and end; the best is told, since other work on the machine only ever adds.
+/// Of each shape and end; the best of each time is told, since other work on the machine only ever adds.
 const REPETITIONS: usize = 3;
 
 /// What happened when, counted from the start of the process.
@@ -58,17 +58,18 @@ pub(crate) async fn measure() {
         let (path, text) = fleet::manifest(0, each + 1);
         write(&folder.path().join("manifests").join(path), &text);
         for (state, end) in [("state", "closed"), ("killed", "killed")] {
-            let mut best: Option<Restart> = None;
+            let mut best = [Duration::MAX; 8];
             for _ in 0..REPETITIONS {
                 let again = tempfile::tempdir().expect("a folder");
                 link(folder.path(), again.path(), state);
                 let restart = restart(again.path(), &fleet.master().await).await;
-                best = Some(best.filter(|best| best.ready() <= restart.ready()).unwrap_or(restart));
+                let Restart { read, read_cpu, listed, asked, answered, launched, launched_cpu } = restart;
+                let times = [read, read_cpu, listed, asked, answered, launched, launched_cpu, restart.ready()];
+                for (best, time) in best.iter_mut().zip(times) {
+                    *best = time.min(*best);
+                }
             }
-            let best = best.expect("there was one");
-            let Restart { read, read_cpu, listed, asked, answered, launched, launched_cpu } = best;
-            let columns = [read, read_cpu, listed, asked, answered, launched, launched_cpu, best.ready()];
-            let columns = columns.map(|time| format!("{:>8}", format!("{} ms", time.as_millis()))).join(" ");
+            let columns = best.map(|time| format!("{:>8}", format!("{} ms", time.as_millis()))).join(" ");
             tell(format_args!("{apps:>6} {each:>5} {end:>7} {columns}"));
         }
     }
