@@ -151,7 +151,7 @@ fn there<'a>(draft: &Draft<'a>) -> Vec<&'a Instance> {
 }
 
 /// Whether a rollout that moves leads away from this revision, so that it replaces its instances anyway.
-fn is_replaced_by_a_rollout(draft: &Draft<'_>, revision: RevisionId) -> bool {
+pub(crate) fn is_replaced_by_a_rollout(draft: &Draft<'_>, revision: RevisionId) -> bool {
     let moves = |phase: Phase| matches!(phase, Phase::Rolling | Phase::RollingBack { .. });
     surplus::is_replaced(draft, revision)
         && draft.view.app.rollout.as_ref().is_some_and(|rollout| moves(rollout.phase))

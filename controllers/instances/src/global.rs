@@ -16,6 +16,7 @@ use ekiden_model::report::KillCause;
 use ekiden_model::{AgentId, Agents, Instance, Timestamp};
 
 use crate::draft::{Apart, Draft};
+use crate::draining;
 use crate::placement::constraint;
 
 /// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
@@ -50,6 +51,16 @@ pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
     }
 }
 
+/// Of what a rollout replaces, those that could not be killed are part of what the old revision's target was set for: who
+/// nobody misses has to go in their stead, or would stay in the place of a new one, and they for want of a new one.
+pub(crate) fn count_in_the_misplaced_of_a_rollout(draft: &mut Draft<'_>) {
+    for instance in misplaced(draft) {
+        if draining::is_replaced_by_a_rollout(draft, instance.revision) {
+            draft.count_in(instance);
+        }
+    }
+}
+
 /// Those that could not be killed take up places until they can: what is to come in their stead waits for them, or
 /// there would be more instances than agents that match. And while an old revision's last ones stay at the floor,
 /// nothing of that revision is launched to make up for them.
@@ -76,7 +87,9 @@ mod tests {
 
     use ekiden_model::agent::Presence;
     use ekiden_model::app::{Operator, Pattern, PlacementMode};
+    use ekiden_model::health::Verdict;
     use ekiden_model::report::KillCause;
+    use ekiden_model::revision::{Phase, Rollout};
     use ekiden_model::{AgentId, Condition, InstanceKey, RevisionId, Role};
     use proptest::prelude::*;
 
@@ -99,6 +112,34 @@ mod tests {
         places.sort();
         assert_eq!(places, ["a0", "a2", "a4"]);
         assert!(world.step().actions.is_empty());
+    }
+
+    /// The target of an old revision was set for all that there are of it. Were the misplaced left out, one that nobody
+    /// misses would stay in the place of a new one, and they for want of a new one: for ever.
+    #[test]
+    fn one_too_many_of_an_old_revision_goes_though_the_misplaced_must_stay() {
+        let zone = Operator::Like(Pattern::new("z0").expect("a pattern"));
+        let mut world = global(8).constrained("zone", zone).scaled_to(4).declare(|app| app.capacity = surge(0, 1));
+        world.put(0, "a0", |_| {});
+        world.put(1, "a1", |_| {});
+        world.put(2, "a2", |instance| instance.health.verdict = Verdict::Unknown);
+        world.put(3, "a1", |instance| instance.revision = RevisionId(2));
+        world.revision(1, 2);
+        world.revision(2, 1);
+        world.revision(3, 0);
+        let (to, now) = (RevisionId(3), world.now);
+        world.app.rollout = Some(Rollout {
+            to,
+            phase: Phase::Rolling,
+            since: now,
+            progress: now,
+            best: 0,
+            held: None,
+            wanted: 4,
+            highest: to,
+        });
+        let decision = world.step();
+        assert_eq!(kills(&decision), [(2, KillCause::Replaced)], "{:?}", told(&decision));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn decide(view: &View<'_>) -> Decision {
     overdue::kill(&mut draft);
     global::kill_misplaced(&mut draft);
     condemned::replace(&mut draft);
+    global::count_in_the_misplaced_of_a_rollout(&mut draft);
     surplus::kill(&mut draft);
     draining::kill(&mut draft);
     global::count_in_the_misplaced(&mut draft);

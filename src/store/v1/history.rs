@@ -110,7 +110,7 @@ impl<D> Version<D> {
 pub(super) fn value_of(definition: &history::Definition) -> Value {
     match definition {
         history::Definition::Known(app) => manifest::app_to_json(app),
-        // It was read as JSON before.
+        // It was written as JSON, and is what was written: its checksum was verified.
         history::Definition::Written(text) => serde_json::from_str(text).unwrap_or_default(),
     }
 }

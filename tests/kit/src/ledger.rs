@@ -12,7 +12,7 @@ use std::time::Duration;
 use ekiden_model::agent::{Leave, Window};
 use ekiden_model::app::{App, BackoffPolicy, HealthCheck, Passage};
 use ekiden_model::app_state::{Override, Source};
-use ekiden_model::edit::RequestId;
+use ekiden_model::edit::{KillTasks, RequestId};
 use ekiden_model::health::{Outcome, ProbeKind, Verdict};
 use ekiden_model::id::AppKey;
 use ekiden_model::input::{ClusterEvent, Command, Found, TaskStatus};
@@ -45,8 +45,8 @@ pub struct Ledger {
     pub told: BTreeMap<TaskId, Told>,
     /// All tasks that were ever launched.
     pub launched: BTreeSet<TaskId>,
-    /// Which tasks an operator wanted to end.
-    pub operator_kills: BTreeSet<TaskId>,
+    /// Which tasks an operator wanted to end, and in how many orders that were not refused.
+    pub operator_kills: BTreeMap<TaskId, u32>,
     /// Apps by the keys that their task ids are made of: who is ours.
     pub keys: BTreeMap<AppKey, AppId>,
     /// The wait after failures, by the published formula.
@@ -231,7 +231,11 @@ impl Ledger {
                     self.asked_over.extend(asked);
                 }
             }
-            Command::Kill(kill) => self.operator_kills.extend(kill.tasks.iter().cloned()),
+            Command::Kill(kill) => {
+                for task in &kill.tasks {
+                    *self.operator_kills.entry(task.clone()).or_default() += 1;
+                }
+            }
             Command::Adopt | Command::Disown => self.word_given = true,
             Command::Cancel(..)
             | Command::Abandon(_)
@@ -240,6 +244,16 @@ impl Ledger {
             | Command::Listen(_)
             | Command::Unlisten(_) => {}
         }
+    }
+
+    /// What was ordered was refused; the same may have been ordered before.
+    pub fn kill_refused(&mut self, kill: &KillTasks) {
+        for task in &kill.tasks {
+            if let Some(orders) = self.operator_kills.get_mut(task) {
+                *orders -= 1;
+            }
+        }
+        self.operator_kills.retain(|_, orders| *orders > 0);
     }
 
     /// Whether an app stays although no file declares it.
@@ -559,7 +573,7 @@ impl Ledger {
         let agent = instance.agent.id.clone();
         // An operator's order shows in the record only when the store has time for it.
         let is_to_run =
-            instance.goal == ekiden_model::Goal::Running && !self.operator_kills.contains(&status.task);
+            instance.goal == ekiden_model::Goal::Running && !self.operator_kills.contains_key(&status.task);
         let wanted = is_to_run && instance.condition.is_live();
         if status.condition.is_live() && status.condition != Condition::Unreachable {
             // Who reports of its tasks is there.

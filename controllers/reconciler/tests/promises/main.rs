@@ -369,6 +369,9 @@ fn a_damaged_store_is_refused() {
     };
     assert_eq!(without(|_| false), Ok(()));
     assert_eq!(without(|record| matches!(record, Record::Installation(_))), Err(RestoreError::NoInstallation));
+    let is_installation = |record: &&Record| matches!(record, Record::Installation(_));
+    let twice = story.records.iter().chain(story.records.iter().filter(is_installation)).cloned();
+    assert_eq!(start(twice.collect()).map(|_| ()), Err(RestoreError::SecondInstallation));
     let orphan = Err(RestoreError::OrphanSlot(build::app_id("/web")));
     assert_eq!(without(|record| matches!(record, Record::App(_))), orphan);
 }

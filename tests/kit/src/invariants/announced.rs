@@ -354,7 +354,7 @@ impl Check<'_> {
         let declared = self.ledger.declared.get(app);
         let holds = match (order.cause, declared) {
             (KillCause::Removed, declared) => declared.is_none(),
-            (KillCause::Operator, _) => self.ledger.operator_kills.contains(&id),
+            (KillCause::Operator, _) => self.ledger.operator_kills.contains_key(&id),
             (KillCause::Unreachable, _) => {
                 told.ever_unreachable || self.ledger.unreachable.contains(&kill.agent.id)
             }

@@ -24,6 +24,7 @@ impl Check<'_> {
         };
         let mut found = Vec::new();
         match (&asked.command, answer) {
+            (Command::Kill(kill), Answer::Refused(_)) => self.ledger.kill_refused(kill),
             (_, Answer::Refused(_)) => {}
             (Command::Edit(edit), Answer::Deployed { version, .. }) => {
                 self.promised(edit, *version, &mut found);

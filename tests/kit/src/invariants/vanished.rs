@@ -92,6 +92,6 @@ impl Check<'_> {
         let Some(id) = self.ledger.task_id(app, instance.key) else { return false };
         let unreachable = self.ledger.told.get(&id).is_some_and(|told| told.condition == Condition::Unreachable);
         let is_forgotten = self.ledger.announced.instance(app, instance.key).is_none();
-        unreachable && is_forgotten && !self.ledger.operator_kills.contains(&id)
+        unreachable && is_forgotten && !self.ledger.operator_kills.contains_key(&id)
     }
 }
