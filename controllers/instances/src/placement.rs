@@ -14,7 +14,7 @@ pub(crate) mod constraint;
 mod fit;
 mod strategy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ekiden_model::agent::Leave;
@@ -40,6 +40,8 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Ground {
     used: BTreeMap<LotIx, Used>,
+    /// The agents that launches went to. One that offers to several roles has several lots.
+    agents: BTreeSet<AgentId>,
 }
 
 /// What launches of this decision have taken of one lot.
@@ -62,7 +64,8 @@ impl Ground {
         self.used.is_empty()
     }
 
-    fn take(&mut self, place: &Place) {
+    fn take(&mut self, place: &Place, agent: &AgentId) {
+        self.agents.insert(agent.clone());
         let used = self.used.entry(place.lot).or_default();
         used.reserved += &place.claim.reserved.resources;
         used.unreserved += &place.claim.unreserved.resources;
@@ -134,7 +137,7 @@ impl<'a> Search<'a> {
             if self.is_spent(lot, used) {
                 continue;
             }
-            if !self.needs.are_covered(lot, used) || self.objection_of_agent(lot, used).is_some() {
+            if !self.needs.are_covered(lot, used) || self.objection_of_agent(lot, ground).is_some() {
                 continue;
             }
             let score = self.preference.score(self.view, &self.needs, lot, used);
@@ -153,7 +156,7 @@ impl<'a> Search<'a> {
         let (score, ix, host_ports) = best?;
         let lot = book.lot(ix)?;
         let place = Place { lot: ix, claim: self.needs.claim(lot, ground.of(ix), &host_ports), host_ports };
-        ground.take(&place);
+        ground.take(&place, &lot.agent.id);
         self.rules.note_launch(ix);
         self.preference.move_on(ix, score);
         Some(place)
@@ -171,7 +174,7 @@ impl<'a> Search<'a> {
         }
         if nowhere.epoch < book.epoch() {
             for (ix, lot) in book.lots_since(nowhere.epoch) {
-                nowhere.refusals.add(self.refusal(ix, lot, None)?, &lot.agent.hostname);
+                nowhere.refusals.add(self.refusal(ix, lot, &Ground::default())?, &lot.agent.hostname);
                 nowhere.until = nowhere.until.min(self.maintenance_changes(lot));
             }
             nowhere.epoch = book.epoch();
@@ -189,7 +192,7 @@ impl<'a> Search<'a> {
             if self.is_spent(lot, ground.of(ix)) {
                 continue;
             }
-            if let Some(refusal) = self.refusal(ix, lot, ground.of(ix)) {
+            if let Some(refusal) = self.refusal(ix, lot, ground) {
                 refusals.add(refusal, &lot.agent.hostname);
             }
             until = until.min(self.maintenance_changes(lot));
@@ -213,7 +216,8 @@ impl<'a> Search<'a> {
         Some(Leave::of(lot.maintenance?, self.view.settings.drain_before))
     }
 
-    fn refusal(&mut self, ix: LotIx, lot: &Lot, used: Option<&Used>) -> Option<Refusal> {
+    fn refusal(&mut self, ix: LotIx, lot: &Lot, ground: &Ground) -> Option<Refusal> {
+        let used = ground.of(ix);
         if lot.role != *self.needs.role() {
             return Some(Refusal::Role(lot.role.clone()));
         }
@@ -225,7 +229,7 @@ impl<'a> Search<'a> {
         }
         let misfit = || self.needs.rest(self.view, lot, used).err().map(Objection::Fit);
         let shortage = || self.needs.shortage(lot, used).map(|short| Objection::Fit(Misfit::Short(short)));
-        let objection = self.objection_of_agent(lot, used).or_else(shortage).or_else(misfit)?;
+        let objection = self.objection_of_agent(lot, ground).or_else(shortage).or_else(misfit)?;
         Some(match objection {
             Objection::AgentTaken => Refusal::AgentTaken,
             Objection::Maintenance => Refusal::Maintenance,
@@ -242,16 +246,16 @@ impl<'a> Search<'a> {
     }
 
     /// What speaks against the agent itself, whatever it offers.
-    fn objection_of_agent(&self, lot: &Lot, used: Option<&Used>) -> Option<Objection> {
-        if self.is_taken(lot, used) {
+    fn objection_of_agent(&self, lot: &Lot, ground: &Ground) -> Option<Objection> {
+        if self.is_taken(lot, ground) {
             return Some(Objection::AgentTaken);
         }
         self.leave(lot)?.is_on(self.view.now).then_some(Objection::Maintenance)
     }
 
-    fn is_taken(&self, lot: &Lot, used: Option<&Used>) -> bool {
+    fn is_taken(&self, lot: &Lot, ground: &Ground) -> bool {
         let Some(taken) = &self.taken else { return false };
-        used.is_some_and(|used| used.launches > 0) || taken.includes(&lot.agent.id, &self.view.app.instances)
+        ground.agents.contains(&lot.agent.id) || taken.includes(&lot.agent.id, &self.view.app.instances)
     }
 }
 
