@@ -1,6 +1,6 @@
-//! A restart with 100,000 stored instances, phase by phase: verifying and reading the store while the
-//! reconciler is restored of it, the first snapshot for readers, and all apps looked at once. Closed properly and killed. And how long a
-//! write takes to be durable beside 100,000 others, at 100 a second.
+//! A restart with 100,000 stored instances, phase by phase: verifying and reading the store while the reconciler is
+//! restored of it, the first snapshot for readers, and all apps looked at once. Closed properly and killed. And how long
+//! a write takes to be durable beside 100,000 others, at 100 a second.
 //!
 //! `cargo bench --bench store`. What a whole process makes of it, with a master, is measured elsewhere; here it shows
 //! where the time goes.

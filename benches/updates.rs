@@ -166,14 +166,10 @@ impl Core {
                 _ => None,
             }));
             for id in self.reconciler.take_touched() {
-                let app = self.reconciler.app(&id).map(|state| {
-                    AppSnapshot::new(
-                        state.clone(),
-                        self.reconciler.report(&id),
-                        self.reconciler.desired(&id),
-                        None,
-                    )
-                });
+                let app = self
+                    .reconciler
+                    .outlook(&id)
+                    .map(|(state, report, desired)| AppSnapshot::new(state.clone(), report, desired, None));
                 self.publisher.put(&id, app);
             }
             self.publisher.publish(self.now, self.reconciler.settled());

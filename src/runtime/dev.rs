@@ -50,8 +50,8 @@ pub struct DevOptions {
 pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let folder = Folder::of(options.state.as_deref());
     let http = HttpOptions::plain(options.http, Exposure::Never);
-    let (settings, abilities) = (options.settings.clone(), LocalCluster::abilities());
-    let premises = Premises::take(&options.directory, http, folder.store.as_deref(), settings, abilities).await?;
+    let (store, abilities) = (folder.store.as_deref(), LocalCluster::abilities());
+    let premises = Premises::take(&options.directory, http, store, options.settings, abilities).await?;
     folder.prepare()?;
     let (cluster, events) = local::start(LocalOptions {
         agents: options.agents,
@@ -65,7 +65,6 @@ pub async fn run(options: DevOptions, announce: impl FnOnce(&Started)) -> Result
     let options = ServerOptions {
         directory: options.directory,
         prune: options.prune,
-        settings: options.settings,
         introduction: options.introduction,
         probes: ProbeOptions::CONCURRENCY,
         callbacks: options.callbacks,

@@ -50,8 +50,8 @@ pub const fn abilities() -> Abilities {
 pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let store = store_file(&options.state);
     let is_new = !store.exists();
-    let settings = options.settings.clone();
-    let premises = Premises::take(&options.directory, options.http, Some(&store), settings, abilities()).await?;
+    let premises =
+        Premises::take(&options.directory, options.http, Some(&store), options.settings, abilities()).await?;
     if is_new {
         tell_of_beginning(&options.state);
     }
@@ -60,7 +60,6 @@ pub async fn run(options: ServeOptions, announce: impl FnOnce(&Started)) -> Resu
     let options = ServerOptions {
         directory: options.directory,
         prune: options.prune,
-        settings: options.settings,
         introduction: options.introduction,
         probes: options.probes,
         callbacks: options.callbacks,

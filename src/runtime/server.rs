@@ -85,8 +85,6 @@ pub struct ServerOptions {
     pub directory: PathBuf,
     /// How many apps may vanish from it at once before somebody is asked.
     pub prune: PrunePolicy,
-    /// The numbers that controllers need.
-    pub settings: Settings,
     /// How the API introduces us.
     pub introduction: Introduction,
     /// Most probes under way at once.
@@ -104,6 +102,7 @@ pub struct ServerOptions {
 pub struct Premises {
     signals: Signals,
     listeners: Listeners,
+    settings: Settings,
     restored: Opened<Restored>,
 }
 
@@ -207,9 +206,10 @@ impl Premises {
         if let Some(folder) = store.and_then(Path::parent) {
             std::fs::create_dir_all(folder).map_err(|error| ServerError::Folder(folder.to_owned(), error))?;
         }
-        let take_up = |records: &mut dyn Iterator<Item = Record>| restore(settings, abilities, records);
+        let known = settings.clone();
+        let take_up = |records: &mut dyn Iterator<Item = Record>| restore(known, abilities, records);
         let Opened { store, records, stored } = open(store.map(Path::to_owned), take_up).await?;
-        Ok(Self { signals, listeners, restored: Opened { store, records: records?, stored } })
+        Ok(Self { signals, listeners, settings, restored: Opened { store, records: records?, stored } })
     }
 }
 
@@ -274,9 +274,8 @@ impl<C: Cluster> Server<C> {
     /// Runs until a signal ends it, or it is uninstalled. `announce` is called once, when everything runs.
     pub async fn run(self, announce: impl FnOnce(&Started)) -> Result<Ended, ServerError> {
         let Self { options, premises, cluster, events: cluster_events } = self;
-        let ServerOptions { directory, prune, settings, introduction, probes, callbacks, farewell, metrics } =
-            options;
-        let Premises { mut signals, listeners, restored } = premises;
+        let ServerOptions { directory, prune, introduction, probes, callbacks, farewell, metrics } = options;
+        let Premises { mut signals, listeners, settings, restored } = premises;
         let terms = listeners.terms.clone().named(introduction.hostname.as_deref());
         let addresses = terms.addresses;
         let Opened { store, records: Restored { reconciler, declared }, stored } = restored;

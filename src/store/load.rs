@@ -73,14 +73,14 @@ pub(super) fn load<T>(
         }
         drop(parts);
         make_room(ROOM_BYTES);
-        let mut records = Records::new(read);
+        let mut records = Records::new(path, read);
         let made = take_up(&mut records);
         // What it did not care for is looked at all the same.
         records.by_ref().for_each(drop);
         let verified = verifying.join().unwrap_or_else(|_| Err(contradiction(path)));
         let walked = walking.join().unwrap_or_else(|_| Err(contradiction(path)));
         // What reading made of bad pages is of no interest.
-        (made, verified.and_then(|()| records.end(path, walked)))
+        (made, verified.and_then(|()| records.end(walked)))
     });
     match outcome {
         Ok(()) => Ok(Loaded { made, database }),
@@ -182,7 +182,8 @@ fn verify(path: &Path, database: &mut Database) -> Result<(), StoreError> {
 }
 
 /// Records in the order of their keys, as they come from those who read.
-struct Records {
+struct Records<'a> {
+    path: &'a Path,
     parts: mpsc::Receiver<Part>,
     /// Those that came before their turn.
     early: BTreeMap<usize, Part>,
@@ -190,7 +191,7 @@ struct Records {
     next: usize,
     part: std::vec::IntoIter<Record>,
     count: u64,
-    problem: Option<Problem>,
+    problem: Option<StoreError>,
 }
 
 /// What became of a batch.
@@ -199,14 +200,17 @@ struct Part {
     records: Result<Vec<Record>, StoreError>,
 }
 
-enum Problem {
-    NoInstallation,
-    Record(StoreError),
-}
-
-impl Records {
-    fn new(parts: mpsc::Receiver<Part>) -> Self {
-        Self { parts, early: BTreeMap::new(), next: 0, part: Vec::new().into_iter(), count: 0, problem: None }
+impl<'a> Records<'a> {
+    fn new(path: &'a Path, parts: mpsc::Receiver<Part>) -> Self {
+        Self {
+            path,
+            parts,
+            early: BTreeMap::new(),
+            next: 0,
+            part: Vec::new().into_iter(),
+            count: 0,
+            problem: None,
+        }
     }
 
     /// The part whose turn it is; nothing after the last.
@@ -222,24 +226,20 @@ impl Records {
     }
 
     /// Whether these were all that the walk through the pages was to find.
-    fn end(self, path: &Path, walked: Result<u64, StoreError>) -> Result<(), StoreError> {
-        match self.problem {
-            Some(Problem::NoInstallation) => return Err(damaged(path, NO_INSTALLATION)),
-            Some(Problem::Record(error)) => return Err(error),
-            None => {}
+    fn end(self, walked: Result<u64, StoreError>) -> Result<(), StoreError> {
+        let Self { path, count, problem, .. } = self;
+        problem.map_or(Ok(()), Err)?;
+        match walked? {
+            _ if count == 0 => Err(damaged(path, NO_INSTALLATION)),
+            expected if expected != count => {
+                Err(damaged(path, &format!("only {count} of its records can be found")))
+            }
+            _ => Ok(()),
         }
-        let expected = walked?;
-        if self.count == 0 {
-            return Err(damaged(path, NO_INSTALLATION));
-        }
-        if self.count != expected {
-            return Err(damaged(path, &format!("only {} of its records can be found", self.count)));
-        }
-        Ok(())
     }
 }
 
-impl Iterator for Records {
+impl Iterator for Records<'_> {
     type Item = Record;
 
     fn next(&mut self) -> Option<Record> {
@@ -249,7 +249,7 @@ impl Iterator for Records {
                 if self.count > 1 || matches!(record, Record::Installation(_)) {
                     return Some(record);
                 }
-                self.problem = Some(Problem::NoInstallation);
+                self.problem = Some(damaged(self.path, NO_INSTALLATION));
                 self.part = Vec::new().into_iter();
             }
             if self.problem.is_some() {
@@ -257,7 +257,7 @@ impl Iterator for Records {
             }
             match self.next_part()?.records {
                 Ok(records) => self.part = records.into_iter(),
-                Err(error) => self.problem = Some(Problem::Record(error)),
+                Err(error) => self.problem = Some(error),
             }
         }
     }

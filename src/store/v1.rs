@@ -69,7 +69,7 @@ pub(super) fn name_of(key: &RecordKey) -> String {
 /// What is stored of a record.
 pub(super) fn body(record: &Record) -> Result<Vec<u8>, String> {
     match record {
-        Record::App(app) => packed(&app::AppRecord::of(app, |app| manifest::app_to_json(app).to_string())),
+        Record::App(app) => packed(&app::AppRecord::of(app, app::text_of)),
         Record::Slot(slot) => instance::pack(slot),
         Record::Version(app, version) => packed(&history::Version::of(app, version, history::text_of)),
         other => Ok(json(other)?.into_bytes()),

@@ -32,7 +32,6 @@ use ekiden_model::app::App;
 use ekiden_model::app_state::Backoff;
 use ekiden_model::instance::{Condition, Goal};
 use ekiden_model::report::{Awaited, KillCause, LeftAgent, LeftAgents};
-use ekiden_model::revision::Phase;
 use ekiden_model::view::Settled;
 use ekiden_model::{AgentId, Instance, InstanceKey, Reason, RevisionId};
 
@@ -50,7 +49,7 @@ pub(crate) fn leave_out(draft: &mut Draft<'_>) {
         return;
     }
     for instance in there(draft) {
-        if !is_replaced_by_a_rollout(draft, instance.revision) {
+        if !surplus::is_replaced_by_a_rollout(draft, instance.revision) {
             draft.leave_out(instance, Apart::Moving);
         }
     }
@@ -150,13 +149,6 @@ fn there<'a>(draft: &Draft<'a>) -> Vec<&'a Instance> {
     all.filter(|instance| !matches!(instance.condition, Condition::Unreachable | Condition::Killing)).collect()
 }
 
-/// Whether a rollout that moves leads away from this revision, so that it replaces its instances anyway.
-pub(crate) fn is_replaced_by_a_rollout(draft: &Draft<'_>, revision: RevisionId) -> bool {
-    let moves = |phase: Phase| matches!(phase, Phase::Rolling | Phase::RollingBack { .. });
-    surplus::is_replaced(draft, revision)
-        && draft.view.app.rollout.as_ref().is_some_and(|rollout| moves(rollout.phase))
-}
-
 /// Says what is still there and what it waits for.
 pub(crate) fn report(draft: &mut Draft<'_>) {
     let leaving = agents(draft);
@@ -196,7 +188,7 @@ fn awaited(draft: &mut Draft<'_>, staying: &[&Instance]) -> Awaited {
     if app.is_global() {
         return Awaited::Floor { healthy: draft.budget.healthy(), floor: floor_of_all(draft) };
     }
-    if staying.iter().all(|one| is_replaced_by_a_rollout(draft, one.revision)) {
+    if staying.iter().all(|one| surplus::is_replaced_by_a_rollout(draft, one.revision)) {
         return Awaited::Rollout;
     }
     let waits = draft.waits();

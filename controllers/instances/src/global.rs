@@ -16,8 +16,8 @@ use ekiden_model::report::KillCause;
 use ekiden_model::{AgentId, Agents, Instance, Timestamp};
 
 use crate::draft::{Apart, Draft};
-use crate::draining;
 use crate::placement::constraint;
+use crate::surplus;
 
 /// On how many present agents the app's constraints hold, as far as they look at the agent alone (LIKE, UNLIKE, IS,
 /// CLUSTER with a value), those left out that are to be left at `now`: the number of instances that a global app shall
@@ -55,7 +55,7 @@ pub(crate) fn kill_misplaced(draft: &mut Draft<'_>) {
 /// nobody misses has to go in their stead, or would stay in the place of a new one, and they for want of a new one.
 pub(crate) fn count_in_the_misplaced_of_a_rollout(draft: &mut Draft<'_>) {
     for instance in misplaced(draft) {
-        if draining::is_replaced_by_a_rollout(draft, instance.revision) {
+        if surplus::is_replaced_by_a_rollout(draft, instance.revision) {
             draft.count_in(instance);
         }
     }

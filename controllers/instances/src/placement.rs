@@ -40,7 +40,7 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Ground {
     used: BTreeMap<LotIx, Used>,
-    /// The agents that launches went to. One that offers to several roles has several lots.
+    /// For a global app: the agents that launches went to. One that offers to several roles has several lots.
     agents: BTreeSet<AgentId>,
 }
 
@@ -64,8 +64,7 @@ impl Ground {
         self.used.is_empty()
     }
 
-    fn take(&mut self, place: &Place, agent: &AgentId) {
-        self.agents.insert(agent.clone());
+    fn take(&mut self, place: &Place) {
         let used = self.used.entry(place.lot).or_default();
         used.reserved += &place.claim.reserved.resources;
         used.unreserved += &place.claim.unreserved.resources;
@@ -156,7 +155,10 @@ impl<'a> Search<'a> {
         let (score, ix, host_ports) = best?;
         let lot = book.lot(ix)?;
         let place = Place { lot: ix, claim: self.needs.claim(lot, ground.of(ix), &host_ports), host_ports };
-        ground.take(&place, &lot.agent.id);
+        ground.take(&place);
+        if self.taken.is_some() {
+            ground.agents.insert(lot.agent.id.clone());
+        }
         self.rules.note_launch(ix);
         self.preference.move_on(ix, score);
         Some(place)

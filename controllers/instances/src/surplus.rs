@@ -1,6 +1,7 @@
 //! More instances of a revision than its target: the surplus is killed, as far as the budget permits.
 
 use ekiden_model::report::KillCause;
+use ekiden_model::revision::Phase;
 use ekiden_model::{Instance, RevisionId};
 
 use crate::draft::Draft;
@@ -85,6 +86,12 @@ pub(crate) fn is_replaced(draft: &Draft<'_>, revision: RevisionId) -> bool {
     let destination =
         app.rollout.as_ref().map(|rollout| rollout.to).or_else(|| app.newest().map(|newest| newest.id));
     destination != Some(revision)
+}
+
+/// Whether a rollout that moves leads away from this revision, so that it replaces its instances anyway.
+pub(crate) fn is_replaced_by_a_rollout(draft: &Draft<'_>, revision: RevisionId) -> bool {
+    let moves = |phase: Phase| matches!(phase, Phase::Rolling | Phase::RollingBack { .. });
+    is_replaced(draft, revision) && draft.view.app.rollout.as_ref().is_some_and(|rollout| moves(rollout.phase))
 }
 
 #[cfg(test)]

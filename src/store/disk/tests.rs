@@ -155,15 +155,11 @@ fn wherever_a_commit_runs_out_of_space_all_that_was_stored_is_there_and_of_the_r
         faulty.full_after(usize::MAX);
         assert!(disk.commit(batch(0..1).iter()).is_err(), "{operations}");
         drop(disk);
-        let (again, found) = Disk::open(&path, |records| records.collect::<Vec<_>>()).unwrap();
+        let (again, found) = open(&path).unwrap();
         assert_eq!(found.len(), records, "{operations}");
         again.commit(batch(20_000..20_001).iter()).unwrap();
         drop(again);
-        assert_eq!(
-            Disk::open(&path, |records| records.collect::<Vec<_>>()).unwrap().1.len(),
-            records + 1,
-            "{operations}"
-        );
+        assert_eq!(open(&path).unwrap().1.len(), records + 1, "{operations}");
         // Every one at first, then one in twenty of those so far: late ones are all alike.
         operations += 1 + operations / 20;
     }
@@ -186,11 +182,15 @@ fn batches_that_wait_together_are_flushed_together() {
     assert_eq!(stored(&disk), 1000);
 }
 
+fn open(path: &Path) -> Result<(Disk, Vec<Record>), StoreError> {
+    Disk::open(path, |records| records.collect())
+}
+
 /// A store with one more value in it, put there by other means than ours.
 fn opened_with(key: &str, value: Option<&[u8]>) -> Result<Vec<Record>, StoreError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ekiden.db");
-    let (disk, _) = Disk::open(&path, |records| records.collect::<Vec<_>>())?;
+    let (disk, _) = open(&path)?;
     let transaction = disk.database.begin_write().unwrap();
     {
         let mut table = transaction.open_table(RECORDS).unwrap();
@@ -201,7 +201,7 @@ fn opened_with(key: &str, value: Option<&[u8]>) -> Result<Vec<Record>, StoreErro
     }
     transaction.commit().unwrap();
     drop(disk);
-    Disk::open(&path, |records| records.collect::<Vec<_>>()).map(|(_, records)| records)
+    open(&path).map(|(_, records)| records)
 }
 
 #[test]

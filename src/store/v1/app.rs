@@ -272,6 +272,11 @@ impl Written for &RawValue {
     }
 }
 
+/// A declaration as it stands in a record that is packed.
+pub(super) fn text_of(app: &App) -> String {
+    manifest::app_to_json(app).to_string()
+}
+
 /// Reads a declaration.
 pub(super) fn app_of(definition: &impl Written, shared: &mut Shared) -> Result<Arc<App>, String> {
     let text = definition.json();
@@ -425,17 +430,13 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use ekiden_model::{App, AppId, AppKey, Port};
+    use ekiden_model::{AppId, AppKey, Port};
 
     use super::super::{packed, unpacked};
     use super::*;
 
     fn app(text: &str) -> Arc<App> {
         manifest::read_app_json(text.as_bytes(), &GroupId::root()).expect("an app")
-    }
-
-    fn text(app: &App) -> String {
-        manifest::app_to_json(app).to_string()
     }
 
     /// What was once written is read for ever.
@@ -510,7 +511,7 @@ mod tests {
             assert!((128..1 << 14).contains(&length), "{length}");
             [&[length as u8 | 0x80, (length >> 7) as u8], text.as_bytes()].concat()
         };
-        let (now, before) = (with_length(&text(&now)), with_length(&text(&before)));
+        let (now, before) = (with_length(&text_of(&now)), with_length(&text_of(&before)));
         let written = [
             // The id, the birth, a key.
             b"\x04/web\xac\x02\x01\x20".as_slice(),
@@ -535,7 +536,7 @@ mod tests {
             b"\x01\x1a\x01t\x02\x01h\x0d\x01m\x01\x01\x1c",
         ];
         let written = written.concat();
-        assert_eq!(packed(&AppRecord::of(&record, text)), Ok(written.clone()));
+        assert_eq!(packed(&AppRecord::of(&record, text_of)), Ok(written.clone()));
         let read = unpacked::<AppRecord<&str>>(&written).expect("it is whole");
         assert_eq!(read.read(&mut Shared::default()), Ok(record));
     }

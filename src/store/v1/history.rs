@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Shared;
-use super::app::{Source, Written, app_of};
+use super::app::{self, Source, Written, app_of};
 use crate::manifest;
 
 /// `D` is a declaration; see [`super::app::AppRecord`].
@@ -118,7 +118,7 @@ pub(super) fn value_of(definition: &history::Definition) -> Value {
 /// In one that is packed.
 pub(super) fn text_of(definition: &history::Definition) -> Arc<str> {
     match definition {
-        history::Definition::Known(app) => manifest::app_to_json(app).to_string().into(),
+        history::Definition::Known(app) => app::text_of(app).into(),
         history::Definition::Written(text) => text.clone(),
     }
 }
