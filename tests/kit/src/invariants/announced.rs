@@ -193,7 +193,7 @@ impl Check<'_> {
             ));
         }
         for launch in &decided.launches {
-            if self.ledger.is_left(&launch.agent.id, self.settings.drain_before, true) {
+            if self.is_certainly_left(launch) {
                 let text = format!("{app} {} goes to {}, which is to be left", launch.key, launch.agent.id);
                 found.push(("S4", text));
             }
@@ -220,13 +220,15 @@ impl Check<'_> {
                         beside(&all) || beside(&staying)
                     }
                     // One that is waited for on an agent that does not answer pins the others to its value, even if only
-                    // its agent's silence is told so far.
+                    // its agent's silence is told so far; so does one on an agent that is to be left in a few seconds, or
+                    // was a few seconds ago, since until then it counts as any.
                     Operator::Cluster(None) => {
-                        let waited_for = |one: &&Instance| {
+                        let pins = |one: &&Instance| {
                             let is_away = self.ledger.is_away(&one.agent.id);
-                            one.is_wanted() && (one.condition == Condition::Unreachable || is_away)
+                            let waited_for = one.condition == Condition::Unreachable || is_away;
+                            one.is_wanted() && (waited_for || !self.is_certainly_left(one))
                         };
-                        all.iter().filter(|one| waited_for(one)).any(|one| beside(&[*one]))
+                        all.iter().filter(|one| pins(one)).any(|one| beside(&[*one]))
                     }
                     _ => false,
                 };
@@ -253,6 +255,11 @@ impl Check<'_> {
     /// Whether an instance is on an agent that is, or is about, to be left.
     pub(super) fn is_left(&self, instance: &Instance) -> bool {
         self.ledger.is_left(&instance.agent.id, self.settings.drain_before, false)
+    }
+
+    /// Whether an instance is on an agent that is to be left, whatever a few seconds of the clock make of it.
+    fn is_certainly_left(&self, instance: &Instance) -> bool {
+        self.ledger.is_left(&instance.agent.id, self.settings.drain_before, true)
     }
 
     /// The instances of an app that shall run, were never unreachable, are not being ended by the cluster, and in truth
