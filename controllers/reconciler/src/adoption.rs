@@ -234,10 +234,10 @@ fn revisions_for(app: &mut AppState, fates: &BTreeSet<Fate>) -> Option<Revisions
     if fates.contains(&Fate::Replaced) {
         let restarts = declared.restarts;
         declared.restarts += 1;
-        for revision in &mut app.revisions {
-            if revision.restarts == restarts && revision.app.same_revision(&declared.app) {
-                revision.restarts += 1;
-            }
+        // Nobody has asked for that restart: it is to set the differing one apart, and puts no other behind. Who goes back
+        // to what an older one of them runs finds it as before.
+        for revision in app.revisions.iter_mut().filter(|revision| revision.restarts == restarts) {
+            revision.restarts += 1;
         }
         let revision = open(declared, restarts);
         differing = Some(revision.id);

@@ -214,6 +214,31 @@ fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() 
 }
 
 #[test]
+fn who_goes_back_after_an_adoption_keeps_what_runs_of_what_was_before() {
+    let version = |command: &str| build::app("/web").instances(4).cpus(1.0).mem(32.0).cmd(command).arc();
+    let (before, after) = (version("before"), version("after"));
+    let (mut story, old) = Story::running(before.clone());
+    story.settle([registered("old")]);
+    // A rollout is under way, in which an instance that an older store launched runs something else again.
+    story.settle([declared(after.clone())]);
+    let key = story.reconciler.app(&before.id).expect("declared").key;
+    let unknown = InstanceId { app: key, slot: Slot(7) }.task(&before.id, Incarnation::FIRST);
+    let differing = vec![found_task(unknown.clone(), &version("something else"), &story)];
+    story.settle([told(&unknown, Condition::Running)]);
+    story.settle([command(Command::Adopt), found(differing)]);
+    let mut inputs: Vec<Input> = old.iter().map(|launch| told(&launch.task, Condition::Running)).collect();
+    inputs.extend([told(&unknown, Condition::Running), reconciled()]);
+    story.settle(inputs);
+    assert_eq!(story.reconciler.standstill(), None);
+
+    let offer = story.offer();
+    let effects = story.settle([declared(before), offer]);
+    assert_eq!(launches(&effects), [], "what is declared again runs");
+    let ended = kills(&effects);
+    assert!(old.iter().all(|launch| !ended.contains(&launch.task)), "nobody has asked for a restart: {ended:?}");
+}
+
+#[test]
 fn adopted_tasks_that_come_back_are_not_all_ended_before_a_check_has_said_that_they_serve() {
     let mut story = Story::new();
     let app = build::app("/web").instances(2).cpus(1.0).mem(32.0).dynamic_ports(1).http_check().arc();
