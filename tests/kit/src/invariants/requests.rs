@@ -119,7 +119,9 @@ impl Check<'_> {
         }
     }
 
-    /// S11: what holds instead of a file does so until the time that was asked for, by a clock that never went back.
+    /// S11: what holds instead of a file does so until the time that was asked for, by a clock that never went back; or
+    /// until another, which somebody has asked for since. Answers are given in the order in which requests came, so whoever
+    /// came later waits for his own still.
     fn overridden(&self, edit: &Edit, version: Timestamp, found: &mut Found) {
         let Some(wanted) = &edit.authority.over else { return };
         if self.ledger.clock_went_back() {
@@ -128,11 +130,21 @@ impl Check<'_> {
         for app in &edit.declare {
             let record = self.store.durable.apps.get(&app.id).and_then(|record| record.declared.as_ref());
             let over = record.filter(|record| record.version == version).and_then(|record| record.over.as_ref());
-            if let Some(over) = over.filter(|over| over.until != wanted.until) {
+            let is_as_asked = |until: Timestamp| until == wanted.until || self.is_asked_since(&app.id, until);
+            if let Some(over) = over.filter(|over| !is_as_asked(over.until)) {
                 let (is, wanted) = (over.until, wanted.until);
                 found.push(("S11", format!("{} is overridden until {is} and not until {wanted}", app.id)));
             }
         }
+    }
+
+    /// Whether somebody who waits for an answer has asked for something to hold instead of an app's file until then.
+    fn is_asked_since(&self, app: &AppId, until: Timestamp) -> bool {
+        self.ledger.requests.values().any(|asked| {
+            let Command::Edit(edit) = &asked.command else { return false };
+            let is_until = edit.authority.over.as_ref().is_some_and(|over| over.until == until);
+            is_until && edit.declare.iter().any(|declared| declared.id == *app)
+        })
     }
 
     /// S11: what held instead of a file ends not before it is due, and what the file says is what holds then. Looked at
