@@ -99,6 +99,8 @@ pub struct Ledger {
     /// What was asked to hold instead of a file since the record of its app was announced last, and until when by the
     /// clock.
     asked_over: BTreeMap<AppId, (Arc<App>, Timestamp)>,
+    /// Until when, at the latest, somebody ever asked for something to hold instead of an app's file, by the clock.
+    latest_over: BTreeMap<AppId, Timestamp>,
 }
 
 /// A request that waits for its answer.
@@ -227,8 +229,11 @@ impl Ledger {
                     of_app.for_each(|(_, runs_on)| *runs_on = false);
                 }
                 if let Some(over) = &edit.authority.over {
-                    let asked = edit.declare.iter().map(|app| (app.id.clone(), (app.clone(), over.until)));
-                    self.asked_over.extend(asked);
+                    for app in &edit.declare {
+                        self.asked_over.insert(app.id.clone(), (app.clone(), over.until));
+                        let latest = self.latest_over.entry(app.id.clone()).or_insert(over.until);
+                        *latest = over.until.max(*latest);
+                    }
                 }
             }
             Command::Kill(kill) => {
@@ -308,6 +313,13 @@ impl Ledger {
         let holds = self.announced.apps.get(app).and_then(|record| record.declared.as_ref());
         let asked = self.asked_over.get(app).zip(holds);
         asked.is_some_and(|((wanted, until), holds)| holds.app == *wanted && *until <= self.clock)
+    }
+
+    /// How long something may hold still instead of some app's file, when the clock shows this. Who asks names a time of
+    /// the clock's; where that was set back before he was heard, it is longer than he thought.
+    pub fn overridden_for(&self, clock: Timestamp) -> Duration {
+        let until = self.overrides.keys().filter_map(|app| self.latest_over.get(app));
+        until.map(|until| until.since(clock)).max().unwrap_or_default()
     }
 
     /// What becomes of an app is announced: what was asked for before shows in it.

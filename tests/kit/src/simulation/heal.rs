@@ -127,9 +127,10 @@ impl Simulation {
         }
     }
 
-    /// L1 and L3, then L2: runs until everything matches or may differ, within the bound; then nothing may happen.
+    /// L1 and L3, then L2: runs until everything matches or may differ, within the bound; then nothing may happen. What
+    /// holds instead of a file differs until it is due, and the bound counts from then.
     pub fn converge(&mut self) -> Healed {
-        let deadline = self.line.now + BOUND;
+        let mut deadline = self.line.now + BOUND;
         let mut healed = Healed::default();
         while self.line.violation.is_none() {
             self.run_for(LOOK_EVERY);
@@ -137,6 +138,10 @@ impl Simulation {
             if healed.differing.is_empty() {
                 self.rest();
                 return healed;
+            }
+            let overridden_for = self.ledger.overridden_for(self.told_now());
+            if overridden_for > Duration::ZERO {
+                deadline = self.line.now + overridden_for + BOUND;
             }
             if self.line.now >= deadline {
                 self.judge(&healed);
