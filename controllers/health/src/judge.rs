@@ -1,7 +1,6 @@
 //! All samples of one instance together: from what was known to what is known now.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Readiness, Verdict};
 use ekiden_model::view::Sample;
@@ -10,20 +9,44 @@ use ekiden_model::{Instance, InstanceKey};
 use crate::check::{Step, failed_before_it_ran, is_too_often, learn};
 use crate::checklist::{Checklist, Item};
 
-/// Samples by the instance that they are about, oldest first.
-pub(crate) struct Samples<'a>(BTreeMap<InstanceKey, Vec<&'a Sample>>);
+/// Samples in the order of the instances that they are about; of one instance, oldest first.
+///
+/// For one walk beside that of the instances: to look each instance up took longer than all else that a walk does.
+pub(crate) struct Samples<'a>(Vec<&'a Sample>);
 
 impl<'a> Samples<'a> {
     pub(crate) fn by_instance(samples: &'a [Sample]) -> Self {
-        let mut of = BTreeMap::<_, Vec<_>>::new();
-        for sample in samples {
-            of.entry(sample.instance).or_default().push(sample);
-        }
-        Self(of)
+        let mut samples: Vec<&Sample> = samples.iter().collect();
+        // Stable: those of one instance stay in the order in which they were heard.
+        samples.sort_by_key(|sample| sample.instance);
+        Self(samples)
     }
 
-    pub(crate) fn of(&self, instance: InstanceKey) -> &[&'a Sample] {
-        self.0.get(&instance).map_or(&[], Vec::as_slice)
+    /// Whom something was heard of, in order; of whom more was heard, more than once.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = InstanceKey> {
+        self.0.iter().map(|sample| sample.instance)
+    }
+
+    /// A walk through them.
+    pub(crate) fn walk(&self) -> Heard<'_, 'a> {
+        Heard { left: &self.0 }
+    }
+}
+
+/// What is left of a walk through samples.
+pub(crate) struct Heard<'s, 'a> {
+    left: &'s [&'a Sample],
+}
+
+impl<'s, 'a> Heard<'s, 'a> {
+    /// The samples of an instance that comes after all that were asked for before. Those of instances in between, which
+    /// are no more, are passed over.
+    pub(crate) fn of(&mut self, instance: InstanceKey) -> &'s [&'a Sample] {
+        let before = self.left.iter().take_while(|sample| sample.instance < instance).count();
+        let of = self.left[before..].iter().take_while(|sample| sample.instance == instance).count();
+        let (heard, left) = self.left[before..].split_at(of);
+        self.left = left;
+        heard
     }
 }
 

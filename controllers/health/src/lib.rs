@@ -28,62 +28,14 @@ mod checklist;
 mod judge;
 mod probes;
 mod report;
+mod rounds;
 #[cfg(test)]
 mod tests;
+mod visits;
 
-use std::borrow::Cow;
-
-use ekiden_model::health::Verdict;
-use ekiden_model::{Action, Condition, Decision, Instance, View};
-
-use crate::checklist::Checklists;
-use crate::judge::Samples;
-use crate::probes::Probes;
-use crate::report::Findings;
+use ekiden_model::{Decision, View};
 
 /// Decides about one app. See `controllers/README.md` for what this controller may read, write and emit.
 pub fn decide(view: &View<'_>) -> Decision {
-    let mut decision = Decision::idle();
-    let checklists = Checklists::of(view.app);
-    let samples = Samples::by_instance(view.samples);
-    let mut probes = Probes::under_way(view.app);
-    let mut findings = Findings::default();
-    let mut condemned = 0;
-
-    for instance in view.app.instances.iter() {
-        let checklist = checklists.of_instance(instance);
-        let heard = samples.of(instance.key);
-        let health = if is_checked(view, instance) {
-            let health = judge::judge(instance, checklist, heard);
-            probes.want(view, instance, checklist, &health);
-            findings.note(instance, checklist, &health);
-            health
-        } else if may_recover(view, instance) {
-            judge::recover(instance, checklist, heard)
-        } else {
-            continue;
-        };
-        if health.verdict == Verdict::Condemned && instance.health.verdict != Verdict::Condemned {
-            condemned += 1;
-        }
-        if let Cow::Owned(health) = health {
-            decision.actions.push(Action::Judge { instance: instance.key, health });
-        }
-    }
-    decision.actions.extend(breaker::remember(view, condemned));
-    decision.actions.extend(probes.actions());
-    decision.report = findings.report();
-    decision
-}
-
-/// Whether answers of an instance mean anything. One that is ending keeps the verdict that it had; one of an app that is
-/// no longer declared is about to end.
-fn is_checked(view: &View<'_>, instance: &Instance) -> bool {
-    view.app.declared.is_some() && instance.is_wanted() && instance.condition == Condition::Running
-}
-
-/// Whether of its answers only successes mean anything: on an agent that does not answer it keeps the verdict that it
-/// had, unless it answers itself.
-fn may_recover(view: &View<'_>, instance: &Instance) -> bool {
-    view.app.declared.is_some() && instance.is_wanted() && instance.condition == Condition::Unreachable
+    rounds::decide(view)
 }

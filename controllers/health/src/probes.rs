@@ -24,13 +24,27 @@ pub(crate) const FIRST_AFTER: Duration = Duration::from_secs(5);
 /// The probes that are wanted, beside those under way. Both in order of instance and kind, so that one walk finds the
 /// differences.
 pub(crate) struct Probes<'a> {
-    under_way: Peekable<btree_map::Iter<'a, (InstanceKey, ProbeKind), Fingerprint>>,
+    app: &'a AppState,
+    under_way: Peekable<btree_map::Range<'a, (InstanceKey, ProbeKind), Fingerprint>>,
     actions: Vec<Action>,
 }
 
 impl<'a> Probes<'a> {
-    pub(crate) fn under_way(app: &'a AppState) -> Self {
-        Self { under_way: app.probing.iter().peekable(), actions: Vec::new() }
+    /// Those of all instances.
+    pub(crate) fn of_all(app: &'a AppState) -> Self {
+        Self { app, under_way: app.probing.range(..).peekable(), actions: Vec::new() }
+    }
+
+    /// Those of the instances that will be gone to.
+    pub(crate) fn of_some(app: &'a AppState) -> Self {
+        Self { app, under_way: btree_map::Range::default().peekable(), actions: Vec::new() }
+    }
+
+    /// Goes to the next instance, past others.
+    pub(crate) fn go_to(&mut self, instance: InstanceKey) {
+        self.stop_the_rest();
+        let kinds = (instance, ProbeKind::Health(0))..=(instance, ProbeKind::Readiness);
+        self.under_way = self.app.probing.range(kinds).peekable();
     }
 
     /// Wants an instance probed, after those wanted before in the order of keys.
@@ -77,10 +91,14 @@ impl<'a> Probes<'a> {
 
     /// What is to be started and stopped, now that all wanted probes are known.
     pub(crate) fn actions(mut self) -> Vec<Action> {
+        self.stop_the_rest();
+        self.actions
+    }
+
+    fn stop_the_rest(&mut self) {
         while let Some((&key, _)) = self.under_way.next() {
             self.stop(key);
         }
-        self.actions
     }
 }
 

@@ -374,8 +374,7 @@ impl InstanceId {
 impl TaskId {
     /// Reads back which launch this is; `None` when the id was not made by us.
     pub fn instance(&self) -> Option<(InstanceId, Incarnation)> {
-        let (rest, incarnation) = self.0.rsplit_once("._app.")?;
-        let (_, uuid) = rest.rsplit_once(".instance-")?;
+        let (_, uuid, incarnation) = self.parts()?;
         let Uuid(bits) = uuid.parse().ok()?;
         if bits & !(APP_KEY_BITS | 0xffff_ffff) != uuid::MARKS {
             return None;
@@ -389,8 +388,22 @@ impl TaskId {
     /// it reads back for certain.
     pub fn app(&self) -> Option<AppId> {
         self.instance()?;
-        let (path, _) = self.0.rsplit_once(".instance-")?;
+        let (path, ..) = self.parts()?;
         AppId::parse(&path.replace('_', "/")).ok()
+    }
+
+    /// Whether the path in it is that of this app; told without reading it back.
+    pub fn names(&self, app: &AppId) -> bool {
+        let Some((path, ..)) = self.parts() else { return false };
+        let segments = || app.as_str().strip_prefix('/').into_iter().flat_map(str::bytes);
+        path.bytes().eq(segments().map(|byte| if byte == b'/' { b'_' } else { byte }))
+    }
+
+    /// The path, the instance's uuid and the incarnation. Neither of the last two has a dot.
+    fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (rest, incarnation) = self.0.rsplit_once('.')?;
+        let (path, instance) = rest.strip_suffix("._app")?.rsplit_once('.')?;
+        Some((path, instance.strip_prefix("instance-")?, incarnation))
     }
 }
 
@@ -451,6 +464,9 @@ mod tests {
         assert!(task.as_str().starts_with("a_b.instance-"), "{task}");
         assert!(task.as_str().ends_with("._app.2"), "{task}");
         assert_eq!(task.instance(), Some((instance, Incarnation::FIRST.next())));
+        assert_eq!(task.app().as_ref(), Some(&id));
+        let others = ["/a/b/c", "/a", "/b", "/a-b", "/a.b"];
+        assert!(task.names(&id) && !others.iter().any(|other| task.names(&app(other))));
         assert_eq!(TaskId::new("a_b.instance-9ac35a56-0e29-11ea-9d3b-70b3d5800001._app.1").instance(), None);
     }
 

@@ -3,11 +3,13 @@
 mod nowhere;
 mod pages;
 mod roll;
+mod round;
 mod slots;
 mod tally;
 
 pub use nowhere::{Nowhere, Question};
 pub use roll::{Census, Instances};
+pub use round::{LastFailure, Round};
 pub use tally::Tally;
 
 use std::sync::Arc;

@@ -27,11 +27,14 @@ impl Reconciler {
         let Some((InstanceId { app: key, slot }, incarnation)) = task.instance() else {
             return Identity::Stranger;
         };
-        let Some(path) = task.app() else { return Identity::Stranger };
         if self.installation.disowned.contains(task) {
             return Identity::Stranger;
         }
-        if let Some(entry) = self.keys.get(&key).and_then(|id| self.apps.get(id)) {
+        let known = self.keys.get(&key).and_then(|id| self.apps.get(id));
+        // Nearly all are of an app that we have, and to read the path back would be most of the work.
+        let named = known.map(|entry| &entry.state.id).filter(|id| task.names(id));
+        let Some(path) = named.cloned().or_else(|| task.app()) else { return Identity::Stranger };
+        if let Some(entry) = known {
             let key = InstanceKey { slot, incarnation };
             return match entry.state.instances.get(key) {
                 Some(_) => Identity::Known(entry.state.id.clone(), key),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ekiden_model::app::HealthCheck;
 use ekiden_model::health::{CheckState, Health, Outcome, ProbeKind, Verdict};
-use ekiden_model::{Action, Condition};
+use ekiden_model::{Action, Condition, Decision, Goal};
 use proptest::prelude::*;
 
-use super::world::{STARTED, World, command, failure, http, key, tcp};
+use super::world::{STARTED, World, command, failure, http, instance, key, readiness, tcp};
 use crate::check::is_too_often;
 use crate::judge::verdict;
 
@@ -49,6 +49,73 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+/// Something that changes for one of five instances, or for all.
+#[derive(Debug, Clone)]
+enum Change {
+    Heard(ProbeKind, Outcome),
+    Instance(Condition, Goal),
+    Unmapped,
+    Forgotten,
+    Launched,
+    Checks(Vec<HealthCheck>),
+    Readiness(bool),
+    Rolled(Vec<HealthCheck>),
+    Undeclared,
+    Restart,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let kind = prop_oneof![5 => (0..3_u32).prop_map(ProbeKind::Health), 1 => Just(ProbeKind::Readiness)];
+    let condition = prop_oneof![
+        4 => Just(Condition::Running),
+        1 => Just(Condition::Staging),
+        2 => Just(Condition::Unreachable),
+        1 => Just(Condition::Failed),
+    ];
+    let goal = prop_oneof![5 => Just(Goal::Running), 1 => Just(Goal::Decommissioned)];
+    let checks = || prop::collection::vec(check(), 0..3);
+    prop_oneof![
+        24 => (kind, outcome()).prop_map(|(kind, outcome)| Change::Heard(kind, outcome)),
+        6 => (condition, goal).prop_map(|(condition, goal)| Change::Instance(condition, goal)),
+        1 => Just(Change::Unmapped),
+        2 => Just(Change::Forgotten),
+        3 => Just(Change::Launched),
+        1 => checks().prop_map(Change::Checks),
+        1 => any::<bool>().prop_map(Change::Readiness),
+        1 => checks().prop_map(Change::Rolled),
+        1 => Just(Change::Undeclared),
+        1 => Just(Change::Restart),
+    ]
+}
+
+fn make(world: &mut World, seconds: u64, slot: u32, change: Change) {
+    world.now = STARTED + Duration::from_secs(seconds);
+    let (now, is_there) = (world.now, world.app.instances.get(key(slot)).is_some());
+    match change {
+        Change::Heard(kind, outcome) => world.sample(slot, kind, seconds, outcome, Some(503)),
+        Change::Instance(condition, goal) if is_there => world.set(slot, |instance| {
+            (instance.condition, instance.since, instance.goal) = (condition, now, goal);
+        }),
+        Change::Unmapped if is_there => world.set(slot, |instance| instance.host_ports[0] = None),
+        Change::Forgotten => world.forget(slot),
+        Change::Launched => {
+            world.forget(slot);
+            let newest = world.app.newest().expect("there is one").id;
+            world.app.instances.insert(instance(slot, newest));
+        }
+        Change::Checks(checks) if world.app.declared.is_some() => world.edit(|app| app.health_checks = checks),
+        Change::Readiness(is) if world.app.declared.is_some() => {
+            world.edit(|app| app.readiness = is.then(readiness));
+        }
+        Change::Rolled(checks) if world.app.declared.is_some() => world.roll(|app| app.health_checks = checks),
+        Change::Undeclared => world.app.declared = None,
+        Change::Restart => world.restart(),
+        // Nobody is there to change, or nothing declared.
+        Change::Instance(..) | Change::Unmapped | Change::Checks(_) | Change::Readiness(_) | Change::Rolled(_) => {
+        }
+    }
+}
+
 fn happen(world: &mut World, seconds: u64, happening: Happening) {
     match happening {
         Happening::Sample { slot, index, outcome } => {
@@ -62,7 +129,7 @@ fn happen(world: &mut World, seconds: u64, happening: Happening) {
             });
         }
         Happening::Checks(checks) => world.edit(|app| app.health_checks = checks),
-        Happening::Restart => world.app.probing.clear(),
+        Happening::Restart => world.restart(),
         Happening::ClockBack => {}
     }
 }
@@ -95,6 +162,30 @@ proptest! {
                 prop_assert!(states.any(|(check, state)| is_too_often(check, state)));
             } else {
                 prop_assert_eq!(after.verdict, verdict(before, checks.len(), &after.checks));
+            }
+        }
+    }
+
+    /// What is remembered of the last round spares visits, and changes no decision: also where what was decided is not
+    /// done, or is done in part.
+    #[test]
+    fn a_round_decides_what_one_without_memory_would(
+        checks in prop::collection::vec(check(), 0..3),
+        changes in prop::collection::vec((change(), 0..5_u32, any::<bool>(), 0..3_u32), 0..60),
+    ) {
+        let mut world = World::new(5, checks);
+        for (number, (change, slot, is_at_once, done)) in changes.into_iter().enumerate() {
+            make(&mut world, 7 * number as u64, slot, change);
+            if !is_at_once {
+                continue;
+            }
+            let afresh = world.decide_afresh();
+            let decision = world.decide();
+            prop_assert_eq!(&decision, &afresh);
+            match done {
+                0 => {}
+                1 => world.fold(&Decision { actions: decision.actions.into_iter().step_by(2).collect(), ..decision }),
+                _ => world.fold(&decision),
             }
         }
     }

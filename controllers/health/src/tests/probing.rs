@@ -42,7 +42,7 @@ fn after_a_restart_probing_starts_again_spread_over_the_interval() {
     let _ = world.turn();
     let _ = world.hear(0, 1, Outcome::Success);
     let before = world.health(0).clone();
-    world.app.probing.clear();
+    world.restart();
     let decision = world.turn();
     let probe = started(&decision)[0];
     assert_eq!((probe.first_after, probe.eager_for), (Duration::from_secs(10), Duration::ZERO));

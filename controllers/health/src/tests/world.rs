@@ -63,6 +63,12 @@ impl World {
         self.app.revisions.push(revision(number, app, 0));
     }
 
+    /// Nothing is probed, and nothing worked out; what is on record stays.
+    pub(crate) fn restart(&mut self) {
+        self.app = self.app.clone();
+        self.app.probing.clear();
+    }
+
     /// One sample of slot 0, `seconds` after its start.
     pub(crate) fn hear(&mut self, index: u32, seconds: u64, outcome: Outcome) -> Decision {
         self.sample(0, ProbeKind::Health(index), seconds, outcome, None);
@@ -91,9 +97,18 @@ impl World {
     }
 
     pub(crate) fn decide(&self) -> Decision {
+        self.decide_about(&self.app)
+    }
+
+    /// Decides as if nothing was remembered: a copy of an app starts without.
+    pub(crate) fn decide_afresh(&self) -> Decision {
+        self.decide_about(&self.app.clone())
+    }
+
+    fn decide_about(&self, app: &AppState) -> Decision {
         decide(&View {
             now: self.now,
-            app: &self.app,
+            app,
             desired: 1,
             dependencies: &[],
             samples: &self.samples,
@@ -127,6 +142,12 @@ impl World {
                 other => panic!("health may not say {other:?}"),
             }
         }
+    }
+
+    /// An instance is forgotten, and with it what is probed of it.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        self.app.instances.remove(key(slot));
+        self.app.probing.retain(|(instance, _), _| *instance != key(slot));
     }
 
     pub(crate) fn set(&mut self, slot: u32, change: impl FnOnce(&mut Instance)) {

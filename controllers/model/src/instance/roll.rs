@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::pages::Pages;
 use super::slots::Vacancies;
-use super::{Condition, Goal, Instance, Nowhere, Question, Tally};
+use super::{Condition, Goal, Instance, Nowhere, Question, Round, Tally};
 use crate::agent::Agent;
 use crate::app::Field;
 use crate::fixed_hash::{self, FixedState};
@@ -42,6 +42,7 @@ pub struct Instances {
     last_activity: Option<Timestamp>,
     tallies: Memo<Vec<FieldTally>>,
     nowhere: Memo<Option<Box<Nowhere>>>,
+    round: Memo<Option<Box<Round>>>,
     located: Memo<Vec<Located>>,
 }
 
@@ -235,6 +236,7 @@ impl Instances {
             self.latest = Some(key);
         }
         self.all.insert(instance);
+        self.stir(key);
         self.enlist(&facet, &agent);
     }
 
@@ -247,6 +249,7 @@ impl Instances {
         let (after, agent) = (Facet::of(instance), instance.agent.clone());
         let (condition, since) = (instance.condition, instance.since);
         self.note_activity(condition, since);
+        self.stir(key);
         if before != after || !Arc::ptr_eq(&agent_before, &agent) {
             self.delist(&before, &agent_before);
             self.enlist(&after, &agent);
@@ -257,6 +260,7 @@ impl Instances {
     /// Forgets an instance; its incarnation stays used.
     pub fn remove(&mut self, key: InstanceKey) -> Option<Instance> {
         let instance = Arc::unwrap_or_clone(self.all.remove(key)?);
+        self.stir(key);
         self.delist(&Facet::of(&instance), &instance.agent);
         Some(instance)
     }
@@ -411,6 +415,23 @@ impl Instances {
     /// Remembers a search that found nothing.
     pub fn remember_nowhere(&self, nowhere: Nowhere) {
         *self.nowhere.lock() = Some(Box::new(nowhere));
+    }
+
+    /// The last round of health, which is then to be remembered anew.
+    pub(crate) fn take_round(&self) -> Option<Box<Round>> {
+        self.round.lock().take()
+    }
+
+    /// Remembers a round of health: whoever changes from now on is noted in it.
+    pub fn remember_round(&self, round: Box<Round>) {
+        *self.round.lock() = Some(round);
+    }
+
+    /// Notes that an instance changed, or is no more.
+    fn stir(&mut self, key: InstanceKey) {
+        if let Some(round) = self.round.get_mut() {
+            round.restless.insert(key);
+        }
     }
 
     fn group(&self, revision: RevisionId) -> Option<&Group> {
