@@ -20,8 +20,8 @@ use ekiden_model::record::{AppRecord, Record, Write};
 use ekiden_model::report::FailureCause;
 use ekiden_model::view::Sample;
 use ekiden_model::{
-    AgentId, AppId, Condition, Deployment, DeploymentId, Input, Instance, InstanceId, InstanceKey, RevisionId,
-    TaskId, Timestamp,
+    AgentId, AppId, Condition, Deployment, DeploymentId, Fingerprint, Input, Instance, InstanceId, InstanceKey,
+    RevisionId, TaskId, Timestamp,
 };
 
 use crate::store::Records;
@@ -101,6 +101,16 @@ pub struct Ledger {
     asked_over: BTreeMap<AppId, (Arc<App>, Timestamp)>,
     /// Until when, at the latest, somebody ever asked for something to hold instead of an app's file, by the clock.
     latest_over: BTreeMap<AppId, Timestamp>,
+    /// What was declared of apps of which nothing is any more, and what their tasks had answered to it.
+    withdrawn: BTreeMap<AppId, Withdrawn>,
+}
+
+/// An app that is declared no more.
+#[derive(Debug, Clone)]
+struct Withdrawn {
+    app: Arc<App>,
+    /// By task: of the checks by Ekiden, and of the executor's.
+    answers: BTreeMap<TaskId, (BTreeMap<u32, Checked>, Option<bool>)>,
 }
 
 /// A request that waits for its answer.
@@ -298,7 +308,24 @@ impl Ledger {
     /// Who was healthy serves on until it ends, should the app be declared again before that.
     fn withdraw(&mut self, app: &AppId) {
         if let Some(before) = self.declared.remove(app) {
+            let told =
+                self.tasks_of(app).into_iter().filter_map(|task| Some((task.clone(), self.told.get(&task)?)));
+            let answers = told.map(|(task, told)| (task, (told.checks.clone(), told.executor))).collect();
             self.forget_answers(&before);
+            self.withdrawn.insert(app.clone(), Withdrawn { app: before, answers });
+        }
+    }
+
+    /// Who is declared again, and is asked the same as before, has answered.
+    fn return_answers(&mut self, app: &App) {
+        let Some(before) = self.withdrawn.remove(&app.id) else { return };
+        if questions(&before.app) != questions(app) {
+            return;
+        }
+        for (task, (checks, executor)) in before.answers {
+            if let Some(told) = self.told.get_mut(&task) {
+                (told.checks, told.executor) = (checks, executor);
+            }
         }
     }
 
@@ -336,6 +363,7 @@ impl Ledger {
         let Some(before) = before else {
             self.backoff.remove(&app.id);
             self.health_kills.remove(&app.id);
+            self.return_answers(app);
             return;
         };
         // Scaling keeps the wait, any other change starts afresh (§4.8).
@@ -343,8 +371,7 @@ impl Ledger {
             self.backoff.remove(&app.id);
         }
         // What is known of a check belongs to its question.
-        let question = |app: &App| app.health_checks.iter().map(HealthCheck::question).collect::<Vec<_>>();
-        if question(&before) != question(app) {
+        if questions(&before) != questions(app) {
             self.forget_answers(&before);
         }
     }
@@ -367,9 +394,7 @@ impl Ledger {
     }
 
     fn forget_checks(&mut self, app: &AppId) {
-        let is_ours = |task: &&TaskId| self.whose(task).is_some_and(|(of, _)| of == *app);
-        let ours: Vec<TaskId> = self.told.keys().filter(is_ours).cloned().collect();
-        for task in ours {
+        for task in self.tasks_of(app) {
             let told = self.told.entry(task).or_default();
             told.executor = None;
             told.presumed = false;
@@ -378,6 +403,12 @@ impl Ledger {
                 check.alive = None;
             }
         }
+    }
+
+    /// The tasks of an app that anything was told of.
+    fn tasks_of(&self, app: &AppId) -> Vec<TaskId> {
+        let is_ours = |task: &&TaskId| self.whose(task).is_some_and(|(of, _)| of == *app);
+        self.told.keys().filter(is_ours).cloned().collect()
     }
 
     fn cluster(&mut self, now: Timestamp, event: &ClusterEvent) {
@@ -701,6 +732,7 @@ impl Ledger {
         }
         (self.by_request, self.overrides) = (by_request, overrides);
         self.asked_over.clear();
+        self.withdrawn.clear();
         self.backoff.clear();
         for record in durable.apps.values() {
             if let Some(until) = record.backoff.until {
@@ -815,4 +847,9 @@ impl Ledger {
             _ => app.health_checks.iter().collect(),
         }
     }
+}
+
+/// What the checks of a declaration ask, in their order.
+fn questions(app: &App) -> Vec<Fingerprint> {
+    app.health_checks.iter().map(HealthCheck::question).collect()
 }
