@@ -118,11 +118,14 @@ impl Simulation {
         let heard_of = |task: &&crate::cluster::SimTask| {
             self.cluster.agents.get(&task.agent).is_some_and(|agent| agent.link == crate::cluster::Link::Up)
         };
-        // A copy may hold the word that a framework is not ours: nobody is asked about its tasks again.
-        let disowned = self.store.durable.installation.as_ref().and_then(|one| one.disowned_framework.as_ref());
+        // A copy may hold the word that a framework is not ours, or that tasks are not, even if they were taken over since:
+        // nobody is asked about them again.
+        let word = self.store.durable.installation.as_ref();
+        let disowned = word.map(|one| one.disowned.clone()).unwrap_or_default();
+        let disowned_framework = word.and_then(|one| one.disowned_framework.as_ref());
         let ours = |task: &&crate::cluster::SimTask| {
             let framework = self.cluster.memory.as_ref().and_then(|memory| memory.of.get(&task.id));
-            framework.is_some() && framework != disowned
+            framework.is_some() && framework != disowned_framework && !disowned.contains(&task.id)
         };
         let living = self.cluster.living().filter(heard_of).filter(ours);
         self.ledger.unknown = living.map(|task| task.id.clone()).collect();
@@ -145,6 +148,7 @@ impl Simulation {
         let (store, cluster) = (&self.store.durable, &self.cluster);
         let lives = |task: &TaskId| cluster.tasks.get(task).is_some_and(|task| task.state.is_live());
         self.ledger.strangers.retain(|task| store.knows(task) || lives(task));
+        self.ledger.strangers.extend(disowned);
         if self.story.is_none() {
             self.ask_operator_later();
         }
