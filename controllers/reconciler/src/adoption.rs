@@ -111,7 +111,7 @@ impl Reconciler {
 
     /// Whatever was launched before, up to `highest` and perhaps further, no id of it is given again.
     pub(crate) fn begin_life(&mut self, highest: Option<Incarnation>) {
-        let on_record = self.apps.values().flat_map(|entry| entry.state.instances.last_incarnations());
+        let on_record = self.apps.iter().flat_map(|entry| entry.state.instances.last_incarnations());
         let highest = on_record.map(|(_, last)| last).chain(highest).map(Incarnation::life).max();
         let life = highest.unwrap_or(0) + 1;
         if life <= self.installation.life {
@@ -121,7 +121,7 @@ impl Reconciler {
         self.installation.life = life;
         self.journal.note_installation();
         if let Some(before) = Incarnation::before_life(self.installation.life) {
-            for entry in self.apps.values_mut() {
+            for entry in self.apps.each_mut() {
                 entry.state.instances.launch_after(before);
             }
         }

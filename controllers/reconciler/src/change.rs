@@ -168,7 +168,7 @@ impl Reconciler {
 
     /// There is such an app from now on; one that was known before is what it was.
     fn enter(&mut self, id: &AppId) {
-        if self.apps.contains_key(id) {
+        if self.apps.contains(id) {
             return;
         }
         self.installation.births += 1;
@@ -186,7 +186,7 @@ impl Reconciler {
             state.history = history;
             self.shelf_is_news = true;
         }
-        self.apps.insert(id.clone(), Entry::new(state));
+        self.apps.insert(Entry::new(state));
     }
 
     /// The history of an app that is over is kept, as long as there is room.

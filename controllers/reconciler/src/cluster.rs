@@ -304,7 +304,7 @@ impl Reconciler {
 
     /// Begins to ask the cluster about every task that should be alive, and for all that it has.
     pub(crate) fn begin_asking(&mut self) {
-        let about = self.apps.iter().map(|(id, entry)| (id.clone(), live(&entry.state)));
+        let about = self.apps.iter().map(|entry| (entry.state.id.clone(), live(&entry.state)));
         self.cluster.questions = Some(Questions::new(self.now, about));
         self.ask_cluster();
     }
@@ -326,7 +326,7 @@ impl Reconciler {
         let tasks: Vec<(TaskId, AgentId)> = if let Some(open) = questions.open() {
             open.filter_map(|(app, key)| task(app, key)).collect()
         } else {
-            let all = self.apps.iter().map(|(app, entry)| (app, live(&entry.state)));
+            let all = self.apps.iter().map(|entry| (&entry.state.id, live(&entry.state)));
             all.flat_map(|(app, keys)| keys.into_iter().filter_map(move |key| task(app, key))).collect()
         };
         let open_is_all = questions.has_told_all() && questions.open().is_some();

@@ -92,7 +92,7 @@ impl Reconciler {
 
     /// Something that was missing has come: whatever was held back is looked at again.
     pub(crate) fn everything_perhaps_known(&mut self) {
-        let all: Vec<AppId> = self.apps.keys().cloned().collect();
+        let all: Vec<AppId> = self.apps.ids().cloned().collect();
         for app in all {
             self.schedule.mark(&app);
         }

@@ -325,7 +325,7 @@ impl Play {
                 outlook.report = Report::empty();
             }
         }
-        let ids: Vec<AppId> = self.reconciler.apps.keys().cloned().collect();
+        let ids: Vec<AppId> = self.reconciler.apps.ids().cloned().collect();
         for id in ids {
             let report = self.reconciler.report(&id);
             let knows_less = report.reasons.iter().any(|reason| matches!(reason, Reason::NothingOffered { .. }));

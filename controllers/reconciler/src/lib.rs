@@ -31,6 +31,7 @@
 //! | `time` | a time that never goes back |
 
 mod adoption;
+mod apps;
 mod change;
 mod cluster;
 mod dependency;
@@ -74,6 +75,7 @@ use ekiden_model::{
 
 use ekiden_ports::{Leases, RequiredPorts};
 
+use crate::apps::Apps;
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::deployments::Deployments;
@@ -96,7 +98,7 @@ pub struct Reconciler {
     settings: Settings,
     abilities: Abilities,
     installation: Installation,
-    apps: BTreeMap<AppId, Entry>,
+    apps: Apps,
     keys: BTreeMap<AppKey, AppId>,
     /// The version of the last change set.
     last_version: Timestamp,
@@ -198,7 +200,7 @@ impl Reconciler {
 
     /// All apps, by id.
     pub fn apps(&self) -> impl Iterator<Item = &AppState> {
-        self.apps.values().map(|entry| &entry.state)
+        self.apps.iter().map(|entry| &entry.state)
     }
 
     /// What an app waits for, by all controllers together, the most important first; empty when all is as declared.

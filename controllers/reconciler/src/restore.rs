@@ -17,6 +17,7 @@ use ekiden_model::{
 };
 use ekiden_ports::{Leases, RequiredPorts};
 
+use crate::apps::Apps;
 use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::deployments::Deployments;
@@ -108,8 +109,8 @@ impl Reconciler {
         Self {
             settings,
             abilities,
+            apps: Apps::new(installation.realm),
             installation,
-            apps: BTreeMap::new(),
             keys: BTreeMap::new(),
             last_version: Timestamp::EPOCH,
             deployments: Deployments::default(),
@@ -184,14 +185,14 @@ impl Reconciler {
         self.keys.insert(key, state.id.clone());
         self.schedule.mark(&state.id);
         self.touched.insert(state.id.clone());
-        self.apps.insert(state.id.clone(), Entry::new(state));
+        self.apps.insert(Entry::new(state));
     }
 
     /// Who holds which service port. That two apps have one and the same can only be a store that was made or mended by
     /// hand: whoever was declared first keeps it, and the other gets another one or waits for it. That is settled here
     /// once, since later each of them would give back what is the other's, in turns and for ever.
     fn restore_leases(&mut self) {
-        let mut entries: Vec<&mut Entry> = self.apps.values_mut().collect();
+        let mut entries: Vec<&mut Entry> = self.apps.each_mut().collect();
         entries.sort_by_key(|entry| entry.state.birth);
         for entry in entries {
             let state = &mut entry.state;

@@ -244,7 +244,7 @@ impl Reconciler {
         self.tend = true;
         self.ask_afresh();
         self.touch_all();
-        let all: Vec<AppId> = self.apps.keys().cloned().collect();
+        let all: Vec<AppId> = self.apps.ids().cloned().collect();
         for app in all {
             self.changed(&app);
         }
@@ -258,6 +258,6 @@ impl Reconciler {
     /// What stands above all reports has changed.
     pub(crate) fn touch_all(&mut self) {
         self.standstill_is_news = true;
-        self.touched.extend(self.apps.keys().cloned());
+        self.touched.extend(self.apps.ids().cloned());
     }
 }

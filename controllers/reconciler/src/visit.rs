@@ -1,7 +1,6 @@
 //! A visit: the controllers are asked about one app, in order, and what each decides is folded in before the next is
 //! asked.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use ekiden_model::action::Launch;
@@ -63,12 +62,20 @@ impl Reconciler {
     pub(crate) fn visit(&mut self, id: &AppId) {
         let Some(surroundings) = self.surroundings(id) else { return };
         let mut again = Again::OnChange;
-        let mut acted = false;
+        let (mut acted, mut judged) = (false, false);
         let asked = if self.is_safe_mode() { ASKED_IN_SAFE_MODE } else { ASKED };
         for controller in CONTROLLERS.into_iter().take(asked) {
             let Some(said) = self.consult(controller, id, &surroundings) else { return };
             again = again.or(said.again);
-            acted |= said.acted;
+            // What `health` decides is seen by those who are asked after it; `ports`, who is asked before, does not look at
+            // it, and itself it would decide nothing more. So it alone is no reason for another visit.
+            match controller {
+                Controller::Health => judged |= said.acted,
+                _ => acted |= said.acted,
+            }
+        }
+        if judged {
+            self.touch(id);
         }
         self.after_visit(id, surroundings.desired, again, acted);
     }
@@ -220,12 +227,12 @@ impl Reconciler {
         let Some(declared) = &app.declared else { return Vec::new() };
         let mut states: Vec<DependencyState> = Vec::new();
         for dependency in &declared.app.dependencies {
-            // All ids that begin with the path are neighbours in the map, those of the group among them.
-            let from = self.apps.range::<str, _>((Bound::Included(dependency.0.as_str()), Bound::Unbounded));
-            let neighbours = from.take_while(|(id, _)| id.as_str().starts_with(dependency.0.as_str()));
-            let meant = neighbours
-                .filter(|(id, entry)| dependency.includes(id) && **id != app.id && entry.state.declared.is_some());
-            states.extend(meant.map(|(_, entry)| entry.standing.clone()));
+            // All whose ids begin with the path, those of the group among them.
+            let meant = self.apps.below(dependency.0.as_str()).filter(|entry| {
+                let state = &entry.state;
+                dependency.includes(&state.id) && state.id != app.id && state.declared.is_some()
+            });
+            states.extend(meant.map(|entry| entry.standing.clone()));
         }
         states.sort_unstable_by(|a, b| a.app.cmp(&b.app));
         states.dedup_by(|a, b| a.app == b.app);
