@@ -59,7 +59,7 @@ mod visit;
 pub use restore::RestoreError;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ekiden_model::edit::{Group, Pod};
 use ekiden_model::effect::TaskLaunch;
@@ -70,7 +70,8 @@ use ekiden_model::offer::LotIx;
 use ekiden_model::record::Installation;
 use ekiden_model::view::{DependencyState, Sample, Settled};
 use ekiden_model::{
-    AgentId, Agents, AppId, AppState, GroupId, History, InstanceKey, OfferBook, OfferId, Report, Role, Timestamp,
+    AgentId, Agents, AppId, AppState, GroupId, History, InstanceKey, OfferBook, OfferId, Reason, Report, Role,
+    Timestamp,
 };
 
 use ekiden_ports::{Leases, RequiredPorts};
@@ -80,6 +81,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::deployments::Deployments;
 use crate::framework::Membership;
+use crate::identity::Births;
 use crate::journal::Journal;
 use crate::questions::Questions;
 use crate::safe_mode::SafeMode;
@@ -100,6 +102,7 @@ pub struct Reconciler {
     installation: Installation,
     apps: Apps,
     keys: BTreeMap<AppKey, AppId>,
+    births: Births,
     /// The version of the last change set.
     last_version: Timestamp,
     deployments: Deployments,
@@ -147,7 +150,9 @@ pub struct Reconciler {
     leaving_wake: Option<Timestamp>,
     membership: Membership,
     safe_mode: Option<SafeMode>,
-    /// Whether safe mode, or what is known in it, has changed since readers last asked.
+    /// Why nothing at all is done, once anybody has asked since that last changed.
+    standstill: OnceLock<Option<Reason>>,
+    /// Whether it, or what is known in safe mode, has changed since readers last asked.
     standstill_is_news: bool,
     cluster: Connection,
     /// Whether the cluster has told of all tasks that it has since we started: nothing is launched before, since a task
@@ -227,7 +232,7 @@ impl Reconciler {
         let mut reasons: Vec<_> = self.standstill().into_iter().collect();
         reasons.extend(reports.iter().flat_map(|report| report.reasons.iter().cloned()));
         reasons.extend(self.nothing_offered(&entry.state, &reasons));
-        reasons.sort_by_key(ekiden_model::Reason::rank);
+        reasons.sort_by_key(Reason::rank);
         // Two controllers may know the same; it is told once.
         reasons.dedup();
         Report { reasons }

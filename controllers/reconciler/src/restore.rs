@@ -1,7 +1,7 @@
 //! Starting: from what was stored, or from nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ekiden_model::agent::{AgentState, Presence};
 use ekiden_model::edit::{Group, Pod};
@@ -22,6 +22,7 @@ use crate::cluster::Connection;
 use crate::dependency::Dependents;
 use crate::deployments::Deployments;
 use crate::framework::Membership;
+use crate::identity::Births;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
 use crate::spare::SpareLog;
@@ -112,6 +113,7 @@ impl Reconciler {
             apps: Apps::new(installation.realm),
             installation,
             keys: BTreeMap::new(),
+            births: Births::default(),
             last_version: Timestamp::EPOCH,
             deployments: Deployments::default(),
             departed: Arc::default(),
@@ -141,6 +143,7 @@ impl Reconciler {
             leaving_wake: None,
             membership: Membership::None,
             safe_mode: None,
+            standstill: OnceLock::new(),
             standstill_is_news: false,
             cluster: Connection::default(),
             has_heard_all: false,

@@ -9,6 +9,7 @@
 //! That a later survey finds nothing is none either: a master that was just replaced knows little.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use ekiden_model::input::{Command, Found};
 use ekiden_model::{AppId, Condition, Reason, TaskId, Timestamp};
@@ -96,8 +97,16 @@ impl Reconciler {
         }
     }
 
-    /// Why nothing at all is done, if so.
+    /// Why nothing at all is done, if so. It stands in the report of every app, and what it counts may be all tasks that
+    /// there are: it is worked out once, whenever it is news.
     pub fn standstill(&self) -> Option<Reason> {
+        let standstill = self.standstill.get_or_init(|| self.find_standstill());
+        let is_much = self.safe_mode.as_ref().is_some_and(|safe_mode| safe_mode.found.tasks.len() > 100);
+        debug_assert!(is_much || *standstill == self.find_standstill(), "who changes it calls `touch_all`");
+        standstill.clone()
+    }
+
+    fn find_standstill(&self) -> Option<Reason> {
         if let Membership::Estranged { taken_for } = &self.membership
             && let Some(framework) = self.installation.framework.clone()
         {
@@ -258,6 +267,7 @@ impl Reconciler {
     /// What stands above all reports has changed.
     pub(crate) fn touch_all(&mut self) {
         self.standstill_is_news = true;
+        self.standstill = OnceLock::new();
         self.touched.extend(self.apps.ids().cloned());
     }
 }
