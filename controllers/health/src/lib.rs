@@ -20,6 +20,7 @@
 //! success always counts, even one that is heard before the cluster says that the agent is back.
 //!
 //! [`CheckState`]: ekiden_model::health::CheckState
+//! [`Verdict::Condemned`]: ekiden_model::health::Verdict::Condemned
 //! [`Outcome::NoResult`]: ekiden_model::health::Outcome::NoResult
 
 mod breaker;

@@ -15,8 +15,8 @@ use crate::visits::Visits;
 pub(crate) fn decide(view: &View<'_>) -> Decision {
     let checklists = Checklists::of(view.app);
     let samples = Samples::by_instance(view.samples);
-    let last = view.app.take_round();
-    let some = last.as_deref().and_then(|last| visit_some(view, &checklists, &samples, last));
+    let mut last = view.app.take_round();
+    let some = last.as_deref_mut().and_then(|last| visit_some(view, &checklists, &samples, last));
     let visits = some.unwrap_or_else(|| visit_all(view, &checklists, &samples));
     let (decision, rest) = visits.end();
     debug_assert_eq!(
@@ -48,9 +48,9 @@ fn visit_some<'a>(
     view: &'a View<'_>,
     checklists: &'a Checklists<'a>,
     samples: &Samples<'_>,
-    last: &Round,
+    last: &mut Round,
 ) -> Option<Visits<'a>> {
-    let mut some = last.restless.clone();
+    let mut some = std::mem::take(&mut last.restless);
     some.extend(samples.instances());
     let (revisited, of_others) = match &last.last_failure {
         Some(failure) if some.contains(&failure.instance) => (Some(failure), None),

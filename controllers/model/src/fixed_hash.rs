@@ -1,8 +1,8 @@
 //! A hasher without a random seed, so that the same inputs cost and do the same in every run.
 //!
-//! Its maps are for lookups by names that the cluster gives (agents, offers, attribute values); nothing iterates over
-//! them but to put all into a map that has an order, so that no decision can depend on theirs. Names come from the
-//! Mesos master, not from its users: a table of names that collide on purpose is no concern here.
+//! Its maps are for lookups by names that the cluster gives (agents, offers, attribute values) and by keys that we make;
+//! nothing iterates over them but to put all into a map that has an order, so that no decision can depend on theirs.
+//! Neither comes from users: a table of names that collide on purpose is no concern here.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -201,7 +201,7 @@ impl Reconciler {
             }
             let taken = self.apps.get(id).and_then(|entry| entry.state.instances.get(key)).cloned();
             if let Some(instance) = taken {
-                self.notify_instance(id, &instance);
+                self.notify_instance(id, found.task.clone(), &instance);
             }
         }
     }

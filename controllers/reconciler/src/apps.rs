@@ -2,12 +2,12 @@
 //! by a hash of the id, and what goes through all of them does so in their order.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::ops::Bound;
 
 use ekiden_model::AppId;
 
 use crate::Entry;
+use crate::secret::Secret;
 
 /// See the module.
 #[derive(Debug)]
@@ -16,25 +16,10 @@ pub(crate) struct Apps {
     order: BTreeSet<AppId>,
 }
 
-/// Hashes with something that users do not know, who choose the ids of apps: else somebody could choose thousands that
-/// collide. Nothing depends on what the hashes are, only on the ids.
-#[derive(Debug, Clone, Copy)]
-struct Secret(u64);
-
-impl BuildHasher for Secret {
-    type Hasher = DefaultHasher;
-
-    fn build_hasher(&self) -> DefaultHasher {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.0);
-        hasher
-    }
-}
-
 impl Apps {
-    /// None yet. The secret is the installation's.
-    pub(crate) fn new(secret: u64) -> Self {
-        Self { entries: HashMap::with_hasher(Secret(secret)), order: BTreeSet::new() }
+    /// None yet.
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self { entries: HashMap::with_hasher(secret), order: BTreeSet::new() }
     }
 
     pub(crate) fn get(&self, id: &AppId) -> Option<&Entry> {

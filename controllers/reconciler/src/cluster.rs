@@ -228,7 +228,7 @@ impl Reconciler {
             self.agent_answers(&instance.agent.id);
         }
         self.journal.note_slot(app, key.slot);
-        self.notify_instance(app, &instance);
+        self.notify_instance(app, status.task.clone(), &instance);
         self.changed(app);
     }
 
@@ -388,7 +388,7 @@ impl Reconciler {
         }
     }
 
-    pub(crate) fn notify_instance(&mut self, app: &AppId, instance: &Instance) {
+    pub(crate) fn notify_instance(&mut self, app: &AppId, task: TaskId, instance: &Instance) {
         let Some(entry) = self.apps.get(app) else { return };
         let version =
             entry.state.revision(instance.revision).map_or(Timestamp::EPOCH, |revision| revision.version);
@@ -401,7 +401,7 @@ impl Reconciler {
             host: instance.agent.hostname.clone(),
             ports: instance.host_ports.iter().flatten().copied().collect(),
             message: instance.message.clone().unwrap_or_default(),
-            task: entry.state.task_id(instance.key),
+            task,
         }));
     }
 }

@@ -49,6 +49,7 @@ mod questions;
 mod restore;
 mod safe_mode;
 mod schedule;
+mod secret;
 mod spare;
 mod step;
 mod strays;
@@ -58,11 +59,12 @@ mod visit;
 
 pub use restore::RestoreError;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use ekiden_model::edit::{Group, Pod};
 use ekiden_model::effect::TaskLaunch;
+use ekiden_model::fixed_hash::FixedState;
 use ekiden_model::id::AppKey;
 use ekiden_model::input::Abilities;
 use ekiden_model::limits::Settings;
@@ -101,7 +103,8 @@ pub struct Reconciler {
     abilities: Abilities,
     installation: Installation,
     apps: Apps,
-    keys: BTreeMap<AppKey, AppId>,
+    /// Nobody chooses these, so they can be hashed simply.
+    keys: HashMap<AppKey, AppId, FixedState>,
     births: Births,
     /// The version of the last change set.
     last_version: Timestamp,

@@ -25,6 +25,7 @@ use crate::framework::Membership;
 use crate::identity::Births;
 use crate::journal::Journal;
 use crate::schedule::Schedule;
+use crate::secret::Secret;
 use crate::spare::SpareLog;
 use crate::supply::SupplyLog;
 use crate::time::Time;
@@ -107,12 +108,13 @@ impl Reconciler {
     }
 
     fn new(settings: Settings, abilities: Abilities, installation: Installation) -> Self {
+        let secret = Secret(installation.realm);
         Self {
             settings,
             abilities,
-            apps: Apps::new(installation.realm),
+            apps: Apps::new(secret),
             installation,
-            keys: BTreeMap::new(),
+            keys: HashMap::default(),
             births: Births::default(),
             last_version: Timestamp::EPOCH,
             deployments: Deployments::default(),
@@ -149,7 +151,7 @@ impl Reconciler {
             has_heard_all: false,
             directory_read: false,
             journal: Journal::default(),
-            schedule: Schedule::default(),
+            schedule: Schedule::new(secret),
             touched: BTreeSet::new(),
             time: Time::default(),
             now: Timestamp::EPOCH,

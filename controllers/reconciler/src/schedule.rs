@@ -4,17 +4,19 @@
 //! one with 10,000 instances to place never holds up one with a single instance. An app is in the queue at most once,
 //! however much happens to it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use ekiden_model::{AppId, Timestamp};
 
+use crate::secret::Secret;
+
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Schedule {
     queue: VecDeque<AppId>,
-    queued: BTreeSet<AppId>,
+    queued: HashSet<AppId, Secret>,
     timers: BTreeSet<(Timestamp, AppId)>,
-    wakes: BTreeMap<AppId, Timestamp>,
+    wakes: HashMap<AppId, Timestamp, Secret>,
     awaiting_offers: BTreeMap<AppId, Wait>,
 }
 
@@ -40,6 +42,17 @@ pub(crate) enum Waiting {
 }
 
 impl Schedule {
+    /// Nobody waits.
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            queued: HashSet::with_hasher(secret),
+            timers: BTreeSet::new(),
+            wakes: HashMap::with_hasher(secret),
+            awaiting_offers: BTreeMap::new(),
+        }
+    }
+
     /// Something happened to `app`: it gets a turn.
     pub(crate) fn mark(&mut self, app: &AppId) {
         if self.queued.insert(app.clone()) {
@@ -111,7 +124,7 @@ impl Schedule {
         let waiting: Vec<AppId> = self
             .awaiting_offers
             .iter()
-            .filter(|(_, wait)| wait.seen < epoch)
+            .filter(|(app, wait)| wait.seen < epoch && !self.queued.contains(*app))
             .map(|(app, _)| app.clone())
             .collect();
         for app in waiting {
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_app_gets_one_turn_however_often_it_is_marked() {
-        let mut schedule = Schedule::default();
+        let mut schedule = Schedule::new(Secret(7));
         schedule.mark(&app("/b"));
         schedule.mark(&app("/a"));
         schedule.mark(&app("/b"));
@@ -161,7 +174,7 @@ mod tests {
 
     #[test]
     fn only_the_latest_wake_counts() {
-        let mut schedule = Schedule::default();
+        let mut schedule = Schedule::new(Secret(7));
         schedule.wake_at(&app("/a"), Some(at(10)));
         schedule.wake_at(&app("/a"), Some(at(20)));
         schedule.ring(at(15));
@@ -174,7 +187,7 @@ mod tests {
 
     #[test]
     fn offers_wake_those_who_have_not_seen_them() {
-        let mut schedule = Schedule::default();
+        let mut schedule = Schedule::new(Secret(7));
         let wait = |seen, version| Some(Wait { seen, version: at(version) });
         assert_eq!(schedule.await_offers(&app("/old"), wait(1, 0)), Waiting::Begun);
         assert_eq!(schedule.await_offers(&app("/new"), wait(1, 0)), Waiting::Begun);

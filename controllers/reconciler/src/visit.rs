@@ -388,6 +388,7 @@ impl Reconciler {
         if !self.book.take(launch.lot, &launch.claim) {
             return false;
         }
+        let named = task.task.clone();
         self.taken.entry(launch.lot).or_default().push(task);
         let instance = Instance {
             key: launch.instance,
@@ -409,7 +410,7 @@ impl Reconciler {
         if let Some(entry) = self.apps.get_mut(id) {
             entry.state.instances.insert(instance.clone());
         }
-        self.notify_instance(id, &instance);
+        self.notify_instance(id, named, &instance);
         true
     }
 
