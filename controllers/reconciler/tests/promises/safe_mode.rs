@@ -185,27 +185,6 @@ fn a_lost_store_starts_and_ends_nothing_until_somebody_says_whose_the_tasks_are(
     assert_eq!(fates, expected.map(|(found, fate)| (found.task.to_string(), fate)));
 }
 
-/// What stands above all reports counts all tasks, and is worked out once and not for each app: else the loop would be deaf
-/// for minutes just when an operator has to decide.
-#[test]
-fn a_large_lost_store_is_reported_of_in_time() {
-    let (apps, tasks) = (1_000, 10_000);
-    let mut story = Story::new();
-    let all: Vec<Arc<App>> = (0..apps).map(|number| build::app(&format!("/app-{number}")).arc()).collect();
-    let lost = |number: u32| lost_task(&format!("/app-{}", number % apps), number / apps, 1);
-    let tasks =
-        (0..tasks).map(|number| found_task(lost(number), &all[(number % apps) as usize], &story)).collect();
-    story.settle([found(tasks)]);
-    story.settle(all.iter().cloned().map(declared));
-    let began = std::time::Instant::now();
-    for app in &all {
-        let report = story.reconciler.report(&app.id);
-        assert!(matches!(report.reasons.first(), Some(Reason::SafeMode { tasks: 10_000, .. })), "{report:?}");
-    }
-    // A hundredth of a second, and minutes if the tasks were counted for each app.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-}
-
 #[test]
 fn adopted_tasks_are_instances_from_then_on_and_none_is_restarted_for_nothing() {
     let (mut story, _, tasks) = lost_store();
