@@ -10,8 +10,6 @@ use crate::check::{Step, failed_before_it_ran, is_too_often, learn};
 use crate::checklist::{Checklist, Item};
 
 /// Samples in the order of the instances that they are about; of one instance, oldest first.
-///
-/// For one walk beside that of the instances: to look each instance up took longer than all else that a walk does.
 pub(crate) struct Samples<'a>(Vec<&'a Sample>);
 
 impl<'a> Samples<'a> {
@@ -27,26 +25,11 @@ impl<'a> Samples<'a> {
         self.0.iter().map(|sample| sample.instance)
     }
 
-    /// A walk through them.
-    pub(crate) fn walk(&self) -> Heard<'_, 'a> {
-        Heard { left: &self.0 }
-    }
-}
-
-/// What is left of a walk through samples.
-pub(crate) struct Heard<'s, 'a> {
-    left: &'s [&'a Sample],
-}
-
-impl<'s, 'a> Heard<'s, 'a> {
-    /// The samples of an instance that comes after all that were asked for before. Those of instances in between, which
-    /// are no more, are passed over.
-    pub(crate) fn of(&mut self, instance: InstanceKey) -> &'s [&'a Sample] {
-        let before = self.left.iter().take_while(|sample| sample.instance < instance).count();
-        let of = self.left[before..].iter().take_while(|sample| sample.instance == instance).count();
-        let (heard, left) = self.left[before..].split_at(of);
-        self.left = left;
-        heard
+    /// Those of one instance.
+    pub(crate) fn of(&self, instance: InstanceKey) -> &[&'a Sample] {
+        let begin = self.0.partition_point(|sample| sample.instance < instance);
+        let end = self.0.partition_point(|sample| sample.instance <= instance);
+        &self.0[begin..end]
     }
 }
 

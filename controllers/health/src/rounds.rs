@@ -35,9 +35,8 @@ pub(crate) fn decide(view: &View<'_>) -> Decision {
 /// Visits all instances.
 fn visit_all<'a>(view: &'a View<'_>, checklists: &'a Checklists<'a>, samples: &Samples<'_>) -> Visits<'a> {
     let mut visits = Visits::of_all(view, checklists);
-    let mut heard = samples.walk();
     for instance in view.app.instances.iter() {
-        visits.visit(instance, heard.of(instance.key));
+        visits.visit(instance, samples.of(instance.key));
     }
     visits
 }
@@ -57,12 +56,10 @@ fn visit_some<'a>(
         failure => (None, failure.clone()),
     };
     let mut visits = Visits::of_some(view, checklists, of_others);
-    let mut heard = samples.walk();
     for key in some {
         visits.go_to(key);
-        let heard = heard.of(key);
         if let Some(instance) = view.app.instances.get(key) {
-            visits.visit(instance, heard);
+            visits.visit(instance, samples.of(key));
         }
     }
     visits.make_up_for(revisited).then_some(visits)

@@ -26,7 +26,7 @@ pub mod id;
 pub mod input;
 pub mod instance;
 pub mod limits;
-mod memo;
+pub mod memo;
 pub mod offer;
 pub mod port;
 pub mod record;

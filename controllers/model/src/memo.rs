@@ -9,17 +9,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A value worked out on demand behind a shared reference.
 #[derive(Default)]
-pub(crate) struct Memo<T>(Mutex<T>);
+pub struct Memo<T>(Mutex<T>);
 
 impl<T> Memo<T> {
     /// The memo, to be looked up or added to.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         // What a panicking thread left behind is still only a cache of a pure function's values.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The memo, to be kept right while its owner changes.
-    pub(crate) fn get_mut(&mut self) -> &mut T {
+    pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }

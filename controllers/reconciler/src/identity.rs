@@ -1,9 +1,9 @@
 //! Whose task it is, by its id alone.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use ekiden_model::id::InstanceId;
+use ekiden_model::memo::Memo;
 use ekiden_model::{AppId, AppKey, InstanceKey, TaskId};
 
 use crate::{Entry, Reconciler};
@@ -35,9 +35,7 @@ impl Reconciler {
         }
         let known = self.keys.get(&key).and_then(|id| self.apps.get(id));
         // Nearly all are of an app that we have, and to read the path back would be most of the work.
-        let named = known.map(|entry| &entry.state.id).filter(|id| task.names(id));
-        let Some(path) = named.cloned().or_else(|| task.app()) else { return Identity::Stranger };
-        if let Some(entry) = known {
+        if let Some(entry) = known.filter(|entry| task.names(&entry.state.id) || task.app().is_some()) {
             let key = InstanceKey { slot, incarnation };
             return match entry.state.instances.get(key) {
                 Some(_) => Identity::Known(entry.state.id.clone(), key),
@@ -45,6 +43,7 @@ impl Reconciler {
                 None => Identity::Foreign,
             };
         }
+        let Some(path) = task.app() else { return Identity::Stranger };
         // Who never was a framework has launched nothing, whatever was declared.
         let births = if self.is_member() { self.installation.births } else { 0 };
         let ours = self.installation.predecessors.contains(&key)
@@ -56,7 +55,7 @@ impl Reconciler {
 /// Apps that were looked for among all that were ever declared: that is one hash for each of these, and a store that is
 /// an old copy is told of thousands of tasks of apps that it never had.
 #[derive(Debug, Default)]
-pub(crate) struct Births(Mutex<BTreeMap<(AppKey, AppId), Sought>>);
+pub(crate) struct Births(Memo<BTreeMap<(AppKey, AppId), Sought>>);
 
 /// Most apps that are remembered; beyond that all are looked for anew.
 const SOUGHT_MAX: usize = 20_000;
@@ -71,8 +70,7 @@ struct Sought {
 impl Births {
     /// Which of the first `births` apps of an installation has this key and path.
     fn birth_of(&self, realm: u64, key: AppKey, path: AppId, births: u64) -> Option<u64> {
-        // What a panicking thread left behind is still right: each entry is put in whole.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         let mut sought = known.get(&(key, path.clone())).copied().unwrap_or_default();
         if sought.birth.is_none() && sought.up_to < births {
             let mut unseen = sought.up_to + 1..=births;
